@@ -1,0 +1,1 @@
+"""Language models behind one interface (`base.Model`): the local model and Anthropic's."""

@@ -1,0 +1,177 @@
+"""The vocabulary of the policy: facts in, verdict and decision record out.
+
+`Facts` is the closed list of everything that a rule may look at. It is computed by the caller, frozen, stored with the
+decision, and strict: a wrong type, NaN, a naive time or a control character is refused here, before the engine, because
+CEL itself is lax about them (a string is cut at NUL, True counts as 1, NaN < 0.5 is false).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+MAX_TEXT = 500
+MAX_ITEMS = 200
+INT64 = 2**63
+
+
+def _plain(text: str) -> str:
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in text):
+        raise ValueError("control characters and lone surrogates are refused")
+    return unicodedata.normalize("NFC", text)
+
+
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_plain)]
+Int = Annotated[int, Field(ge=-INT64, lt=INT64)]
+Double = Annotated[float, Field(allow_inf_nan=False)]
+Texts = Annotated[list[Text], Field(max_length=MAX_ITEMS)]
+
+
+class Outcome(IntEnum):
+    """What may happen to an action, strictest last: the combined verdict is the maximum over all matching rules."""
+
+    ALLOW = 0
+    NOTIFY = 1
+    REVIEW = 2
+    DENY = 3
+
+
+class Enforcement(StrEnum):
+    """How a bundle's answers count: not at all (`observe`), as a warning on the card (`warn`), or fully (`enforce`)."""
+
+    OBSERVE = "observe"
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+
+class Facts(BaseModel):
+    """Everything that a rule may look at. Each field is bound on every evaluation; absence is told by a ``has_`` field.
+
+    Money is in minor units of `currency`. `*_confidence` is 0 to 1. Lists hold sorted, casefolded words.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    # the action
+    action_kind: Text
+    domain: Text
+    risk: Text  # low | medium | high
+    reversible: bool
+    delivery: Text  # idempotent | reconcilable | at_most_once
+    has_amount: bool = False
+    amount_minor: Int = 0
+    currency: Text = ""
+    target_system: Text = ""
+    target_kind: Text = ""
+    #: the target was read from the company's own records in this case
+    target_is_record: bool = False
+    #: the target's record belongs to the customer whom the case is about
+    target_of_customer: bool = False
+    #: arguments by where their values come from (see workers.agents.origins)
+    record_arguments: Texts = Field(default_factory=list)
+    untrusted_arguments: Texts = Field(default_factory=list)
+    model_arguments: Texts = Field(default_factory=list)
+    edited_by_person: bool = False
+    #: outgoing text holds a link, an amount, an e-mail address or a payment detail that is in no trusted record
+    text_has_unknown_link: bool = False
+    text_has_unknown_amount: bool = False
+    text_has_unknown_contact: bool = False
+    #: another action of this case with the same kind and target exists already (done or in flight)
+    repeats_earlier_action: bool = False
+
+    # what triage said
+    intent: Text = ""
+    sentiment: Text = ""
+    urgency: Text = ""
+    language: Text = ""
+    risk_flags: Texts = Field(default_factory=list)
+    triage_confidence: Double = 0.0
+    draft_confidence: Double = 0.0
+    abstained: bool = True
+    model_provider: Text = ""
+    model_name: Text = ""
+
+    # the customer, from the company's records
+    has_customer: bool = False
+    customer_tier: Text = ""
+    customer_vip: bool = False
+    customer_verified: bool = False
+    customer_age_days: Int = 0
+    customer_refunds_90d: Int = 0
+    customer_refunded_minor_90d: Int = 0
+
+    # the charge that the action touches
+    has_charge: bool = False
+    charge_amount_minor: Int = 0
+    charge_refundable_minor: Int = 0
+    charge_currency: Text = ""
+    charge_status: Text = ""
+    charge_age_days: Int = 0
+    charge_disputed: bool = False
+
+    # scored signals (transactions): 0 to 100 and the names of those that fired
+    signal_score: Int = 0
+    signals: Texts = Field(default_factory=list)
+    watch_list_hits: Int = 0
+
+    # the case and the clock
+    source: Text = ""
+    case_events: Int = 1
+    case_round: Int = 1
+    missing_context: Texts = Field(default_factory=list)
+    occurred_at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Who must say yes: `n` distinct people of group `role`. An empty role means anybody who may decide."""
+
+    role: str
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAnswer:
+    """One rule's answer to one set of facts. `matched` is None where the rule could not be evaluated (`error`)."""
+
+    rule: str
+    bundle: str
+    layer: str
+    matched: bool | None
+    outcome: Outcome
+    enforcement: Enforcement
+    message: str
+    when: str
+    #: the facts that the condition names, with the values that it saw
+    values: dict[str, Any]
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the policy says of one action: the outcome, who must approve, and why, in plain language."""
+
+    outcome: Outcome
+    requirements: tuple[Requirement, ...]
+    reasons: tuple[str, ...]
+    #: ids of the rules that decided, ``"bundle/rule"``; empty where a default did
+    rules: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """Everything needed to explain a verdict or to reach it again."""
+
+    verdict: Verdict
+    answers: tuple[RuleAnswer, ...]
+    facts: dict[str, Any]
+    policy: str  # human name and versions of the bundles, "platform@1 support@3"
+    policy_hash: str  # sha-256 over the canonical form of every bundle in force
+    engine: str  # "cel-expr-python 0.1.3"
+    decided_at: datetime
