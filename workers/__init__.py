@@ -1,0 +1,1 @@
+"""The order: event in, queue, agent, policy, inbox, action out. Start with `workers.pipeline`."""

@@ -1,0 +1,249 @@
+"""From what an agent proposed to actions as they are stored: checked, ordered, judged, and sealed with a digest.
+
+Used by the pipeline's `decide`, and by the inbox when a person edits. Reads the store through the caller's transaction,
+decides nothing itself: the policy does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from integrations.errors import Permanent
+from workers.actions.base import ActionKind
+from workers.actions.catalogue import CATALOGUE
+from workers.agents.base import Agent, Draft, Proposal
+from workers.journal import output_of
+from workers.judgement import Judged, Matter, judge
+from workers.store import actions, events, steps
+from workers.store.database import Tx
+from workers.store.ids import new_id
+from workers.store.records import Action, ActionState, Case
+from workers.wiring import System
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft with everything that it is judged on, read in one go."""
+
+    draft: Draft
+    matter: Matter
+    #: (kind, target) of actions in this installation that were carried out, are under way or approved
+    live: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def load(cls, tx: Tx, case: Case) -> Drafted:
+        draft = Draft.model_validate(output_of(steps.latest(tx, case.id, "draft", up_to_round=case.round)))
+        live = {}
+        for proposal in draft.actions:
+            kind = CATALOGUE.get(proposal.kind)
+            if kind is not None:
+                target = kind.target(proposal.arguments, case.subject)
+                live[proposal.kind, target] = actions.same_kind_and_target(tx, proposal.kind, target)
+        return cls(draft, matter_of(tx, case), live)
+
+
+def matter_of(tx: Tx, case: Case) -> Matter:
+    """What the case's present round is judged on."""
+    triage = output_of(steps.latest(tx, case.id, "triage", up_to_round=case.round))
+    gathered = output_of(steps.latest(tx, case.id, "gather", up_to_round=case.round))
+    usage = steps.usage_of(tx, case.id)
+    model = (usage[-1].provider, usage[-1].model) if usage else ("", "")
+    return Matter(
+        case=case,
+        events=events.of_case(tx, case.id)[: case.events_worked],
+        facts=steps.facts_of(tx, case.id, up_to_round=case.round),
+        triage=triage,
+        missing=gathered.get("missing", ()),
+        model=model,
+    )
+
+
+def lay_out(system: System, agent: Agent, case: Case, drafted: Drafted) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Rows for each proposed action and its first revision, money first, what speaks of it resting on it."""
+    now = system.clock()
+    laid_out: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    money: list[str] = []
+    seen: dict[tuple[str, str], int] = dict(drafted.live)
+    ordered = sorted(
+        drafted.draft.actions, key=lambda p: not CATALOGUE[p.kind].moves_money if p.kind in CATALOGUE else 1
+    )
+    for ordinal, proposal in enumerate(ordered, start=1):
+        kind, arguments = checked(agent, proposal)
+        target = kind.target(arguments, case.subject)
+        version = version_of(drafted.matter, target) if kind.guarded else ""
+        judged = judge(
+            system.policy,
+            drafted.matter,
+            kind,
+            arguments,
+            target=target,
+            target_version=version,
+            revision=1,
+            confidence=proposal.confidence,
+            repeats=bool(seen.get((kind.name, target))),
+            edited=False,
+            now=now,
+        )
+        seen[kind.name, target] = seen.get((kind.name, target), 0) + 1
+        action_id = new_id("act")
+        rests_on = list(money) if kind.speaks else []
+        if kind.moves_money:
+            money.append(action_id)
+        action = {
+            "id": action_id,
+            "case_id": case.id,
+            "round": case.round,
+            "ordinal": ordinal,
+            "kind": kind.name,
+            "revision": 1,
+            "arguments": arguments,
+            "target": target,
+            "target_version": version,
+            "sentence": kind.describe(arguments, case.customer),
+            "rationale": proposal.rationale,
+            "citations": cited(drafted.matter, proposal.citations),
+            "confidence": proposal.confidence,
+            "rests_on": rests_on,
+            "version": 1,
+            "tries": 0,
+            "created_at": now,
+            "updated_at": now,
+            **standing(system, kind, judged, waits=bool(rests_on), now=now),
+        }
+        laid_out.append((action, revision_row(action, judged, f"agent:{agent.domain}", now)))
+    return laid_out
+
+
+def checked(agent: Agent, proposal: Proposal) -> tuple[ActionKind, dict[str, Any]]:
+    """The kind and its arguments as plain JSON, validated. Raise `Permanent` for what an agent may not propose."""
+    if proposal.kind not in agent.kinds:
+        raise Permanent(f"The agent proposed {proposal.kind!r}, which the {agent.domain} agent may not.")
+    kind = CATALOGUE[proposal.kind]
+    try:
+        return kind, kind.arguments.model_validate(proposal.arguments).model_dump(mode="json")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Permanent(f"The agent's {proposal.kind} does not fit its schema: {where}: {first['msg']}.") from error
+
+
+def standing(system: System, kind: ActionKind, judged: Judged, *, waits: bool, now: datetime) -> dict[str, Any]:
+    """Where a freshly judged revision stands: denied, approved by rule, or waiting for people until a deadline."""
+    outcome = judged.verdict["outcome"]
+    columns: dict[str, Any] = {
+        "digest": judged.digest,
+        "policy_hash": judged.record.policy_hash,
+        "verdict": judged.verdict,
+        "origins": dict(judged.origins),
+        "decided_by": None,
+        "decided_at": None,
+        "approved_digest": None,
+        "reason": None,
+        "waiting_for": None,
+        "expires_at": None,
+        "settled_at": None,
+        "wake_at": None,
+    }
+    if outcome == "deny":
+        reason = "; ".join(judged.verdict["reasons"])
+        return columns | {"state": ActionState.DENIED, "reason": reason, "settled_at": now, "decided_at": now}
+    if outcome in ("allow", "notify"):
+        rules = ", ".join(judged.verdict["rules"])
+        return columns | {
+            "state": ActionState.APPROVED,
+            "decided_by": f"policy:{rules}",
+            "decided_at": now,
+            "approved_digest": judged.digest,
+            "wake_at": None if waits else now + kind.hold,
+        }
+    expires = now + timedelta(days=system.settings.decide_within_days)
+    return columns | {"state": ActionState.PENDING, "expires_at": expires, "wake_at": expires}
+
+
+def revision_row(action: Mapping[str, Any], judged: Judged, author: str, now: datetime) -> dict[str, Any]:
+    return {
+        "action_id": action["id"],
+        "revision": action["revision"],
+        "arguments": action["arguments"],
+        "target": action["target"],
+        "target_version": action["target_version"],
+        "digest": judged.digest,
+        "author": author,
+        "record": judged.as_stored,
+        "created_at": now,
+    }
+
+
+def rejudge(
+    system: System,
+    tx: Tx,
+    case: Case,
+    action: Action,
+    arguments: Mapping[str, Any],
+    *,
+    author: str,
+    edited: bool,
+    extra_roles: Sequence[str] = (),
+) -> Action | None:
+    """Make the next revision of an action and judge it anew; earlier approvals lapse. None when it changed meanwhile."""
+    kind = CATALOGUE[action.kind]
+    now = system.clock()
+    matter = matter_of(tx, case)
+    target = kind.target(arguments, case.subject)
+    version = action.target_version if target == action.target else version_of(matter, target)
+    judged = judge(
+        system.policy,
+        matter,
+        kind,
+        arguments,
+        target=target,
+        target_version=version,
+        revision=action.revision + 1,
+        confidence=action.confidence,
+        repeats=bool(actions.same_kind_and_target(tx, kind.name, target, excluding=action.id)),
+        edited=edited,
+        now=now,
+        extra_roles=extra_roles,
+    )
+    changed = actions.change(
+        tx,
+        action,
+        now=now,
+        revision=action.revision + 1,
+        arguments=dict(arguments),
+        target=target,
+        target_version=version,
+        sentence=kind.describe(arguments, case.customer),
+        **standing(system, kind, judged, waits=bool(action.rests_on), now=now),
+    )
+    if changed is not None:
+        row = {
+            "id": changed.id,
+            "revision": changed.revision,
+            "arguments": dict(arguments),
+            "target": target,
+            "target_version": version,
+        }
+        actions.add_revision(tx, revision_row(row, judged, author, now))
+    return changed
+
+
+def version_of(matter: Matter, target: str) -> str:
+    """The target's version token as it was when gathered; "" where nothing was gathered about it."""
+    fact = matter.by_ref(target)
+    return fact.version if fact is not None else ""
+
+
+def cited(matter: Matter, citations: Sequence[str]) -> list[str]:
+    """Citations as refs of gathered facts. A name of a group stands for its members; anything else is dropped."""
+    refs: dict[str, None] = {}
+    for citation in citations:
+        for fact in matter.facts:
+            if citation in (fact.ref, fact.name):
+                refs[fact.ref] = None
+    return list(refs)

@@ -1,0 +1,132 @@
+"""What people can do to a drafted action, whichever door they come through: page, API or command line.
+
+A decision names the revision and digest that its person saw. One conditional update decides who was first; everybody else
+is told who it was. Who edited a draft counts as its author. A word that is not a decision is refused, never read as yes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from policies.approvals import Approval, may_fill
+from workers.inbox.choices import TAKE, Deciding, Taken
+from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
+from workers.settlement import settle
+from workers.store import actions, audit, cases
+from workers.store.audit import Note
+from workers.store.database import Tx
+from workers.store.records import Action, ActionState, Case, Person
+from workers.wiring import System
+
+
+def decide(system: System, person: Person, action_id: str, choice: Choice) -> Action:
+    """Take one decision. Returns the action as it is now. Raises a `DecisionError`."""
+    now = system.clock()
+    hints: list[str] = []
+    wake: Case | None = None
+    with system.db.write() as tx:
+        action = actions.get(tx, action_id)
+        if action is None:
+            raise NotFound(f"There is no action {action_id!r}.")
+        case = cases.lock(tx, action.case_id)
+        if case is None:
+            raise NotFound(f"The case of {action_id!r} is gone.")
+        _is_what_was_seen(tx, action, choice)
+        _may_decide(tx, person, action, choice)
+        taken = TAKE[choice.word](Deciding(system, tx, case, action, person, choice, now))
+        if taken is None:
+            raise _too_late(tx, action_id)
+        _write_down(tx, action, taken, person, choice, now)
+        fresh = cases.get(tx, case.id)
+        if choice.word is Word.REQUEST_CHANGES:
+            wake = fresh
+        elif fresh is not None:
+            hints = settle(tx, fresh, now=now)
+    for due in hints:
+        system.hints.action(due)
+    if wake is not None:
+        system.hints.case(wake.id, wake.domain)
+    return taken.action
+
+
+# ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _is_what_was_seen(tx: Tx, action: Action, choice: Choice) -> None:
+    open_to: tuple[ActionState, ...] = (ActionState.PENDING,)
+    if choice.word in (Word.CONFIRM, Word.APPROVE, Word.REJECT):
+        open_to = (ActionState.PENDING, ActionState.UNCERTAIN)
+    if action.state not in open_to or action.revision != choice.revision or action.digest != choice.digest:
+        raise _too_late(tx, action.id)
+    if choice.word is Word.CONFIRM and action.state != ActionState.UNCERTAIN:
+        raise Invalid("Only an uncertain action can be confirmed as done.")
+    if choice.arguments is not None and (choice.word is not Word.APPROVE or action.state != ActionState.PENDING):
+        raise Invalid("Arguments can be changed only together with an approval.")
+    if choice.word in (Word.REJECT, Word.REQUEST_CHANGES) and not (choice.reason or "").strip():
+        raise Invalid("Say why: a reason is needed for this decision.")
+
+
+def _may_decide(tx: Tx, person: Person, action: Action, choice: Choice) -> None:
+    if not person.active:
+        raise NotAllowed("This account is not active.")
+    roles = [str(r["role"]) for r in action.verdict["requirements"]]
+    mine = Approval(person.id, frozenset(person.groups))
+    if roles and not any(may_fill(mine, role) for role in roles):
+        raise NotAllowed(f"This needs somebody of: {', '.join(dict.fromkeys(roles))}. You are in: {_groups(person)}.")
+    if choice.word is Word.APPROVE and "editor" in action.verdict.get("exclude", ()):
+        editors = {r.author for r in actions.revisions_of(tx, action.id) if r.author.startswith("person:")}
+        if f"person:{person.email}" in editors:
+            raise NotAllowed("You edited this draft, so somebody else must approve it.")
+
+
+def _too_late(tx: Tx, action_id: str) -> AlreadyDecided:
+    action = actions.get(tx, action_id)
+    taken = actions.decisions_of(tx, action_id)
+    last = taken[-1] if taken else None
+    state = action.state if action is not None else "gone"
+    by = action.decided_by if action is not None else None
+    if last is not None and state != ActionState.PENDING:
+        who = last.actor.removeprefix("person:")
+        message = f"Already decided: {who} chose “{last.decision}” at {last.decided_at:%H:%M:%S} UTC."
+    elif state == ActionState.PENDING:
+        message = "The draft changed since you opened it. Load it again before you decide."
+    else:
+        reason = action.reason if action is not None else ""
+        message = f"No longer open: it is {state}. {reason or ''}".strip()
+    return AlreadyDecided(message, state=state, decided_by=by, decision=last)
+
+
+def _groups(person: Person) -> str:
+    return ", ".join(person.groups) or "no group"
+
+
+def _write_down(tx: Tx, before: Action, taken: Taken, person: Person, choice: Choice, now: datetime) -> None:
+    after = taken.action
+    edited = dict(before.arguments) != dict(after.arguments)
+    actions.add_decision(
+        tx,
+        {
+            "action_id": after.id,
+            "case_id": after.case_id,
+            "revision": after.revision,
+            "digest": after.digest,
+            "decision": taken.word,
+            "person_id": person.id,
+            "actor": f"person:{person.email}",
+            "reason": choice.reason,
+            "before": dict(before.arguments) if edited else None,
+            "after": dict(after.arguments) if edited else None,
+            "channel": choice.channel,
+            "decided_at": now,
+        },
+    )
+    data = {
+        "action": after.id,
+        "revision": after.revision,
+        "digest": after.digest,
+        "decision": taken.word,
+        "edited": edited,
+        "channel": choice.channel,
+        "state": after.state,
+    }
+    audit.append(tx, after.case_id, now, Note(f"person:{person.email}", "decided", data))

@@ -1,0 +1,1 @@
+"""1. Event in: the doors (`webhooks`, `events`) and the one way through them (`receive`)."""

@@ -1,0 +1,248 @@
+"""From a drafted action to a verdict: builds the facts that the policy may see, and asks the engine.
+
+Called by the pipeline when an agent proposes and by the inbox when a person edits, so both are judged alike. Pure but for
+the counters that the caller passes in. A fact that cannot be stated truly is left at its cautious default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from policies import engine
+from policies.approvals import with_requirements
+from policies.rules import Policy
+from policies.types import DecisionRecord
+from workers.actions.base import ActionKind
+from workers.actions.digest import action_digest
+from workers.agents.origins import Evidence, Origin, origins, unknowns
+from workers.store.records import Case, Event, Fact
+
+_SPOKEN = ("body", "subject")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An action's verdict with everything that its digest and its card need."""
+
+    record: DecisionRecord
+    origins: Mapping[str, Any]
+    digest: str
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """As stored beside the action."""
+        verdict = self.record.verdict
+        return {
+            "outcome": verdict.outcome.name.lower(),
+            "requirements": [{"role": r.role, "n": r.n} for r in verdict.requirements],
+            "reasons": list(verdict.reasons),
+            "rules": list(verdict.rules),
+            "exclude": list(verdict.exclude),
+            "policy": self.record.policy,
+        }
+
+    @property
+    def as_stored(self) -> dict[str, Any]:
+        """The whole decision record as JSON, enough to explain the verdict or to reach it again."""
+        record = asdict(self.record)
+        for answer in record["answers"]:
+            answer["outcome"] = answer["outcome"].name.lower()
+            answer["enforcement"] = str(answer["enforcement"])
+        record["verdict"] = self.verdict
+        record["decided_at"] = self.record.decided_at.isoformat()
+        return {key: _plain(value) for key, value in record.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What an action is judged on: the case, what it read, and who proposes."""
+
+    case: Case
+    events: Sequence[Event]
+    facts: Sequence[Fact]
+    triage: Mapping[str, Any]
+    missing: Sequence[str]
+    model: tuple[str, str]
+
+    def first(self, name: str) -> Fact | None:
+        return next((fact for fact in self.facts if fact.name == name), None)
+
+    def by_ref(self, ref: str) -> Fact | None:
+        return next((fact for fact in self.facts if fact.ref == ref), None)
+
+    def evidence(self) -> Evidence:
+        return Evidence.of(
+            trusted=[[fact.data, fact.ref] for fact in self.facts if fact.trusted],
+            untrusted=[*(event.data for event in self.events), *(f.data for f in self.facts if not f.trusted)],
+        )
+
+
+def judge(
+    policy: Policy,
+    matter: Matter,
+    kind: ActionKind,
+    arguments: Mapping[str, Any],
+    *,
+    target: str,
+    target_version: str,
+    revision: int,
+    confidence: float,
+    repeats: bool,
+    edited: bool,
+    now: datetime,
+    extra_roles: Sequence[str] = (),
+) -> Judged:
+    """Judge one revision of one action. Never raises for odd facts: those end in review."""
+    evidence = matter.evidence()
+    found = origins(arguments, evidence)
+    raw = {
+        **_action_facts(kind, arguments, target),
+        **_text_facts(arguments, evidence),
+        **_origin_facts(found),
+        **_triage_facts(matter),
+        **_customer_facts(matter, now),
+        **_target_facts(matter, target, now),
+        **_signal_facts(matter),
+        "draft_confidence": float(confidence),
+        "repeats_earlier_action": repeats,
+        "edited_by_person": edited,
+        "source": matter.case.source,
+        "case_events": matter.case.events_total,
+        "case_round": matter.case.round,
+        "missing_context": sorted(matter.missing),
+        "domain": matter.case.domain,
+        "occurred_at": now,
+    }
+    record = engine.judge(policy, raw, at=now)
+    if extra_roles:
+        record = replace(record, verdict=with_requirements(record.verdict, extra_roles))
+    digest = action_digest(
+        kind=kind.name,
+        arguments=arguments,
+        target=target,
+        target_version=target_version,
+        policy_hash=record.policy_hash,
+        revision=revision,
+        requirements=[{"role": r.role, "n": r.n} for r in record.verdict.requirements],
+    )
+    return Judged(record, found, digest)
+
+
+def _action_facts(kind: ActionKind, arguments: Mapping[str, Any], target: str) -> dict[str, Any]:
+    system, _, rest = target.partition(":")
+    return {
+        "action_kind": kind.name,
+        "risk": kind.risk.value,
+        "reversible": kind.reversible,
+        "delivery": kind.delivery.value,
+        "has_amount": "amount_minor" in arguments,
+        "amount_minor": arguments.get("amount_minor", 0),
+        "currency": arguments.get("currency", ""),
+        "target_system": system,
+        "target_kind": rest.partition(":")[0],
+    }
+
+
+def _text_facts(arguments: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
+    spoken = "\n".join(str(arguments[name]) for name in _SPOKEN if name in arguments)
+    strange = unknowns(spoken, evidence)
+    return {
+        "text_has_unknown_link": bool(strange.links),
+        "text_has_unknown_contact": bool(strange.contacts),
+        "text_has_unknown_amount": bool(strange.amounts),
+    }
+
+
+def _origin_facts(found: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        f"{origin.value}_arguments": sorted(path for path, value in found.items() if value == origin.value)[:200]
+        for origin in Origin
+    }
+
+
+def _triage_facts(matter: Matter) -> dict[str, Any]:
+    triage = matter.triage
+    confidence = triage.get("confidence") or {}
+    return {
+        "intent": str(triage.get("intent") or triage.get("typology") or triage.get("request_type") or ""),
+        "sentiment": str(triage.get("sentiment", "")),
+        "urgency": str(triage.get("urgency", "")),
+        "language": str(triage.get("language", "")),
+        "risk_flags": sorted(str(flag) for flag in triage.get("risk_flags", ())),
+        "triage_confidence": float(confidence.get(triage.get("primary_field", ""), 0.0)),
+        "abstained": bool(triage.get("abstain", True)),
+        "model_provider": matter.model[0],
+        "model_name": matter.model[1],
+    }
+
+
+def _customer_facts(matter: Matter, now: datetime) -> dict[str, Any]:
+    customer = matter.first("customer")
+    if customer is None or not customer.trusted:
+        return {}
+    data = customer.data
+    return {
+        "has_customer": True,
+        "customer_tier": str(data.get("tier", "")),
+        "customer_vip": bool(data.get("vip", False)),
+        "customer_verified": bool(data.get("verified", False)),
+        "customer_age_days": _days_since(data.get("created_at"), now),
+        "customer_refunds_90d": data.get("refunds_count_90d", 0),
+        "customer_refunded_minor_90d": data.get("refunds_minor_90d", 0),
+    }
+
+
+def _target_facts(matter: Matter, target: str, now: datetime) -> dict[str, Any]:
+    record = matter.by_ref(target)
+    customer = matter.first("customer")
+    facts: dict[str, Any] = {
+        # The case's own subject was named by a verified event; anything else must have been read from the records.
+        "target_is_record": record is not None and (record.trusted or target == matter.case.subject),
+        "target_of_customer": target == matter.case.subject,
+    }
+    if record is not None and customer is not None and "customer_id" in record.data:
+        facts["target_of_customer"] = record.data["customer_id"] == customer.data.get("customer_id")
+    charge = record if record is not None and record.kind == "charge" else None
+    if charge is not None and charge.trusted:
+        facts |= {
+            "has_charge": True,
+            "charge_amount_minor": charge.data.get("amount_minor", 0),
+            "charge_refundable_minor": charge.data.get("refundable_minor", 0),
+            "charge_currency": str(charge.data.get("currency", "")),
+            "charge_status": str(charge.data.get("status", "")),
+            "charge_age_days": _days_since(charge.data.get("created_at"), now),
+            "charge_disputed": charge.data.get("status") == "disputed",
+        }
+    return facts
+
+
+def _signal_facts(matter: Matter) -> dict[str, Any]:
+    signals = matter.first("signals")
+    if signals is None:
+        return {}
+    fired = [item for item in signals.data.get("signals", ()) if item.get("score", 0) > 0]
+    return {
+        "signal_score": signals.data.get("score", 0),
+        "signals": sorted(str(item["name"]) for item in fired),
+        "watch_list_hits": sum(1 for fact in matter.facts if fact.kind == "watch_hit"),
+    }
+
+
+def _days_since(written: object, now: datetime) -> int:
+    try:
+        return max(0, (now - datetime.fromisoformat(str(written))).days)
+    except (ValueError, TypeError):
+        return 0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value

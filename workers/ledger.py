@@ -1,0 +1,162 @@
+"""How an action ends, or goes round again: the commits that `execute` makes after a call, each with its settlement.
+
+Every function here asserts that the action is still as it was read; losing that race means that somebody else has
+recorded the same end, and is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from integrations.errors import Temporary
+from workers import faults
+from workers.log import logger
+from workers.patience import pause
+from workers.settlement import settle
+from workers.store import actions, audit, cases
+from workers.store.audit import Note
+from workers.store.database import Tx
+from workers.store.records import Action, ActionState, CaseState
+from workers.wiring import System
+
+#: after so many tries a person is asked instead
+MOST_TRIES = 20
+
+
+def ended(
+    system: System,
+    action: Action,
+    state: ActionState,
+    *,
+    receipt: Mapping[str, Any] | None = None,
+    error: str | None = None,
+) -> None:
+    """Done or failed, for good."""
+    now = system.clock()
+    with system.db.write() as tx:
+        changed = actions.change(
+            tx,
+            action,
+            now=now,
+            state=state,
+            receipt=receipt,
+            reason=error or action.reason,
+            claimed_by=None,
+            wake_at=None,
+            waiting_for=None,
+            settled_at=now,
+        )
+        if changed is None:
+            return
+        actions.finish_attempts(tx, action.id, outcome=state, now=now, receipt=receipt, error=error)
+        data = {"action": action.id, "kind": action.kind, "digest": action.digest, "outcome": state.value}
+        audit.append(tx, action.case_id, now, Note("caseworker", "executed", data))
+        attention = f"“{action.sentence}” failed: {error}" if state is ActionState.FAILED else None
+        hints = _settle(system, tx, action, attention)
+        faults.point("action.record_committing")
+    faults.point("action.recorded")
+    for action_id in hints:
+        system.hints.action(action_id)
+
+
+def uncertain(system: System, action: Action, why: str) -> None:
+    """We cannot know whether it happened: a person must look."""
+    now = system.clock()
+    logger.warning("action_uncertain", action_id=action.id, reason=why)
+    with system.db.write() as tx:
+        changed = actions.change(
+            tx, action, now=now, state=ActionState.UNCERTAIN, reason=why, claimed_by=None, wake_at=None
+        )
+        if changed is None:
+            return
+        actions.finish_attempts(tx, action.id, outcome=ActionState.UNCERTAIN, now=now, error=why)
+        data = {"action": action.id, "kind": action.kind, "outcome": "uncertain"}
+        audit.append(tx, action.case_id, now, Note("caseworker", "executed", data))
+        _settle(system, tx, action, None)
+
+
+def again(system: System, action: Action, error: Temporary) -> None:
+    """Not this time: wait, with the reason on the card. What may have been done stays `executing`, to be looked up."""
+    now = system.clock()
+    if action.tries >= MOST_TRIES:
+        if error.maybe_done:
+            uncertain(system, action, f"{action.tries} tries, the last ended so: {error}")
+        else:
+            ended(system, action, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
+        return
+    open_attempt = action.state == ActionState.EXECUTING
+    with system.db.write() as tx:
+        changed = actions.change(
+            tx,
+            action,
+            now=now,
+            state=ActionState.EXECUTING if error.maybe_done else ActionState.APPROVED,
+            wake_at=now + pause(max(action.tries - 1, 0), error.retry_after),
+            waiting_for=str(error),
+            claimed_by=None,
+        )
+        if changed is not None and open_attempt and not error.maybe_done:
+            actions.finish_attempts(tx, action.id, outcome="not_done", now=now, error=str(error))
+    logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=error.maybe_done)
+
+
+def redraft(system: System, action: Action, why: str) -> None:
+    """The world moved on since this was drafted: not sent, and the agent looks again."""
+    now = system.clock()
+    logger.info("action_stale", action_id=action.id, reason=why)
+    with system.db.write() as tx:
+        changed = actions.change(
+            tx,
+            action,
+            now=now,
+            state=ActionState.STALE,
+            reason=why,
+            claimed_by=None,
+            wake_at=None,
+            settled_at=now,
+        )
+        if changed is None:
+            return
+        actions.finish_attempts(tx, action.id, outcome=ActionState.STALE, now=now, error=why)
+        withdrawn = actions.settle_open(tx, action.case_id, ActionState.STALE, why, now)
+        data = {"action": action.id, "reason": why, "withdrawn": withdrawn}
+        audit.append(tx, action.case_id, now, Note("caseworker", "stale", data))
+        case = cases.lock(tx, action.case_id)
+        again_from = (
+            cases.change(
+                tx, case.id, now=now, state=CaseState.WORKING, step="gather", round=case.round + 1, wake_at=now
+            )
+            if case is not None and case.state != CaseState.TAKEN_OVER
+            else None
+        )
+    if again_from is not None:
+        system.hints.case(again_from.id, again_from.domain)
+
+
+def lapse(system: System, action: Action) -> None:
+    """A pending action's time came: the end of a snooze, or of the time in which it had to be decided."""
+    now = system.clock()
+    with system.db.write() as tx:
+        if action.expires_at is None or action.expires_at > now:
+            actions.change(tx, action, now=now, wake_at=action.expires_at)
+            return
+        why = "Nobody decided in time. That counts as a refusal."
+        changed = actions.change(
+            tx, action, now=now, state=ActionState.EXPIRED, reason=why, wake_at=None, settled_at=now
+        )
+        if changed is None:
+            return
+        audit.append(tx, action.case_id, now, Note("caseworker", "expired", {"action": action.id}))
+        hints = _settle(system, tx, action, None)
+    for action_id in hints:
+        system.hints.action(action_id)
+
+
+def _settle(system: System, tx: Tx, action: Action, attention: str | None) -> list[str]:
+    case = cases.lock(tx, action.case_id)
+    if case is None:
+        return []
+    if attention is not None:
+        case = cases.change(tx, case.id, now=system.clock(), attention=attention) or case
+    return settle(tx, case, now=system.clock())

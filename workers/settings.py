@@ -1,0 +1,68 @@
+"""Settings: environment variables with the prefix ``CASEWORKER_`` (or a ``.env`` file), each documented here.
+
+Vendors' settings keep the vendors' own names and are read by `integrations.registry` from `vendor_environment`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHIPPED_POLICY = Path(__file__).resolve().parent.parent / "policies" / "bundles"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="CASEWORKER_", env_file=".env", extra="ignore", frozen=True)
+
+    data: Path = Field(Path("var"), description="Folder for what this machine keeps: database, keys, model cache.")
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL. Default: SQLite in the data folder. PostgreSQL: postgresql://user:pw@host/name.",
+    )
+    broker_url: str = Field(
+        "memory://", description="Celery broker. Default: in this process. Else redis://… or amqp://…"
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="The address under which people and vendors reach this installation."
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Encrypts quarantined requests. Default: a key file made in the data folder."
+    )
+    policy_dir: Path = Field(SHIPPED_POLICY, description="Folder with the policy bundles (*.yaml).")
+    sample_company: bool = Field(True, description="Run the sample company beside the real integrations.")
+    worker_threads: int = Field(16, ge=1, le=1000, description="Cases and actions worked on at once, per process.")
+    database_connections: int = Field(20, ge=2, le=500, description="Database connections, per process.")
+    lease_seconds: int = Field(
+        120, ge=1, description="How long a claim lasts unless renewed: the longest wait after a killed worker."
+    )
+    sweep_seconds: float = Field(1.0, gt=0, description="How often the sweeper looks for what is due.")
+    max_claims: int = Field(5, ge=1, description="Tries at one step without progress before a person is asked.")
+    max_redrafts: int = Field(5, ge=1, description="Rounds of a case beyond its events before a person is asked.")
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest inbound request body.")
+    decide_within_days: int = Field(7, ge=1, description="Pending actions expire, as refused, after so many days.")
+    session_hours: int = Field(12, ge=1, description="How long a sign-in lasts.")
+    quarantine_hours: int = Field(72, ge=1, description="How long rejected requests are kept for replay.")
+    model_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one model call; below the lease.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data / 'caseworker.db'}"
+
+
+def vendor_environment() -> Mapping[str, str]:
+    """What vendors' settings are read from: the environment over the ``.env`` file; empty values count as unset."""
+    merged = {**dotenv_values(".env"), **os.environ}
+    return {name: value for name, value in merged.items() if value}

@@ -1,0 +1,224 @@
+"""Named queries on actions and their revisions, decisions and attempts.
+
+Each change of state is one UPDATE that names the state, version or digest it starts from; the row count says who won.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, or_, select, update
+
+from workers.store.database import Tx
+from workers.store.ids import new_id
+from workers.store.records import Action, ActionState, Attempt, Decision, Revision
+from workers.store.rows import columns, many, one
+from workers.store.tables import actions, attempts, decisions, revisions
+
+_ACTION = columns(actions, Action)
+_REVISION = columns(revisions, Revision)
+_DECISION = columns(decisions, Decision)
+_ATTEMPT = columns(attempts, Attempt)
+_UNSETTLED = actions.c.settled_at.is_(None)
+
+
+def add(tx: Tx, row: Mapping[str, Any]) -> None:
+    tx.execute(insert(actions).values(**row))
+
+
+def add_revision(tx: Tx, row: Mapping[str, Any]) -> None:
+    tx.execute(insert(revisions).values(**row))
+
+
+def get(tx: Tx, action_id: str) -> Action | None:
+    return one(Action, tx.execute(select(*_ACTION).where(actions.c.id == action_id)).first())
+
+
+def change(tx: Tx, action: Action, *, now: datetime, **changes: Any) -> Action | None:
+    """Change an action that is still as `action` says (state, version, digest); None when it is not."""
+    row = tx.execute(
+        update(actions)
+        .where(
+            actions.c.id == action.id,
+            actions.c.state == action.state,
+            actions.c.version == action.version,
+            actions.c.digest == action.digest,
+        )
+        .values(version=actions.c.version + 1, updated_at=now, **changes)
+        .returning(*_ACTION)
+    ).first()
+    return one(Action, row)
+
+
+def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
+    """Prolong the leases of the actions that this process carries out."""
+    if held:
+        tx.execute(
+            update(actions)
+            .where(
+                or_(*((actions.c.id == i) & (actions.c.version == v) for i, v in held.items())),
+                actions.c.state == ActionState.EXECUTING,
+            )
+            .values(wake_at=until)
+        )
+
+
+def settle_open(tx: Tx, case_id: str, state: ActionState, reason: str, now: datetime) -> list[str]:
+    """Close every action of a case that has not begun to be carried out; the ids of those."""
+    rows = tx.execute(
+        update(actions)
+        .where(
+            actions.c.case_id == case_id,
+            actions.c.state.in_([ActionState.PENDING, ActionState.APPROVED]),
+        )
+        .values(
+            state=state,
+            reason=reason,
+            wake_at=None,
+            settled_at=now,
+            updated_at=now,
+            version=actions.c.version + 1,
+        )
+        .returning(actions.c.id)
+    )
+    return [row[0] for row in rows]
+
+
+def of_case(tx: Tx, case_id: str) -> list[Action]:
+    query = select(*_ACTION).where(actions.c.case_id == case_id).order_by(actions.c.round, actions.c.ordinal)
+    return many(Action, tx.execute(query).all())
+
+
+def unsettled(tx: Tx, case_id: str) -> list[Action]:
+    query = select(*_ACTION).where(actions.c.case_id == case_id, _UNSETTLED).order_by(actions.c.ordinal)
+    return many(Action, tx.execute(query).all())
+
+
+def waiting_for_people(tx: Tx, *, now: datetime, limit: int = 200, snoozed: bool = False) -> list[Action]:
+    """Pending and uncertain actions, oldest first; snoozed ones only when asked for."""
+    query = (
+        select(*_ACTION)
+        .where(actions.c.state.in_([ActionState.PENDING, ActionState.UNCERTAIN]), _UNSETTLED)
+        .order_by(actions.c.created_at, actions.c.ordinal)
+        .limit(limit)
+    )
+    if not snoozed:
+        # A snooze is a wake-up before the deadline; see inbox.service.
+        query = query.where(
+            or_(
+                actions.c.wake_at.is_(None),
+                actions.c.expires_at.is_(None),
+                actions.c.wake_at >= actions.c.expires_at,
+                actions.c.wake_at <= now,
+            )
+        )
+    return many(Action, tx.execute(query).all())
+
+
+def listing(tx: Tx, *, states: Sequence[str] = (), limit: int = 100) -> list[Action]:
+    query = select(*_ACTION).order_by(actions.c.created_at.desc(), actions.c.ordinal).limit(limit)
+    if states:
+        query = query.where(actions.c.state.in_(states))
+    return many(Action, tx.execute(query).all())
+
+
+def due(tx: Tx, now: datetime, limit: int) -> list[str]:
+    query = select(actions.c.id).where(actions.c.wake_at <= now).order_by(actions.c.wake_at).limit(limit)
+    return [row[0] for row in tx.execute(query)]
+
+
+def same_kind_and_target(tx: Tx, kind: str, target: str, *, excluding: str = "") -> int:
+    """How many actions of this kind on this target were carried out, are under way or were approved."""
+    live = [ActionState.APPROVED, ActionState.EXECUTING, ActionState.DONE, ActionState.UNCERTAIN]
+    query = select(func.count()).where(
+        actions.c.kind == kind, actions.c.target == target, actions.c.state.in_(live), actions.c.id != excluding
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def counts_by_state(tx: Tx) -> dict[str, int]:
+    query = select(actions.c.state, func.count()).group_by(actions.c.state)
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def revisions_of(tx: Tx, action_id: str) -> list[Revision]:
+    query = select(*_REVISION).where(revisions.c.action_id == action_id).order_by(revisions.c.revision)
+    return many(Revision, tx.execute(query).all())
+
+
+def add_decision(tx: Tx, row: Mapping[str, Any]) -> None:
+    tx.execute(insert(decisions).values(id=new_id("dec"), **row))
+
+
+def decisions_of(tx: Tx, action_id: str) -> list[Decision]:
+    query = select(*_DECISION).where(decisions.c.action_id == action_id).order_by(decisions.c.decided_at)
+    return many(Decision, tx.execute(query).all())
+
+
+def decisions_of_case(tx: Tx, case_id: str) -> list[Decision]:
+    query = select(*_DECISION).where(decisions.c.case_id == case_id).order_by(decisions.c.decided_at)
+    return many(Decision, tx.execute(query).all())
+
+
+def begin_attempt(tx: Tx, action: Action, *, key: str, now: datetime) -> Attempt:
+    """Write down that a call is about to be made. The number is unique, so one try cannot be begun twice."""
+    number = 1 + int(
+        tx.execute(select(func.count()).where(attempts.c.action_id == action.id)).scalar_one(),
+    )
+    attempt = Attempt(
+        id=new_id("try"),
+        action_id=action.id,
+        number=number,
+        key=key,
+        digest=action.digest,
+        started_at=now,
+        finished_at=None,
+        outcome=None,
+        receipt=None,
+        error=None,
+    )
+    tx.execute(
+        insert(attempts).values(
+            id=attempt.id,
+            action_id=action.id,
+            number=number,
+            key=key,
+            digest=action.digest,
+            started_at=now,
+        )
+    )
+    return attempt
+
+
+def finish_attempts(
+    tx: Tx,
+    action_id: str,
+    *,
+    outcome: str,
+    now: datetime,
+    receipt: Mapping[str, Any] | None = None,
+    error: str | None = None,
+) -> None:
+    """Complete the attempts that are still open."""
+    tx.execute(
+        update(attempts)
+        .where(attempts.c.action_id == action_id, attempts.c.finished_at.is_(None))
+        .values(outcome=outcome, finished_at=now, receipt=receipt, error=error)
+    )
+
+
+def attempts_of(tx: Tx, action_id: str) -> list[Attempt]:
+    query = select(*_ATTEMPT).where(attempts.c.action_id == action_id).order_by(attempts.c.number)
+    return many(Attempt, tx.execute(query).all())
+
+
+def attempts_of_case(tx: Tx, case_id: str) -> list[Attempt]:
+    query = (
+        select(*_ATTEMPT)
+        .join(actions, actions.c.id == attempts.c.action_id)
+        .where(actions.c.case_id == case_id)
+        .order_by(attempts.c.started_at)
+    )
+    return many(Attempt, tx.execute(query).all())

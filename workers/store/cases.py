@@ -1,0 +1,235 @@
+"""Named queries on cases: opening, joining, claiming with a fence, moving on, parking.
+
+`claim` raises `version`; every later write of that worker goes through `move`, which asserts it and raises `LostClaim`
+when somebody else has claimed the case since. Joining events change neither version nor lease, so that a new message
+never throws away an answer that a model was paid for; the worker sees `events_total` and starts a new round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import case as sql_case
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from workers.store.database import Tx
+from workers.store.ids import new_id
+from workers.store.records import Case, CaseState
+from workers.store.rows import columns, many, one
+from workers.store.tables import cases
+
+_COLUMNS = columns(cases, Case)
+_OPEN = cases.c.closed_at.is_(None)
+
+
+class LostClaim(Exception):
+    """The lease ran out and somebody else took over. Nothing of this commit was kept."""
+
+
+def join_or_open(
+    tx: Tx, *, domain: str, subject: str, source: str, title: str, pipeline_version: int, now: datetime
+) -> tuple[Case, bool]:
+    """Join the open case on (domain, subject) or open one, due at once. Returns the case and whether it was opened.
+
+    A claimed case keeps its lease, a case in a person's hands stays parked; both still count the event.
+    """
+    joined = tx.execute(
+        update(cases)
+        .where(cases.c.domain == domain, cases.c.subject == subject, _OPEN)
+        .values(
+            events_total=cases.c.events_total + 1,
+            updated_at=now,
+            wake_at=sql_case(
+                (cases.c.state == CaseState.TAKEN_OVER, None),
+                (cases.c.claimed_by.is_not(None), cases.c.wake_at),
+                else_=now,
+            ),
+            attention=sql_case(
+                (cases.c.state == CaseState.TAKEN_OVER, "A new message came in."), else_=cases.c.attention
+            ),
+        )
+        .returning(*_COLUMNS)
+    ).first()
+    if joined is not None:
+        return Case(*joined), False
+    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+    opened = tx.execute(
+        make(cases)
+        .values(
+            id=new_id("case"),
+            domain=domain,
+            subject=subject,
+            source=source,
+            title=title[:300],
+            customer="",
+            state=CaseState.WORKING,
+            step="triage",
+            round=1,
+            priority="normal",
+            events_total=1,
+            events_worked=0,
+            wake_at=now,
+            version=0,
+            claims=0,
+            waits=0,
+            pipeline_version=pipeline_version,
+            opened_at=now,
+            updated_at=now,
+        )
+        .on_conflict_do_nothing(
+            index_elements=[cases.c.domain, cases.c.subject],
+            index_where=cases.c.closed_at.is_(None),
+        )
+        .returning(*_COLUMNS)
+    ).first()
+    if opened is not None:
+        return Case(*opened), True
+    # Another transaction opened it between our update and our insert, and has committed: now it can be joined.
+    return join_or_open(
+        tx,
+        domain=domain,
+        subject=subject,
+        source=source,
+        title=title,
+        pipeline_version=pipeline_version,
+        now=now,
+    )
+
+
+def claim(tx: Tx, case_id: str, *, worker: str, now: datetime, lease: timedelta) -> Case | None:
+    """Take a due case for `lease`, raising its fence; None when it is not due or another worker has it."""
+    row = tx.execute(
+        update(cases)
+        .where(cases.c.id == case_id, cases.c.wake_at <= now, _OPEN)
+        .values(
+            claimed_by=worker,
+            claims=cases.c.claims + 1,
+            version=cases.c.version + 1,
+            wake_at=now + lease,
+            state=CaseState.WORKING,
+        )
+        .returning(*_COLUMNS)
+    ).first()
+    return one(Case, row)
+
+
+def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
+    """Prolong the leases of the cases that this process works on, all in one statement."""
+    if held:
+        tx.execute(
+            update(cases)
+            .where(
+                or_(*((cases.c.id == i) & (cases.c.version == v) for i, v in held.items())),
+                cases.c.claimed_by.is_not(None),
+            )
+            .values(wake_at=until)
+        )
+
+
+def move(tx: Tx, case: Case, *, now: datetime, **changes: Any) -> Case:
+    """Write to a claimed case, asserting the fence; progress resets the claim counter. Raise `LostClaim`."""
+    row = tx.execute(
+        update(cases)
+        .where(cases.c.id == case.id, cases.c.version == case.version, cases.c.claimed_by.is_not(None))
+        .values(claims=0, waits=0, waiting_for=None, updated_at=now, **changes)
+        .returning(*_COLUMNS)
+    ).first()
+    if row is None:
+        raise LostClaim(f"case {case.id} was claimed by somebody else")
+    return Case(*row)
+
+
+def release(tx: Tx, case: Case, *, state: CaseState, wake_at: datetime | None, now: datetime, **changes: Any) -> Case:
+    """End the claim. A case that an event joined meanwhile is due at once instead of parked. Raise `LostClaim`."""
+    due = wake_at if wake_at is None else min(wake_at, now + timedelta(days=365))
+    row = tx.execute(
+        update(cases)
+        .where(cases.c.id == case.id, cases.c.version == case.version, cases.c.claimed_by.is_not(None))
+        .values(
+            state=state,
+            claimed_by=None,
+            claims=0,
+            wake_at=sql_case((cases.c.events_total > cases.c.events_worked, func.coalesce(due, now)), else_=due)
+            if state is not CaseState.CLOSED
+            else None,
+            updated_at=now,
+            **changes,
+        )
+        .returning(*_COLUMNS)
+    ).first()
+    if row is None:
+        raise LostClaim(f"case {case.id} was claimed by somebody else")
+    return Case(*row)
+
+
+def change(tx: Tx, case_id: str, *, now: datetime, **changes: Any) -> Case | None:
+    """Write to an open, unclaimed case (a decision, an outcome); None when it is claimed or closed.
+
+    Raising the version here fences off a worker whose lease ran out and who still believes in its claim.
+    """
+    row = tx.execute(
+        update(cases)
+        .where(cases.c.id == case_id, _OPEN, cases.c.claimed_by.is_(None))
+        .values(updated_at=now, version=cases.c.version + 1, **changes)
+        .returning(*_COLUMNS)
+    ).first()
+    return one(Case, row)
+
+
+def lock(tx: Tx, case_id: str) -> Case | None:
+    """Read a case and hold its row until commit, so that two actions of one case settle one after the other."""
+    return one(Case, tx.execute(select(*_COLUMNS).where(cases.c.id == case_id).with_for_update()).first())
+
+
+def get(tx: Tx, case_id: str) -> Case | None:
+    return one(Case, tx.execute(select(*_COLUMNS).where(cases.c.id == case_id)).first())
+
+
+def due(tx: Tx, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """(id, domain) of cases whose time has come, longest waiting first."""
+    query = select(cases.c.id, cases.c.domain).where(cases.c.wake_at <= now).order_by(cases.c.wake_at).limit(limit)
+    return [(row[0], row[1]) for row in tx.execute(query)]
+
+
+def listing(
+    tx: Tx, *, states: Sequence[str] = (), domain: str | None = None, limit: int = 50, before: str | None = None
+) -> list[Case]:
+    """Newest first. `before` is a case id to page on from."""
+    query = select(*_COLUMNS).order_by(cases.c.opened_at.desc(), cases.c.id.desc()).limit(limit)
+    if states:
+        query = query.where(cases.c.state.in_(states))
+    if domain:
+        query = query.where(cases.c.domain == domain)
+    if before:
+        query = query.where(cases.c.id < before)
+    return many(Case, tx.execute(query).all())
+
+
+def needing_attention(tx: Tx, limit: int = 100) -> list[Case]:
+    """Open cases that ask for a person although no action of theirs is pending."""
+    query = select(*_COLUMNS).where(cases.c.attention.is_not(None), _OPEN).order_by(cases.c.updated_at).limit(limit)
+    return many(Case, tx.execute(query).all())
+
+
+def of_customer(tx: Tx, customer: str, *, excluding: str, limit: int = 10) -> list[Case]:
+    query = (
+        select(*_COLUMNS)
+        .where(cases.c.customer == customer, cases.c.id != excluding)
+        .order_by(cases.c.opened_at.desc())
+        .limit(limit)
+    )
+    return many(Case, tx.execute(query).all())
+
+
+def find_open(tx: Tx, domain: str, subject: str) -> Case | None:
+    query = select(*_COLUMNS).where(cases.c.domain == domain, cases.c.subject == subject, _OPEN)
+    return one(Case, tx.execute(query).first())
+
+
+def count_by_state(tx: Tx) -> dict[str, int]:
+    query = select(cases.c.state, func.count()).group_by(cases.c.state)
+    return {row[0]: row[1] for row in tx.execute(query)}

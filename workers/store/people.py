@@ -1,0 +1,116 @@
+"""Named queries on people, their sessions, and tokens for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from workers.store.database import Tx
+from workers.store.ids import new_id
+from workers.store.records import Person, Session, Token
+from workers.store.rows import columns, many, one
+from workers.store.tables import people, sessions, tokens
+
+_PERSON = columns(people, Person)
+_SESSION = columns(sessions, Session)
+_TOKEN = columns(tokens, Token)
+
+
+def add(tx: Tx, *, email: str, name: str, password_hash: str, groups: Sequence[str], now: datetime) -> Person:
+    person = Person(new_id("person"), email.casefold(), name, password_hash, list(groups), True, now)
+    tx.execute(
+        insert(people).values(
+            id=person.id,
+            email=person.email,
+            name=name,
+            password_hash=password_hash,
+            groups=list(groups),
+            active=True,
+            created_at=now,
+        )
+    )
+    return person
+
+
+def change(tx: Tx, person_id: str, changes: Mapping[str, Any]) -> None:
+    tx.execute(update(people).where(people.c.id == person_id).values(**changes))
+
+
+def by_email(tx: Tx, email: str) -> Person | None:
+    return one(Person, tx.execute(select(*_PERSON).where(people.c.email == email.casefold())).first())
+
+
+def get(tx: Tx, person_id: str) -> Person | None:
+    return one(Person, tx.execute(select(*_PERSON).where(people.c.id == person_id)).first())
+
+
+def everyone(tx: Tx) -> list[Person]:
+    return many(Person, tx.execute(select(*_PERSON).order_by(people.c.email)).all())
+
+
+def count(tx: Tx) -> int:
+    return int(tx.execute(select(func.count()).select_from(people)).scalar_one())
+
+
+def open_session(tx: Tx, session: Session) -> None:
+    tx.execute(delete(sessions).where(sessions.c.expires_at <= session.created_at))
+    tx.execute(
+        insert(sessions).values(
+            token_hash=session.token_hash,
+            person_id=session.person_id,
+            csrf=session.csrf,
+            created_at=session.created_at,
+            expires_at=session.expires_at,
+        )
+    )
+
+
+def session(tx: Tx, token_hash: str, now: datetime) -> tuple[Session, Person] | None:
+    """A live session and its person, who must be active."""
+    query = (
+        select(*_SESSION, *_PERSON)
+        .join(people, people.c.id == sessions.c.person_id)
+        .where(sessions.c.token_hash == token_hash, sessions.c.expires_at > now, people.c.active)
+    )
+    row = tx.execute(query).first()
+    if row is None:
+        return None
+    return Session(*row[: len(_SESSION)]), Person(*row[len(_SESSION) :])
+
+
+def close_session(tx: Tx, token_hash: str) -> None:
+    tx.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
+
+
+def add_token(
+    tx: Tx, *, name: str, token_hash: str, scopes: Sequence[str], person_id: str | None, now: datetime
+) -> Token:
+    token = Token(new_id("tok"), name, token_hash, list(scopes), person_id, now, None)
+    tx.execute(
+        insert(tokens).values(
+            id=token.id,
+            name=name,
+            token_hash=token_hash,
+            scopes=list(scopes),
+            person_id=person_id,
+            created_at=now,
+        )
+    )
+    return token
+
+
+def token(tx: Tx, token_hash: str) -> Token | None:
+    """A token that was not revoked."""
+    query = select(*_TOKEN).where(tokens.c.token_hash == token_hash, tokens.c.revoked_at.is_(None))
+    return one(Token, tx.execute(query).first())
+
+
+def tokens_in_use(tx: Tx) -> list[Token]:
+    return many(Token, tx.execute(select(*_TOKEN).where(tokens.c.revoked_at.is_(None))).all())
+
+
+def revoke_token(tx: Tx, token_id: str, now: datetime) -> bool:
+    return tx.execute(update(tokens).where(tokens.c.id == token_id).values(revoked_at=now)).rowcount == 1

@@ -1,0 +1,90 @@
+"""Builds the objects that a process runs on, once. Tests build the same `System` with a clock and readers of their own.
+
+Writers are not part of it: they are made apart (`hands`), for the process that carries actions out.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from celery import Celery
+
+from integrations import registry
+from integrations.models.base import Model
+from integrations.registry import Readers, Writers
+from policies.loader import load as load_policy
+from policies.rules import Policy
+from workers.lease import Leases
+from workers.queue import Hints, make_app
+from workers.settings import Settings, vendor_environment
+from workers.store import examples
+from workers.store.database import Database
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What thinking needs. No Writers, no web."""
+
+    settings: Settings
+    db: Database
+    clock: Callable[[], datetime]
+    policy: Policy
+    readers: Readers
+    model: Model
+    app: Celery
+    hints: Hints
+    leases: Leases
+    worker: str
+
+    def close(self) -> None:
+        self.hints.close()
+        self.leases.close()
+        self.db.dispose()
+
+
+def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -> System:
+    """Open the database, load the policy, connect the readers. Raise what is wrong, before anything is served."""
+    env = vendor_environment() if environment is None else environment
+    db = Database(settings.database, connections=settings.database_connections)
+    app = make_app(settings.broker_url)
+    return System(
+        settings=settings,
+        db=db,
+        clock=utc_now,
+        policy=load_policy(settings.policy_dir),
+        readers=registry.readers(env, data=settings.data, sample_company=settings.sample_company),
+        model=registry.model(
+            env,
+            data=settings.data,
+            learned=lambda: learned_examples(db),
+        ),
+        app=app,
+        hints=Hints(app),
+        leases=Leases(
+            db,
+            utc_now,
+            lease=settings.lease,
+            longest=max(settings.lease * 5, timedelta(seconds=settings.model_timeout_seconds * 3)),
+        ),
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+def hands(settings: Settings, *, environment: Mapping[str, str] | None = None) -> Writers:
+    """The Writers, for the worker of the ``actions`` queue alone."""
+    env = vendor_environment() if environment is None else environment
+    return registry.writers(env, data=settings.data, sample_company=settings.sample_company)
+
+
+def learned_examples(db: Database) -> list[tuple[str, str, str, str]]:
+    """(domain, field, text, label) from cases that people decided, for the local model to learn from."""
+    with db.read() as tx:
+        return examples.confirmed(tx)
