@@ -5,6 +5,7 @@ A task never retries and never raises: whatever fails, the row says when it is d
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -47,7 +48,8 @@ def _receive(system: System, event: dict[str, Any]) -> dict[str, Any]:
     """One CloudEvent as JSON, from a producer in Python."""
     now: datetime = system.clock()
     try:
-        inbound, raw = cloudevents.from_mapping(event, now)
+        raw = json.dumps(event, ensure_ascii=False).encode()
+        inbound = cloudevents.read_event(raw, now)
     except IntegrationError as error:
         logger.warning("event_refused", reason=str(error))
         return {"refused": str(error)}

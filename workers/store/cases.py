@@ -18,9 +18,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.database import Tx
 from workers.store.ids import new_id
-from workers.store.records import Case, CaseState
+from workers.store.records import ActionState, Case, CaseState
 from workers.store.rows import columns, many, one
-from workers.store.tables import cases
+from workers.store.tables import actions, cases
 
 _COLUMNS = columns(cases, Case)
 _OPEN = cases.c.closed_at.is_(None)
@@ -183,6 +183,15 @@ def change(tx: Tx, case_id: str, *, now: datetime, **changes: Any) -> Case | Non
 def lock(tx: Tx, case_id: str) -> Case | None:
     """Read a case and hold its row until commit, so that two actions of one case settle one after the other."""
     return one(Case, tx.execute(select(*_COLUMNS).where(cases.c.id == case_id).with_for_update()).first())
+
+
+def free_all(tx: Tx, now: datetime) -> int:
+    """End every claim on cases and actions at once. Only for the process that is known to be alone on its database."""
+    freed = tx.execute(update(cases).where(cases.c.claimed_by.is_not(None)).values(wake_at=now)).rowcount
+    freed += tx.execute(
+        update(actions).where(actions.c.state == ActionState.EXECUTING, actions.c.wake_at > now).values(wake_at=now)
+    ).rowcount
+    return freed
 
 
 def get(tx: Tx, case_id: str) -> Case | None:

@@ -30,10 +30,10 @@ def confirmed(tx: Tx, limit: int = 5000) -> list[tuple[str, str, str, str]]:
         .order_by(cases.c.opened_at.desc())
         .limit(limit)
     )
-    learned = []
-    for domain, data, output in tx.execute(query):
-        text = f"{data.get('title', '')}\n{data.get('text', '')}".strip()
-        for field in _FIELDS:
-            if isinstance(output.get(field), str) and text:
-                learned.append((domain, field, text, output[field]))
-    return learned
+    return [
+        (domain, field, text, output[field])
+        for domain, data, output in tx.execute(query)
+        for text in [f"{data.get('title', '')}\n{data.get('text', '')}".strip()]
+        for field in _FIELDS
+        if isinstance(output.get(field), str) and text
+    ]

@@ -1,0 +1,43 @@
+"""Tokens for machines: made once, shown once, kept only as a hash, each with its scopes."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from enum import StrEnum
+
+from workers.store import people
+from workers.store.records import Token
+from workers.wiring import System
+
+PREFIX = "cw_"
+
+
+class Scope(StrEnum):
+    EVENTS = "events"
+    READ = "read"
+    DECIDE = "decide"
+
+
+def make_token() -> tuple[str, str]:
+    """A new token and the hash to keep. 256 random bits need no slow hash."""
+    plain = PREFIX + secrets.token_urlsafe(32)
+    return plain, hash_token(plain)
+
+
+def hash_token(plain: str) -> str:
+    return hashlib.sha256(plain.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def bearer(system: System, headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> Token | None:
+    """The token that a request shows, if it may be used for `scope`. Exactly one Authorization header counts."""
+    shown = [value for name, value in headers if name.lower() == b"authorization"]
+    if len(shown) != 1 or len(shown[0]) > 500:
+        return None
+    kind, _, plain = shown[0].decode("latin-1").partition(" ")
+    if kind.lower() != "bearer" or not plain.startswith(PREFIX):
+        return None
+    with system.db.read() as tx:
+        token = people.token(tx, hash_token(plain.strip()))
+    return token if token is not None and scope.value in token.scopes else None

@@ -1,0 +1,125 @@
+"""Quarantine: refused requests are kept for a while, so that a botched secret rotation loses nothing.
+
+Bounded per source, so that a flood of garbage cannot fill the disk. What is kept is unverified: it is encrypted, never
+parsed, never shown to a model, and listed as size, hash and reason only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from integrations.base import Delivery, WebhookSource
+from integrations.errors import Malformed, NotAuthentic, UnknownEvent
+from workers.intake.receive import Provenance, receive
+from workers.log import logger
+from workers.settings import Settings
+from workers.store import audit, quarantine
+from workers.store.audit import SYSTEM, Note
+from workers.store.ids import new_id
+from workers.store.records import Quarantined
+from workers.wiring import System
+
+MOST_ROWS = 1000
+MOST_BYTES = 20 * 1024 * 1024
+
+
+def keep(system: System, delivery: Delivery, reason: str) -> bool:
+    """Put a refused request aside. False when its source's share is used up: then only the log line remains."""
+    box = _box(system.settings)
+    item = Quarantined(
+        id=new_id("quar"),
+        source=delivery.source,
+        received_at=delivery.received_at,
+        reason=reason,
+        headers=box.encrypt(_pack(delivery)),
+        body=box.encrypt(delivery.body),
+        size=len(delivery.body),
+        sha256=hashlib.sha256(delivery.body).hexdigest(),
+        replayed_at=None,
+        replay_result=None,
+    )
+    with system.db.write() as tx:
+        rows, size = quarantine.usage(tx, delivery.source)
+        if rows >= MOST_ROWS or size + item.size > MOST_BYTES:
+            logger.warning("quarantine_full", source=delivery.source, rows=rows, bytes=size)
+            return False
+        quarantine.add(tx, item)
+    return True
+
+
+def replay(
+    system: System, webhooks: Mapping[str, WebhookSource | None], item_id: str, *, operator: str
+) -> tuple[bool, str]:
+    """Verify a kept request again with the secrets of now, its window against when it came, and let it in.
+
+    Returns whether it was let in, and what happened in words. The normal unique keys apply, so what the sender
+    delivered again meanwhile is a duplicate.
+    """
+    with system.db.read() as tx:
+        item = quarantine.get(tx, item_id)
+    if item is None:
+        return False, "there is no such request; it may have been dropped after its time"
+    source = webhooks.get(item.source)
+    if source is None:
+        return False, f"the source {item.source!r} has no active secret"
+    ok, result = _try(system, source, item)
+    with system.db.write() as tx:
+        now = system.clock()
+        quarantine.mark_replayed(tx, item_id, result=result[:80], now=now)
+        audit.append(tx, SYSTEM, now, Note(operator, "replayed", {"item": item_id, "result": result}))
+    return ok, result
+
+
+def _try(system: System, source: WebhookSource, item: Quarantined) -> tuple[bool, str]:
+    try:
+        delivery = _unpack(_box(system.settings), item)
+        secret_id = source.verify(delivery)
+        inbound = source.parse(delivery)
+    except InvalidToken:
+        return False, "it cannot be decrypted: SECRET_KEY has changed since"
+    except NotAuthentic as error:
+        return False, f"still not authentic: {error.reason}"
+    except (Malformed, UnknownEvent) as error:
+        return False, str(error)
+    provenance = Provenance("replay", delivery.body, secret_id=secret_id, body_is_key=source.signs_body_only)
+    received = receive(system, inbound, provenance)
+    if received.accepted:
+        return True, f"accepted: {', '.join(received.cases)}"
+    return True, "it had come in meanwhile: duplicate"
+
+
+def _pack(delivery: Delivery) -> bytes:
+    pairs = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in delivery.headers]
+    return json.dumps(pairs).encode()
+
+
+def _unpack(box: Fernet, item: Quarantined) -> Delivery:
+    pairs = json.loads(box.decrypt(item.headers))
+    headers = tuple((str(n).encode("latin-1"), str(v).encode("latin-1")) for n, v in pairs)
+    return Delivery(item.source, headers, box.decrypt(item.body), item.received_at)
+
+
+def _box(settings: Settings) -> Fernet:
+    key = settings.secret_key.get_secret_value() if settings.secret_key else _key_file(settings.data)
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()))
+
+
+@cache
+def _key_file(data: Path) -> str:
+    """The key of this installation, made once, readable by its owner alone."""
+    path = data / "secret_key"
+    if not path.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        made = f"{path}.{os.getpid()}"
+        with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - mode at birth
+            file.write(Fernet.generate_key().decode())
+        Path(made).rename(path)
+    return path.read_text().strip()

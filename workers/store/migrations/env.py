@@ -1,0 +1,16 @@
+"""Alembic's entry: runs migrations on the connection that `workers.store.schema` hands over, inside its transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from workers.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()
