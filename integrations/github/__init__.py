@@ -1,0 +1,1 @@
+"""GitHub, seen from here: `webhook` proves and reads what it sends us."""

@@ -1,0 +1,1 @@
+"""Stripe, seen from here: `webhook` proves and reads what it sends us."""

@@ -1,0 +1,1 @@
+"""Zendesk, seen from here: `webhook` proves and reads what it sends us."""
