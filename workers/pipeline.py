@@ -5,7 +5,8 @@
                                                              └─ deny ───► close, with the reason
 
 `advance` takes a due case and works it until it waits: for people, for time, or for nothing any more. Each step reads,
-calls outside *without* an open transaction, and commits what came of it together with where the case stands next. Killed
+calls outside *without* an open transaction, and commits what came of it together with where the case stands next: first
+the fence, which refuses a worker that lost its claim, then the rest. Killed
 anywhere, the case is found again by its `wake_at` and goes on after the last commit; no recorded answer is asked for twice.
 
 Three things can happen to a case at any moment, and are handled in one place each:
@@ -24,7 +25,6 @@ from typing import Any
 from integrations.errors import IntegrationError, Permanent, Temporary
 from workers import faults
 from workers.agents.base import Agent, Inquiry
-from workers.agents.roster import AGENTS
 from workers.drafting import Drafted, lay_out
 from workers.journal import output_of, record_step
 from workers.log import logger
@@ -58,7 +58,7 @@ def advance(system: System, case_id: str) -> None:
 
 def _next(system: System, case: Case) -> Case:
     """One step, or what has to come before it."""
-    agent = AGENTS.get(case.domain)
+    agent = system.agents.get(case.domain)
     if agent is None:
         raise Permanent(f"No agent is installed for the domain {case.domain!r}.")
     if case.claims > system.settings.max_claims:
@@ -83,7 +83,6 @@ def triage(system: System, case: Case, agent: Agent) -> Case:
     faults.point("case.triage.called")
     found = {**answer.output.model_dump(mode="json"), "primary_field": agent.primary}
     with system.db.write() as tx:
-        record_step(system, tx, case, "triage", started, {"events": [event.id for event in thread]}, found, answer)
         case = cases.move(
             tx,
             case,
@@ -93,6 +92,7 @@ def triage(system: System, case: Case, agent: Agent) -> Case:
             priority=str(found.get("urgency", "normal")),
             customer=str(thread[-1].data.get("requester_email") or thread[-1].data.get("customer_email") or ""),
         )
+        record_step(system, tx, case, "triage", started, {"events": [event.id for event in thread]}, found, answer)
         faults.point("case.triage.committing")
     faults.point("case.triage.committed")
     return case
@@ -135,9 +135,9 @@ def gather(system: System, case: Case, agent: Agent) -> Case:
         for position, (name, record) in enumerate((n, r) for n, records in found.items() for r in records)
     ]
     with system.db.write() as tx:
+        case = cases.move(tx, case, now=system.clock(), step="draft")
         record_step(system, tx, case, "gather", started, {"triage": said}, {"missing": missing, "facts": len(rows)})
         steps.add_facts(tx, rows)
-        case = cases.move(tx, case, now=system.clock(), step="draft")
         faults.point("case.gather.committing")
     faults.point("case.gather.committed")
     return case
@@ -159,8 +159,8 @@ def draft(system: System, case: Case, agent: Agent) -> Case:
     faults.point("case.draft.called")
     with system.db.write() as tx:
         inputs = {"triage": said, "facts": [fact.ref for fact in facts], "instruction": case.instruction}
-        record_step(system, tx, case, "draft", started, inputs, answer.output.model_dump(mode="json"), answer)
         case = cases.move(tx, case, now=system.clock(), step="decide", instruction=None)
+        record_step(system, tx, case, "draft", started, inputs, answer.output.model_dump(mode="json"), answer)
         faults.point("case.draft.committing")
     faults.point("case.draft.committed")
     return case
@@ -171,22 +171,22 @@ def decide(system: System, case: Case, agent: Agent) -> Case:
     with system.db.read() as tx:
         drafted = Drafted.load(tx, case)
     laid_out = lay_out(system, agent, case, drafted)
+    notes = [
+        Note(
+            f"policy:{action['verdict']['policy']}",
+            "judged",
+            {"action": action["id"], "kind": action["kind"], "outcome": action["verdict"]["outcome"]},
+        )
+        for action, _ in laid_out
+    ]
+    summary = {"actions": [action["id"] for action, _ in laid_out]}
     hints = []
     with system.db.write() as tx:
+        case = cases.move(tx, case, now=system.clock(), step="close")
+        record_step(system, tx, case, "decide", system.clock(), {"draft": drafted.draft.summary}, summary, notes=notes)
         for action, revision in laid_out:
             actions.add(tx, action)
             actions.add_revision(tx, revision)
-        notes = [
-            Note(
-                f"policy:{action['verdict']['policy']}",
-                "judged",
-                {"action": action["id"], "kind": action["kind"], "outcome": action["verdict"]["outcome"]},
-            )
-            for action, _ in laid_out
-        ]
-        summary = {"actions": [action["id"] for action, _ in laid_out]}
-        record_step(system, tx, case, "decide", system.clock(), {"draft": drafted.draft.summary}, summary, notes=notes)
-        case = cases.move(tx, case, now=system.clock(), step="close")
         if case.events_total == case.events_worked:
             unsure = None if laid_out else drafted.draft.unsure or "The agent proposed nothing."
             case = cases.release(tx, case, state=CaseState.INBOX, wake_at=None, now=system.clock(), attention=unsure)

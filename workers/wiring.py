@@ -18,6 +18,8 @@ from integrations.models.base import Model
 from integrations.registry import Readers, Writers
 from policies.loader import load as load_policy
 from policies.rules import Policy
+from workers.agents.base import Agent
+from workers.agents.roster import AGENTS
 from workers.lease import Leases
 from workers.queue import Hints, make_app
 from workers.settings import Settings, vendor_environment
@@ -37,6 +39,7 @@ class System:
     db: Database
     clock: Callable[[], datetime]
     policy: Policy
+    agents: Mapping[str, Agent]
     readers: Readers
     model: Model
     app: Celery
@@ -60,6 +63,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         db=db,
         clock=utc_now,
         policy=load_policy(settings.policy_dir),
+        agents=AGENTS,
         readers=registry.readers(env, data=settings.data, sample_company=settings.sample_company),
         model=registry.model(
             env,

@@ -144,8 +144,7 @@ def move(tx: Tx, case: Case, *, now: datetime, **changes: Any) -> Case:
 
 
 def release(tx: Tx, case: Case, *, state: CaseState, wake_at: datetime | None, now: datetime, **changes: Any) -> Case:
-    """End the claim. A case that an event joined meanwhile is due at once instead of parked. Raise `LostClaim`."""
-    due = wake_at if wake_at is None else min(wake_at, now + timedelta(days=365))
+    """End the claim. A case that an event joined since `case` was read is due at once. Raise `LostClaim`."""
     row = tx.execute(
         update(cases)
         .where(cases.c.id == case.id, cases.c.version == case.version, cases.c.claimed_by.is_not(None))
@@ -153,9 +152,7 @@ def release(tx: Tx, case: Case, *, state: CaseState, wake_at: datetime | None, n
             state=state,
             claimed_by=None,
             claims=0,
-            wake_at=sql_case((cases.c.events_total > cases.c.events_worked, func.coalesce(due, now)), else_=due)
-            if state is not CaseState.CLOSED
-            else None,
+            wake_at=sql_case((cases.c.events_total > case.events_total, now), else_=wake_at),
             updated_at=now,
             **changes,
         )

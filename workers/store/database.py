@@ -30,7 +30,7 @@ class StoreUnavailable(Exception):
 class Database:
     """One per process. `url` is a SQLAlchemy URL; `connections` bounds how many are open at once."""
 
-    def __init__(self, url: str, *, connections: int = 20) -> None:
+    def __init__(self, url: str, *, connections: int = 20, busy_seconds: float = BUSY_SECONDS) -> None:
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if parsed.get_backend_name() == "postgresql":
@@ -40,14 +40,14 @@ class Database:
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            arguments = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+            arguments = {"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False}
         else:
             arguments = {"connect_timeout": 5}
         self.engine = create_engine(
             parsed,
             pool_size=connections,
             max_overflow=0,
-            pool_timeout=BUSY_SECONDS,
+            pool_timeout=busy_seconds,
             pool_pre_ping=not self.is_sqlite,
             connect_args=arguments,
         )
@@ -97,7 +97,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys=ON",
         # FULL: a webhook is acknowledged after the commit, so the commit must survive a power cut, not just a kill.
         "synchronous=FULL",
-        f"busy_timeout={int(BUSY_SECONDS * 1000)}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

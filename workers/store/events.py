@@ -21,7 +21,8 @@ _COLUMNS = columns(events, Event)
 def insert_once(tx: Tx, row: Mapping[str, Any]) -> bool:
     """Insert unless (source, delivery id) or (source, body key) is there. The index decides, so races cannot."""
     make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    return tx.execute(make(events).values(**row).on_conflict_do_nothing()).rowcount == 1
+    inserted = tx.execute(make(events).values(**row).on_conflict_do_nothing().returning(events.c.id))
+    return inserted.first() is not None
 
 
 def count_duplicate(tx: Tx, source: str, delivery_id: str, body_key: str | None) -> str | None:

@@ -136,7 +136,8 @@ events = Table(
     Column("secret_id", String(80)),
     Column("door", String(16), nullable=False),
     Column("duplicates", Integer, nullable=False),
-    _ref("case_id", "cases.id"),
+    # Set in the transaction of the insert, which comes first because it decides whether there is anything to attach.
+    _ref("case_id", "cases.id", nullable=True),
     Column("position", Integer, nullable=False),
     UniqueConstraint("source", "delivery_id"),
     UniqueConstraint("source", "body_key"),

@@ -206,7 +206,7 @@ def upgrade() -> None:
         sa.Column("secret_id", sa.String(length=80), nullable=True),
         sa.Column("door", sa.String(length=16), nullable=False),
         sa.Column("duplicates", sa.Integer(), nullable=False),
-        sa.Column("case_id", sa.String(length=40), nullable=False),
+        sa.Column("case_id", sa.String(length=40), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_events_case_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),

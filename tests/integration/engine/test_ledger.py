@@ -1,0 +1,199 @@
+"""The effect ledger: what happens when a call fails, hangs, or its process dies."""
+
+from __future__ import annotations
+
+import pytest
+
+from integrations.errors import Permanent, Temporary
+from tests.kit.engine import documents, refund, reply, tags
+from tests.kit.house import timed_out
+from workers.execute import carry_out
+from workers.ledger import MOST_TRIES
+from workers.store import actions, switches
+from workers.store.records import ActionState, CaseState
+
+
+class Died(BaseException):
+    """Stands for the end of the process: nothing in the engine catches it."""
+
+
+@pytest.fixture
+def approved(engine):
+    def make(proposal, kind):
+        engine.model.drafts = [[proposal]]
+        if kind == "request_documents":
+            engine.alert()
+        else:
+            engine.event()
+        engine.drain()
+        if engine.action(kind).state == ActionState.PENDING:
+            engine.decide(engine.action(kind))
+        return engine.action(kind)
+
+    return make
+
+
+def attempts(engine, action):
+    with engine.system.db.read() as tx:
+        return [a.outcome for a in actions.attempts_of(tx, action.id)]
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before the effect", "after the effect"])
+def test_an_idempotent_action_is_asked_again_with_the_same_key_after_a_crash(engine, approved, done):
+    action = approved(refund(), "refund_payment")
+    (engine.house.after if done else engine.house.before).append(Died())
+    with pytest.raises(Died):
+        engine.drain()
+
+    engine.clock.on(minutes=2)
+    engine.sweep()
+
+    assert engine.house.done("refund") == [4000]
+    assert {key for _, key, _ in engine.house.effects} == {action.id}
+    assert engine.action("refund_payment").state == ActionState.DONE
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before the effect", "after the effect"])
+def test_a_reconcilable_action_looks_before_it_does_it_again(engine, approved, done):
+    approved(reply(), "reply_to_customer")
+    (engine.house.after if done else engine.house.before).append(Died())
+    with pytest.raises(Died):
+        engine.drain()
+
+    engine.clock.on(minutes=2)
+    engine.sweep()
+
+    assert len(engine.house.done("reply")) == 1
+    assert engine.action("reply_to_customer").state == ActionState.DONE
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before the effect", "after the effect"])
+def test_an_at_most_once_action_is_never_tried_again_after_a_crash(engine, approved, done):
+    approved(documents(), "request_documents")
+    (engine.house.after if done else engine.house.before).append(Died())
+    with pytest.raises(Died):
+        engine.drain()
+
+    engine.clock.on(minutes=2)
+    engine.sweep()
+    engine.clock.on(days=1)
+    engine.sweep()
+
+    assert len(engine.house.done("mail")) == int(done)
+    assert engine.action("request_documents").state == ActionState.UNCERTAIN
+    assert engine.case().state == CaseState.INBOX
+
+
+def test_a_time_out_after_sending_makes_an_at_most_once_action_uncertain(engine, approved):
+    approved(documents(), "request_documents")
+    engine.house.after.append(timed_out(maybe_done=True))
+
+    engine.drain()
+
+    assert engine.action("request_documents").state == ActionState.UNCERTAIN
+    assert len(engine.house.done("mail")) == 1
+
+
+def test_done_but_reported_as_a_time_out_is_done_once(engine, approved):
+    action = approved(refund(), "refund_payment")
+    engine.house.after.append(timed_out(maybe_done=True))
+    engine.drain()
+    assert engine.action("refund_payment").waiting_for == "No answer within 10 s."
+
+    engine.clock.on(minutes=10)
+    engine.sweep()
+
+    assert engine.house.done("refund") == [4000]
+    assert engine.action("refund_payment").state == ActionState.DONE
+    assert attempts(engine, action)[-1] == "done"
+
+
+def test_a_vendor_that_is_down_is_waited_for_with_the_reason_visible(engine, approved):
+    action = approved(refund(), "refund_payment")
+    engine.house.before.extend([Temporary("The vendor answers 503.", retry_after=30)] * 3)
+
+    engine.drain()
+    waiting = engine.action("refund_payment")
+    assert (waiting.state, waiting.waiting_for) == (ActionState.APPROVED, "The vendor answers 503.")
+    assert (waiting.wake_at - engine.clock()).total_seconds() == pytest.approx(30)
+    for _ in range(3):
+        engine.clock.on(seconds=31)
+        engine.sweep()
+
+    assert engine.house.done("refund") == [4000]
+    assert attempts(engine, action) == ["not_done", "not_done", "not_done", "done"]
+
+
+def test_a_vendor_that_never_comes_back_ends_with_a_person(engine, approved):
+    approved(refund(), "refund_payment")
+    engine.house.before.extend([Temporary("Down.")] * (MOST_TRIES + 1))
+
+    for _ in range(MOST_TRIES + 1):
+        engine.clock.on(hours=1)
+        engine.sweep()
+
+    assert engine.action("refund_payment").state == ActionState.FAILED
+    assert "Down." in engine.case().attention
+    assert engine.house.effects == []
+
+
+def test_a_refusal_is_final_and_told(engine, approved):
+    approved(refund(), "refund_payment")
+    engine.house.before.append(Permanent("The charge is too old to refund."))
+
+    engine.drain()
+
+    assert engine.action("refund_payment").state == ActionState.FAILED
+    assert engine.case().state == CaseState.INBOX
+    assert "too old" in engine.case().attention
+
+
+def test_our_own_writes_do_not_make_our_next_write_stale(engine):
+    engine.model.drafts = [[tags(), reply()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("reply_to_customer"))
+    engine.drain()
+
+    assert [kind for kind, _, _ in engine.house.effects] == ["tag", "reply"]
+    assert {a.state for a in engine.actions()} == {ActionState.DONE}
+
+
+def test_somebody_elses_write_does(engine):
+    engine.model.drafts = [[reply()]]
+    engine.event()
+    engine.drain()
+    engine.house.touched_by_somebody_else("house:ticket:7")
+    engine.decide(engine.action("reply_to_customer"))
+    engine.drain()
+
+    assert engine.house.effects == []
+    assert [a.state for a in engine.actions()] == [ActionState.STALE, ActionState.PENDING]
+
+
+@pytest.mark.parametrize("scope", ["all", "domain:support", "action:refund_payment"])
+def test_a_thrown_switch_holds_actions_and_released_lets_them_go_on(engine, approved, scope):
+    action = approved(refund(), "refund_payment")
+    with engine.system.db.write() as tx:
+        switches.throw(tx, scope, reason="Something is odd", actor="person:ana", now=engine.clock())
+    engine.drain()
+    assert engine.house.effects == []
+    assert "Something is odd" in engine.action("refund_payment").waiting_for
+
+    with engine.system.db.write() as tx:
+        switches.release(tx, scope)
+    engine.clock.on(seconds=10)
+    engine.sweep()
+
+    assert engine.house.done("refund") == [4000]
+    assert attempts(engine, action) == ["done"]
+
+
+def test_no_writer_for_the_system_is_said_plainly(engine, approved):
+    action = approved(refund(), "refund_payment")
+    engine.writers._by_system.clear()
+
+    carry_out(engine.system, engine.writers, action.id)
+
+    assert engine.action("refund_payment").state == ActionState.FAILED
+    assert "credentials" in engine.action("refund_payment").reason

@@ -1,0 +1,114 @@
+"""When something outside is not available: the case waits, says why, and goes on by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from integrations.errors import Permanent, Temporary
+from workers import pipeline
+from workers.inbox.case_service import decide_case
+from workers.patience import LONGEST, pause
+from workers.store.database import Database, StoreUnavailable
+from workers.store.records import CaseState
+
+
+def test_a_model_that_is_down_for_an_hour_loses_nothing(engine):
+    engine.model.faults.extend([Temporary("The model is overloaded.")] * 12)
+    engine.event()
+    engine.drain()
+    assert (engine.case().state, engine.case().waiting_for) == (CaseState.WAITING, "The model is overloaded.")
+
+    for _ in range(12):
+        engine.clock.on(minutes=6)
+        engine.sweep()
+
+    assert engine.case().state == CaseState.INBOX
+    assert engine.case().waiting_for is None
+
+
+def test_retry_after_is_honoured(engine):
+    engine.model.faults.append(Temporary("Too many requests.", retry_after=90))
+    engine.event()
+    engine.drain()
+
+    engine.clock.on(seconds=89)
+    engine.sweep()
+    assert engine.case().state == CaseState.WAITING
+    engine.clock.on(seconds=2)
+    engine.sweep()
+    assert engine.case().state == CaseState.INBOX
+
+
+def test_a_reader_that_is_down_is_waited_for_and_recorded_answers_are_not_asked_again(engine):
+    engine.house.read_faults.append(Temporary("The helpdesk answers 500."))
+    engine.event()
+    engine.drain()
+    assert engine.case().waiting_for == "The helpdesk answers 500."
+
+    engine.clock.on(minutes=1)
+    engine.sweep()
+
+    assert engine.case().state == CaseState.INBOX
+    assert [r.task for r in engine.model.asked] == ["triage", "draft"]
+
+
+def test_a_refusal_of_the_model_asks_for_a_person_and_retrying_goes_on(engine):
+    engine.model.faults.append(Permanent("The model refused to answer."))
+    engine.event()
+    engine.drain()
+    assert (engine.case().state, engine.case().attention) == (CaseState.INBOX, "The model refused to answer.")
+
+    decide_case(engine.system, engine.person(), engine.case().id, "retry", None)
+    engine.drain()
+
+    assert engine.case().attention is None
+    assert len(engine.actions()) == 2
+
+
+def test_a_case_that_kills_its_workers_ends_with_a_person(engine):
+    class Bug(Exception):
+        pass
+
+    engine.model.faults.extend([Bug()] * 10)
+    engine.event()
+    for _ in range(8):
+        try:
+            engine.sweep()
+        except Bug:
+            engine.clock.on(minutes=5)
+
+    assert engine.case().state == CaseState.INBOX
+    assert "tries" in engine.case().attention
+    assert len(engine.model.asked) == engine.system.settings.max_claims
+
+
+def test_a_locked_database_is_named_and_nothing_of_the_commit_is_kept(tmp_path):
+    path = tmp_path / "locked.db"
+    holder = sqlite3.connect(path)
+    holder.execute("PRAGMA journal_mode=WAL")
+    holder.execute("CREATE TABLE t (x)")
+    holder.execute("BEGIN IMMEDIATE")
+    db = Database(f"sqlite:///{path}", busy_seconds=0.2)
+    with pytest.raises(StoreUnavailable, match="locked"), db.write():
+        pass
+    holder.rollback()
+    with db.write():
+        pass
+    db.dispose()
+    holder.close()
+
+
+def test_the_wait_doubles_up_to_a_bound_and_is_never_shorter_than_asked():
+    assert 0.5 <= pause(0).total_seconds() <= 1
+    assert LONGEST / 2 <= pause(50).total_seconds() <= LONGEST
+    assert pause(0, retry_after=120).total_seconds() == 120
+
+
+def test_finding_nothing_to_do_is_normal(engine):
+    pipeline.advance(engine.system, "case_that_is_not_there")
+    engine.event()
+    engine.drain()
+    pipeline.advance(engine.system, engine.case().id)
+    assert engine.case().state == CaseState.INBOX
