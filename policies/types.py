@@ -8,12 +8,13 @@ CEL itself is lax about them (a string is cut at NUL, True counts as 1, NaN < 0.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_TEXT = 500
 MAX_ITEMS = 200
@@ -26,9 +27,16 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def _number(value: Any) -> Any:
+    if not isinstance(value, int | float):
+        raise ValueError("only a float or an int is a number here")  # noqa: TRY004 - pydantic reads ValueError
+    return value
+
+
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_plain)]
 Int = Annotated[int, Field(ge=-INT64, lt=INT64)]
-Double = Annotated[float, Field(allow_inf_nan=False)]
+# Strictness alone lets a Decimal through, rounded.
+Double = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
 Texts = Annotated[list[Text], Field(max_length=MAX_ITEMS)]
 
 
@@ -125,6 +133,25 @@ class Facts(BaseModel):
     case_round: Int = 1
     missing_context: Texts = Field(default_factory=list)
     occurred_at: AwareDatetime
+
+
+#: Facts whose default is the harmless value, always or where the named fact says that there is something to know.
+#: Whoever builds facts must state them: leaving one out must not make an action look harmless (`engine.judge`).
+MUST_STATE: Mapping[str | None, tuple[str, ...]] = {
+    None: (
+        "has_amount",
+        "untrusted_arguments",
+        "edited_by_person",
+        "text_has_unknown_link",
+        "text_has_unknown_amount",
+        "text_has_unknown_contact",
+        "repeats_earlier_action",
+        "risk_flags",
+        "missing_context",
+    ),
+    "has_customer": ("customer_vip", "customer_refunds_90d", "customer_refunded_minor_90d"),
+    "has_charge": ("charge_disputed",),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,207 @@
+"""Policy files to a policy: read, checked and compiled before any of it is used, every problem reported at once.
+
+Called when a process starts and by ``caseworker policy check``. Either the whole directory is a policy or `PolicyError`
+says what is wrong with it; there is no half-loaded policy, and a broken one never takes the place of one in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from policies import documents, references, suites
+from policies.cel import Environment, Fault, Program, Refused
+from policies.documents import Document
+from policies.envelope import ApproverEntry, BundleEntry, DefaultsEntry, Entry, SuiteEntry
+from policies.errors import PolicyError, Problem
+from policies.messages import Message
+from policies.rules import Bundle, Defaults, Layer, Policy, Rule, assemble, union
+from policies.suites import Suite
+from policies.types import Enforcement, Facts, Outcome, Requirement
+
+#: the policies that come with Caseworker
+SHIPPED: Final = Path(__file__).parent / "bundles"
+TEST_SUFFIX: Final = ".test.yaml"
+
+E = TypeVar("E", bound=Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the files amount to. `policy` is None where there are problems."""
+
+    policy: Policy | None
+    suites: tuple[Suite, ...]
+    #: the bundles' documents by bundle name
+    sources: Mapping[str, Document]
+    problems: tuple[Problem, ...]
+
+
+def load(directory: Path, *, run_tests: bool = True) -> Policy:
+    """The policy made of all ``*.yaml`` in `directory`. Raise `PolicyError` with every problem of every file."""
+    return loads(read(directory), run_tests=run_tests)
+
+
+def loads(files: Mapping[str, str | bytes], *, run_tests: bool = True) -> Policy:
+    """The same from contents by file name."""
+    loaded = examine(files)
+    if loaded.policy is None:
+        raise PolicyError(loaded.problems)
+    if run_tests:
+        proof = suites.run(loaded.policy, loaded.suites, loaded.sources)
+        if proof.problems:
+            raise PolicyError(proof.problems)
+    return loaded.policy
+
+
+def read(directory: Path) -> dict[str, bytes]:
+    """The directory's policy files. One that would be passed over or cannot be read is an error, never less policy."""
+    refused = [Problem(str(path), 1, "", "policy files end in .yaml: rename it") for path in directory.glob("*.yml")]
+    files = {str(path): path.read_bytes() for path in sorted(directory.glob("*.yaml"))}
+    if not files:
+        refused.append(Problem(str(directory), 1, "", "no policy files (*.yaml) in this directory"))
+    if refused:
+        raise PolicyError(refused)
+    return files
+
+
+def examine(files: Mapping[str, str | bytes]) -> Loaded:
+    """Check everything that does not need the tests."""
+    problems: list[Problem] = []
+    bundles: list[tuple[Document, BundleEntry]] = []
+    found: list[Suite] = []
+    for file, content in files.items():
+        document = _document(file, content)
+        if isinstance(document, Problem):
+            problems.append(document)
+        elif file.endswith(TEST_SUFFIX):
+            found += (Suite(document, entry) for entry in _entries(document, SuiteEntry, problems))
+        else:
+            bundles += ((document, entry) for entry in _entries(document, BundleEntry, problems))
+    if not bundles and not problems:
+        problems.append(Problem(min(files, default="policy"), 1, "", "there are tests here, but no bundle"))
+
+    known = references.Known.of([entry for _, entry in bundles])
+    environment = Environment(Facts)
+    compiled: list[Bundle] = []
+    for document, entry in bundles:
+        problems += references.problems(document, entry, known)
+        compiled.append(_bundle(document, entry, environment, problems))
+    return Loaded(
+        policy=None if problems else assemble(compiled, environment),
+        suites=tuple(found),
+        sources={entry.bundle: document for document, entry in bundles},
+        problems=tuple(problems),
+    )
+
+
+def _document(file: str, content: str | bytes) -> Document | Problem:
+    try:
+        text = content.decode() if isinstance(content, bytes) else content
+    except UnicodeDecodeError as error:
+        return Problem(file, 1, "", f"not UTF-8: {error.reason} at byte {error.start}")
+    return documents.parse(file, text)
+
+
+def _entries(document: Document, shape: type[E], problems: list[Problem]) -> Iterable[E]:
+    """The document in its shape, or nothing and a problem for each thing that does not fit."""
+    try:
+        return [shape.model_validate(document.data)]
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            message = "there is no such key" if detail["type"] == "extra_forbidden" else detail["msg"]
+            problems.append(document.problem(detail["loc"], message))
+        return []
+
+
+def _bundle(document: Document, entry: BundleEntry, environment: Environment, problems: list[Problem]) -> Bundle:
+    layer, enforcement = Layer(entry.layer), Enforcement(entry.enforcement)
+    rules: list[Rule] = []
+    for place, said in enumerate(entry.rules):
+        program = _program(document, ("rules", place, "when"), said.when, environment, problems)
+        message = _message(document, ("rules", place, "message"), said.message, problems)
+        if program is None or message is None:
+            continue
+        rule = Rule(
+            id=said.id,
+            bundle=entry.bundle,
+            layer=layer,
+            enforcement=enforcement,
+            actions=frozenset(said.actions),
+            program=program,
+            when=said.when,
+            outcome=Outcome[said.outcome.upper()],
+            message=message,
+            requirements=_requirements(said.approvers),
+            exclude=tuple(said.exclude),
+        )
+        rules.append(rule)
+    return Bundle(
+        name=entry.bundle,
+        version=entry.version,
+        layer=layer,
+        domain=entry.domain,
+        enforcement=enforcement,
+        roles=frozenset(entry.roles),
+        actions=frozenset(entry.actions),
+        defaults=_defaults(entry.defaults),
+        rules=tuple(sorted(rules, key=lambda rule: rule.id)),
+        content=entry.canonical(),
+    )
+
+
+def _message(document: Document, path: documents.Path, text: str, problems: list[Problem]) -> Message | None:
+    try:
+        return Message.parse(text)
+    except ValueError as error:
+        problems.append(document.problem(path, str(error)))
+        return None
+
+
+def _program(
+    document: Document, path: documents.Path, text: str, environment: Environment, problems: list[Problem]
+) -> Program | None:
+    try:
+        program = environment.compile(text)
+    except Refused as refused:
+        problems.append(document.problem(path, str(refused)))
+        return None
+    for sample in _SAMPLES:
+        result = program.evaluate(environment.bind(sample))
+        if isinstance(result, Fault):
+            problems.append(document.problem(path, f"fails when tried on sample facts: {result.reason}"))
+            return None
+    return program
+
+
+def _defaults(entry: DefaultsEntry) -> Defaults:
+    return Defaults(
+        unknown_action=_outcome(entry.unknown_action),
+        no_match=_outcome(entry.no_match),
+        rule_error=_outcome(entry.rule_error),
+        requirements=_requirements(entry.approvers),
+    )
+
+
+def _requirements(approvers: Iterable[ApproverEntry]) -> tuple[Requirement, ...]:
+    return union(Requirement(approver.role, approver.n) for approver in approvers)
+
+
+def _outcome(name: str | None) -> Outcome | None:
+    return None if name is None else Outcome[name.upper()]
+
+
+def _sample(text: str, number: int, yes: bool) -> Mapping[str, Any]:
+    values: dict[Any, Any] = {str: text, int: number, float: min(float(number), 1.0), bool: yes}
+    words = [text] if text else []
+    facts = {name: values.get(info.annotation, words) for name, info in Facts.model_fields.items()}
+    return vars(Facts.model_validate({**facts, "occurred_at": datetime(2000, 1, 1, tzinfo=UTC)}))
+
+
+# What compiles can still fail on every input (`1 / 0 > 1`), or on the emptiest (`risk_flags[0] == "x"`).
+_SAMPLES: Final = (_sample("", 0, yes=False), _sample("sample", 1, yes=True), _sample("other", 5_000_000, yes=True))
