@@ -17,6 +17,7 @@ from pathlib import Path
 
 import celery.worker.state
 from celery import Celery
+from celery.app.trace import setup_worker_optimizations
 from integrations.sample_company.sender import WebhookSender
 
 from integrations import registry
@@ -117,15 +118,16 @@ class WorkerThread:
     def _run(self) -> None:
         while not self._stopping.is_set():
             celery.worker.state.should_stop = None
-            worker = self._app.Worker(
-                pool="threads",
+            # The controller, not the command-line worker: signals, banner and log belong to this process's own start.
+            # What that worker does besides, telling the tracer whose tasks these are, is done here.
+            setup_worker_optimizations(self._app)
+            worker = self._app.WorkController(
+                pool_cls="threads",
                 concurrency=self._threads,
                 queues=list(QUEUES),
                 without_gossip=True,
                 without_mingle=True,
                 without_heartbeat=True,
-                quiet=True,
-                loglevel="WARNING",
             )
             worker.start()
             if not self._stopping.is_set():

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import queue
 import threading
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 from kombu.entity import Queue
+from kombu.exceptions import OperationalError
 
 from workers.log import logger
 
@@ -21,7 +24,10 @@ ADVANCE = "caseworker.advance"
 EXECUTE = "caseworker.execute"
 RECEIVE = "caseworker.receive"
 
-IN_PROCESS = "memory://"
+# At each lost connection Celery announces that a default will change. The setting is chosen below, knowingly.
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+IN_PROCESS = "memory://localhost/"
 
 
 def make_app(broker_url: str) -> Celery:
@@ -110,5 +116,5 @@ class Hints:
             task, target, row_id = hint
             try:
                 self._app.send_task(task, args=[row_id], queue=target)
-            except (self._app.connection_for_write().connection_errors, OSError) as error:
+            except (OperationalError, OSError) as error:
                 logger.warning("hint_not_published", task=task, queue=target, error=type(error).__name__)

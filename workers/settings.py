@@ -26,7 +26,7 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL. Default: SQLite in the data folder. PostgreSQL: postgresql://user:pw@host/name.",
     )
     broker_url: str = Field(
-        "memory://", description="Celery broker. Default: in this process. Else redis://… or amqp://…"
+        "memory://localhost/", description="Celery broker. Default: in this process. Else redis://… or amqp://…"
     )
     public_url: str = Field(
         "http://127.0.0.1:8000", description="The address under which people and vendors reach this installation."

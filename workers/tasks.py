@@ -27,31 +27,40 @@ from workers.wiring import System
 
 def register(app: Celery, system: System, writers: Writers | None) -> None:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
-    app.task(partial(_run, "case_id", partial(pipeline.advance, system)), name=ADVANCE)
+
+    @app.task(name=ADVANCE, shared=False)
+    def advance(case_id: str) -> None:
+        _run(partial(pipeline.advance, system), case_id=case_id)
+
     if writers is not None:
-        app.task(partial(_run, "action_id", partial(execute.carry_out, system, writers)), name=EXECUTE)
+
+        @app.task(name=EXECUTE, shared=False)
+        def carry_out(action_id: str) -> None:
+            _run(partial(execute.carry_out, system, writers), action_id=action_id)
+
     # The message is the only copy of its event, so it is acknowledged after the commit.
-    app.task(partial(_receive, system), name=RECEIVE, acks_late=True, reject_on_worker_lost=True, autoretry_for=())
+    @app.task(name=RECEIVE, shared=False, acks_late=True, reject_on_worker_lost=True)
+    def receive_event(event: dict[str, Any]) -> None:
+        _receive(system, event)
 
 
-def _run(name: str, work: Callable[[str], None], row_id: str) -> None:
-    with structlog.contextvars.bound_contextvars(**{name: row_id}):
+def _run(work: Callable[[str], None], **row: str) -> None:
+    with structlog.contextvars.bound_contextvars(**row):
         try:
-            work(row_id)
+            work(*row.values())
         except StoreUnavailable as error:
             logger.warning("store_unavailable", error=str(error))
         except Exception:  # noqa: BLE001 - the task edge: the lease runs out, and the row is claimed again, not for ever
             logger.exception("task_failed")
 
 
-def _receive(system: System, event: dict[str, Any]) -> dict[str, Any]:
-    """One CloudEvent as JSON, from a producer in Python."""
+def _receive(system: System, event: dict[str, Any]) -> None:
+    """One CloudEvent as JSON, from a producer in Python. A refused event is logged; a fault of ours redelivers it."""
     now: datetime = system.clock()
+    raw = json.dumps(event, ensure_ascii=False).encode()
     try:
-        raw = json.dumps(event, ensure_ascii=False).encode()
         inbound = cloudevents.read_event(raw, now)
     except IntegrationError as error:
         logger.warning("event_refused", reason=str(error))
-        return {"refused": str(error)}
-    received = receive(system, [inbound], Provenance(door="queue", raw=raw))
-    return {"accepted": received.accepted, "duplicates": received.duplicates}
+        return
+    receive(system, [inbound], Provenance(door="queue", raw=raw))

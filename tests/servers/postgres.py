@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import psycopg
 
@@ -31,7 +32,7 @@ class Postgres:
         self._folder = Path(tempfile.mkdtemp(prefix="caseworker-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Postgres:
+    def __enter__(self) -> Self:
         programs = binaries()
         assert programs is not None, "PostgreSQL is not installed"
         data = self._folder / "data"
