@@ -47,7 +47,8 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
 
 
 def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime) -> DecisionRecord:
-    """Judge one action by facts that nobody has checked yet. Facts that `Facts` refuses get a review at least."""
+    """Judge one action by facts that nobody has checked yet. Facts that `Facts` refuses get a review at least. The record
+    has every rule's answer."""
     told = [f"{record.plain(key)} is no fact" for key in raw_facts if key not in Facts.model_fields]
     told += (f"{name} is not stated" for name in _unstated(raw_facts))
     if told:
@@ -58,7 +59,7 @@ def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime) -> Deci
         details = error.errors(include_url=False, include_input=False, include_context=False)
         told = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
         return _refused(policy, raw_facts, told, at)
-    return decide(policy, facts, at=at)
+    return decide(policy, facts, at=at, trace=True)
 
 
 def _unstated(raw: Mapping[str, Any]) -> list[str]:

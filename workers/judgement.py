@@ -6,15 +6,17 @@ the counters that the caller passes in. A fact that cannot be stated truly is le
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from policies import engine
 from policies.approvals import with_requirements
+from policies.record import to_json
 from policies.rules import Policy
-from policies.types import DecisionRecord
+from policies.types import MAX_ITEMS, MAX_TEXT, DecisionRecord
 from workers.actions.base import ActionKind
 from workers.actions.digest import action_digest
 from workers.agents.origins import Evidence, Origin, origins, unknowns
@@ -47,13 +49,7 @@ class Judged:
     @property
     def as_stored(self) -> dict[str, Any]:
         """The whole decision record as JSON, enough to explain the verdict or to reach it again."""
-        record = asdict(self.record)
-        for answer in record["answers"]:
-            answer["outcome"] = answer["outcome"].name.lower()
-            answer["enforcement"] = str(answer["enforcement"])
-        record["verdict"] = self.verdict
-        record["decided_at"] = self.record.decided_at.isoformat()
-        return {key: _plain(value) for key, value in record.items()}
+        return to_json(self.record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +112,7 @@ def judge(
         "domain": matter.case.domain,
         "occurred_at": now,
     }
-    record = engine.judge(policy, raw, at=now)
+    record = engine.judge(policy, {name: _clean(value) for name, value in raw.items()}, at=now)
     if extra_roles:
         record = replace(record, verdict=with_requirements(record.verdict, extra_roles))
     digest = action_digest(
@@ -238,11 +234,11 @@ def _days_since(written: object, now: datetime) -> int:
         return 0
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
+def _clean(value: Any) -> Any:
+    """Text as the policy takes it. A stranger's control character must not turn a verdict into a refusal of the facts."""
+    if isinstance(value, str):
+        kept = "".join(c for c in value if unicodedata.category(c) not in {"Cc", "Cs"})
+        return unicodedata.normalize("NFC", kept)[:MAX_TEXT]
+    if isinstance(value, list):
+        return [_clean(item) for item in value[:MAX_ITEMS]]
     return value

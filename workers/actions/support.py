@@ -29,7 +29,7 @@ class Reply(Arguments):
 
 class Refund(Arguments):
     charge_id: Line = Field(description="The charge to refund")
-    amount_minor: Annotated[int, Field(gt=0)] = Field(description="Amount in minor units (cents)")
+    amount_minor: Annotated[int, Field(gt=0, le=10**12)] = Field(description="Amount in minor units (cents)")
     currency: Currency = Field(description="ISO 4217 code, the charge's own")
     reason: Line = Field(description="Why, for the books")
 

@@ -92,7 +92,7 @@ def test_a_stored_record_comes_back_as_it_was_and_its_facts_give_it_again() -> N
 
         assert again == decided
         if decided.answers:
-            assert engine.decide(made, record.facts_from_json(again.facts), at=again.decided_at) == decided
+            assert engine.decide(made, record.facts_from_json(again.facts), at=again.decided_at, trace=True) == decided
 
 
 def test_other_settings_loaded_anew_give_the_same_records() -> None:
