@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -95,6 +96,14 @@ def running(settings: Settings, *, public_url: str) -> Iterator[System]:
             worker.stop()
     finally:
         system.close()
+
+
+def free_listener() -> socket.socket:
+    """A socket listening on a free loopback port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(2048)
+    return listener
 
 
 class WorkerThread:

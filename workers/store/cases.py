@@ -231,6 +231,12 @@ def of_customer(tx: Tx, customer: str, *, excluding: str, limit: int = 10) -> li
     return many(Case, tx.execute(query).all())
 
 
+def on_subject(tx: Tx, subject: str) -> Case | None:
+    """The newest case on a subject, open or closed."""
+    query = select(*_COLUMNS).where(cases.c.subject == subject).order_by(cases.c.opened_at.desc()).limit(1)
+    return one(Case, tx.execute(query).first())
+
+
 def find_open(tx: Tx, domain: str, subject: str) -> Case | None:
     query = select(*_COLUMNS).where(cases.c.domain == domain, cases.c.subject == subject, _OPEN)
     return one(Case, tx.execute(query).first())

@@ -1,0 +1,174 @@
+"""Named queries of the inbox's pages: what waits with its case, what was decided, and finding cases. Reads only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, func, or_, select
+
+from workers.store.database import Tx
+from workers.store.records import Action, ActionState, Case, Decision
+from workers.store.rows import columns, many
+from workers.store.tables import actions, attempts, audit, cases, decisions, revisions
+
+_ACTION = columns(actions, Action)
+_CASE = columns(cases, Case)
+_DECISION = columns(decisions, Decision)
+_OPEN_STATES = (ActionState.PENDING, ActionState.UNCERTAIN)
+#: put off until `wake_at`, which otherwise is the deadline or unset
+_SNOOZED = and_(actions.c.state == ActionState.PENDING, actions.c.wake_at < actions.c.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An action that waits for people, with its case, who has approved this very revision, and who wrote it."""
+
+    action: Action
+    case: Case
+    approved_by: tuple[str, ...] = ()  # ids of people
+    editors: tuple[str, ...] = ()  # actors: ``person:ana@example.com``
+
+
+def waiting(tx: Tx, *, now: datetime, domain: str | None = None, limit: int = 200) -> list[Waiting]:
+    """What waits for people and is not put off, longest waiting first."""
+    query = (
+        select(*_ACTION, *_CASE)
+        .join(cases, cases.c.id == actions.c.case_id)
+        .where(
+            actions.c.state.in_(_OPEN_STATES),
+            actions.c.settled_at.is_(None),
+            or_(~_SNOOZED, actions.c.wake_at <= now, actions.c.wake_at.is_(None), actions.c.expires_at.is_(None)),
+        )
+        .order_by(actions.c.created_at, actions.c.ordinal)
+        .limit(limit)
+    )
+    if domain:
+        query = query.where(cases.c.domain == domain)
+    rows = [(Action(*row[: len(_ACTION)]), Case(*row[len(_ACTION) :])) for row in tx.execute(query)]
+    return _with_people(tx, rows)
+
+
+def standing_of(tx: Tx, action: Action, case: Case) -> Waiting:
+    """One action with who has approved and edited it."""
+    return _with_people(tx, [(action, case)])[0]
+
+
+def snoozed(tx: Tx, *, now: datetime) -> int:
+    """How many actions are put off."""
+    query = select(func.count()).where(_SNOOZED, actions.c.settled_at.is_(None), actions.c.wake_at > now)
+    return int(tx.execute(query).scalar_one())
+
+
+def finished(tx: Tx, *, domain: str | None = None, limit: int = 50) -> list[Waiting]:
+    """What no longer waits for people, newest drafts first."""
+    query = (
+        select(*_ACTION, *_CASE)
+        .join(cases, cases.c.id == actions.c.case_id)
+        .where(actions.c.state.not_in(_OPEN_STATES))
+        .order_by(actions.c.id.desc())  # ids begin with their time
+        .limit(limit)
+    )
+    if domain:
+        query = query.where(cases.c.domain == domain)
+    return [Waiting(Action(*row[: len(_ACTION)]), Case(*row[len(_ACTION) :])) for row in tx.execute(query)]
+
+
+def find_cases(
+    tx: Tx,
+    *,
+    text: str = "",
+    states: Sequence[str] = (),
+    domain: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[Case]:
+    """Newest first; `text` is looked for in title, customer and subject. `before` is a case id to page on from."""
+    query = select(*_CASE).order_by(cases.c.id.desc()).limit(limit)
+    if text:
+        query = query.where(
+            or_(
+                cases.c.title.icontains(text, autoescape=True),
+                cases.c.customer.icontains(text, autoescape=True),
+                cases.c.subject.icontains(text, autoescape=True),
+                cases.c.id == text,
+            )
+        )
+    if states:
+        query = query.where(cases.c.state.in_(states))
+    if domain:
+        query = query.where(cases.c.domain == domain)
+    if before:
+        query = query.where(cases.c.id < before)
+    return many(Case, tx.execute(query).all())
+
+
+def list_actions(
+    tx: Tx, *, states: Sequence[str] = (), case_id: str | None = None, before: str | None = None, limit: int = 100
+) -> list[Action]:
+    """Newest first. `before` is an action id to page on from."""
+    query = select(*_ACTION).order_by(actions.c.id.desc()).limit(limit)
+    if states:
+        query = query.where(actions.c.state.in_(states))
+    if case_id:
+        query = query.where(actions.c.case_id == case_id)
+    if before:
+        query = query.where(actions.c.id < before)
+    return many(Action, tx.execute(query).all())
+
+
+def domains(tx: Tx) -> list[str]:
+    """The domains that have had a case."""
+    return [row[0] for row in tx.execute(select(cases.c.domain).distinct().order_by(cases.c.domain))]
+
+
+def last_change(tx: Tx, case_id: str) -> int:
+    """The id of the newest audit entry of a case; 0 where there is none."""
+    query = select(func.coalesce(func.max(audit.c.id), 0)).where(audit.c.chain == case_id)
+    return int(tx.execute(query).scalar_one())
+
+
+def last_decision(tx: Tx, action_id: str) -> Decision | None:
+    """What a person said last of an action."""
+    query = select(*_DECISION).where(decisions.c.action_id == action_id).order_by(decisions.c.id.desc()).limit(1)
+    found = many(Decision, tx.execute(query).all())
+    return found[0] if found else None
+
+
+def _with_people(tx: Tx, rows: Sequence[tuple[Action, Case]]) -> list[Waiting]:
+    ids = [action.id for action, _ in rows]
+    if not ids:
+        return []
+    begun = dict[str, datetime]()
+    for action_id, at in tx.execute(
+        select(attempts.c.action_id, func.max(attempts.c.started_at))
+        .where(attempts.c.action_id.in_(ids))
+        .group_by(attempts.c.action_id)
+    ):
+        begun[action_id] = at
+    approvals: defaultdict[str, dict[tuple[int, str], dict[str, None]]] = defaultdict(dict)
+    query = select(
+        decisions.c.action_id, decisions.c.revision, decisions.c.digest, decisions.c.person_id, decisions.c.decided_at
+    ).where(decisions.c.action_id.in_(ids), decisions.c.decision == "approve", decisions.c.person_id.is_not(None))
+    for action_id, revision, digest, person_id, at in tx.execute(query.order_by(decisions.c.decided_at)):
+        # An approval is used up by the attempt that it led to.
+        if action_id not in begun or at > begun[action_id]:
+            approvals[action_id].setdefault((revision, digest), {})[person_id] = None
+    editors: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for action_id, author in tx.execute(
+        select(revisions.c.action_id, revisions.c.author).where(
+            revisions.c.action_id.in_(ids), revisions.c.author.like("person:%")
+        )
+    ):
+        editors[action_id][author] = None
+    return [
+        Waiting(
+            action,
+            case,
+            tuple(approvals[action.id].get((action.revision, action.digest), ())),
+            tuple(editors[action.id]),
+        )
+        for action, case in rows
+    ]
