@@ -19,9 +19,9 @@ from pathlib import Path
 import celery.worker.state
 from celery import Celery
 from celery.app.trace import setup_worker_optimizations
-from integrations.sample_company.sender import WebhookSender
 
 from integrations import registry
+from integrations.sample_company.sender import WebhookSender
 from workers import wiring
 from workers.log import logger
 from workers.queue import QUEUES

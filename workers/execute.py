@@ -24,7 +24,7 @@ from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
 from workers.actions.digest import action_digest
 from workers.drafting import rejudge
-from workers.ledger import again, ended, lapse, redraft, uncertain
+from workers.ledger import MOST_TRIES, again, ended, lapse, redraft, uncertain
 from workers.log import logger
 from workers.patience import pause
 from workers.store import actions, cases, switches
@@ -123,8 +123,7 @@ def _changed_since_approval(system: System, case: Case, action: Action) -> bool:
     if action.policy_hash == system.policy.hash:
         return False
     with system.db.write() as tx:
-        author = action.decided_by or "caseworker"
-        judged = rejudge(system, tx, case, action, action.arguments, author=author, edited=False)
+        judged = rejudge(system, tx, case, action, action.arguments, author="caseworker", edited=False)
     logger.info("policy_changed_since_approval", action_id=action.id)
     if judged is not None and judged.wake_at is not None:
         system.hints.action(action.id)
@@ -221,7 +220,7 @@ def _call(system: System, errand: _Errand, action: Action, attempt: Attempt) -> 
 def _recover(system: System, writers: Writers, case: Case, action: Action) -> None:
     """An attempt was begun and its end was never recorded."""
     kind = CATALOGUE.get(action.kind)
-    if kind is None or kind.delivery is Delivery.AT_MOST_ONCE:
+    if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.tries >= MOST_TRIES:
         uncertain(system, action, "The process stopped while this was being carried out.")
         return
     now = system.clock()

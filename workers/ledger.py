@@ -158,5 +158,5 @@ def _settle(system: System, tx: Tx, action: Action, attention: str | None) -> li
     if case is None:
         return []
     if attention is not None:
-        case = cases.change(tx, case.id, now=system.clock(), attention=attention) or case
+        case = cases.call_attention(tx, case.id, attention, now=system.clock()) or case
     return settle(tx, case, now=system.clock())

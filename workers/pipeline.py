@@ -180,17 +180,20 @@ def decide(system: System, case: Case, agent: Agent) -> Case:
         for action, _ in laid_out
     ]
     summary = {"actions": [action["id"] for action, _ in laid_out]}
-    hints = []
+    unsure = None if laid_out else drafted.draft.unsure or "The agent proposed nothing."
     with system.db.write() as tx:
         case = cases.move(tx, case, now=system.clock(), step="close")
+        if case.events_total > case.events_worked:
+            # A message came while this was drafted: an answer to the one before must not even be judged.
+            return case
         record_step(system, tx, case, "decide", system.clock(), {"draft": drafted.draft.summary}, summary, notes=notes)
         for action, revision in laid_out:
             actions.add(tx, action)
             actions.add_revision(tx, revision)
-        if case.events_total == case.events_worked:
-            unsure = None if laid_out else drafted.draft.unsure or "The agent proposed nothing."
-            case = cases.release(tx, case, state=CaseState.INBOX, wake_at=None, now=system.clock(), attention=unsure)
-            hints = settle(tx, case, now=system.clock())
+        case = cases.release(
+            tx, case, state=CaseState.INBOX, wake_at=None, now=system.clock(), attention=unsure or case.attention
+        )
+        hints = settle(tx, case, now=system.clock())
         faults.point("case.decide.committing")
     faults.point("case.decide.committed")
     for action_id in hints:

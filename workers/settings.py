@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     worker_threads: int = Field(16, ge=1, le=1000, description="Cases and actions worked on at once, per process.")
     database_connections: int = Field(20, ge=2, le=500, description="Database connections, per process.")
     lease_seconds: int = Field(
-        120, ge=1, description="How long a claim lasts unless renewed: the longest wait after a killed worker."
+        60, ge=1, description="How long a claim lasts unless renewed: the longest wait after a killed worker."
     )
     sweep_seconds: float = Field(1.0, gt=0, description="How often the sweeper looks for what is due.")
     max_claims: int = Field(5, ge=1, description="Tries at one step without progress before a person is asked.")
