@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, reduce
 from operator import or_
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from integrations.base import Record
 from integrations.models.base import Material, ModelRequest
@@ -23,19 +25,41 @@ from workers.agents.library import house, macros, prompt
 R = TypeVar("R")
 
 
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
 class Triage(BaseModel):
     """Fields that every domain's triage has. `confidence` is per field, 0 to 1; `abstain` means: let a person look."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    summary: str = Field(max_length=300)
+    summary: str = Field(max_length=600)
     language: str = Field(description="ISO 639-1 code, 'und' when unsure")
     risk_flags: list[str] = Field(default_factory=list, max_length=20)
-    confidence: dict[str, float]
+    confidence: dict[str, Share]
     abstain: bool = False
 
     #: the field whose confidence decides whether the agent understood what it is about
     primary: str = Field(default="", exclude=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """What a model is told: a confidence for each field that has a closed list, by name.
+
+        An open mapping would reach it as an object without properties: structured output knows no other.
+        """
+        told = handler(schema)
+        own = handler.resolve_ref_schema(told)
+        judged = [name for name, field in cls.model_fields.items() if get_origin(field.annotation) is Literal]
+        own["properties"].pop("primary")
+        own["properties"]["confidence"] = {
+            "type": "object",
+            "description": "How sure you are of each field, 0 to 1",
+            "properties": {name: {"type": "number", "minimum": 0, "maximum": 1} for name in judged},
+            "required": judged,
+            "additionalProperties": False,
+        }
+        return told
 
 
 class Proposal(BaseModel):
@@ -47,7 +71,7 @@ class Proposal(BaseModel):
     arguments: dict[str, Any]
     rationale: str = Field(max_length=2000)
     citations: list[str] = Field(default_factory=list, max_length=40)
-    confidence: float = Field(ge=0, le=1)
+    confidence: Share
 
 
 class Draft(BaseModel):

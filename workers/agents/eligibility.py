@@ -28,6 +28,10 @@ _COMMON = frozenset(
 _REFUND = r"refund|money back|reimburs|(?:geld|betrag) zurück|erstatt|rembours|reembols|devoluci[oó]n|rimbors|terugbetal|geld terug"
 _REPLACEMENT = r"replace|new one|exchange|another one|umtausch|ersatz|remplac|échang|reemplaz|sostitu|vervang"
 _REPAIR = r"\brepair|\bmend|\bfix|repariert?\b|reparatur|répar|\brepara|riparaz"
+_WHOLE = (
+    r"\b(?:everything|in full|(?:full|complete|total) (?:refund|amount)|(?:whole|entire|full|complete) order|alles|vollständig\w*"
+    r"|komplett\w*|(?:ganze|gesamte)n? \w+|en totalité|intégral\w*|toute la commande|todo el pedido|íntegr\w+|tutto)\b"
+)
 _WANTS = {"refund": _REFUND, "replacement": _REPLACEMENT, "repair": _REPAIR}
 
 
@@ -138,7 +142,8 @@ def request(
         return found
     refundable = int(charge.data.get("refundable_minor", 0))
     asked = _asked(amounts, str(charge.data["currency"]))
-    price = int(item["price_minor"]) if item is not None and item is not only_item(order) else None
+    part = item is not None and item is not only_item(order) and not re.search(_WHOLE, text, re.IGNORECASE)
+    price = int(item["price_minor"]) if item is not None and part else None
     found |= {"asked_minor": asked, "asked_too_much": asked is not None and asked > refundable}
     if asked is not None and asked <= refundable:
         return found | {"suggested_minor": asked, "suggested_because": "the amount that the customer asks for"}

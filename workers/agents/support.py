@@ -14,9 +14,10 @@ from pydantic import Field
 
 from integrations.base import CrmReader, HelpdeskReader, PaymentsReader, Record, ShopReader
 from integrations.models.entities import Entities
+from integrations.models.extract import entities
 from workers.actions import support as actions
 from workers.agents import eligibility as terms
-from workers.agents.base import Agent, Inquiry, Source, Triage, computed
+from workers.agents.base import Agent, EventView, Inquiry, Source, Triage, computed
 from workers.agents.library import house
 
 Intent = Literal[
@@ -155,7 +156,7 @@ def request(inquiry: Inquiry) -> Sequence[Record]:
     about, how = _order_in_question(inquiry)
     found = terms.request(
         named=_named_orders(inquiry),
-        amounts=_entities(inquiry, "amounts"),
+        amounts=_named_amounts(inquiry),
         text=_words(inquiry),
         orders=inquiry.found.get("orders", ()),
         order=about,
@@ -175,17 +176,30 @@ def _order_in_question(inquiry: Inquiry) -> tuple[Record | None, str]:
 
 
 def _named_orders(inquiry: Inquiry) -> list[str]:
-    return [str(number) for number in _entities(inquiry, "order_numbers")][:MOST_ORDERS]
+    """Order numbers that triage saw, then those that rules find in any message of the case: a second message seldom repeats
+    the number."""
+    seen = [str(number) for number in (inquiry.triage.get("entities") or {}).get("order_numbers", ())]
+    for event in reversed(inquiry.events):
+        found = entities(_message(event)).order_numbers
+        seen += [n for n in found if not any(terms.same_order(n, k) or terms.same_order(k, n) for k in seen)]
+    return list(dict.fromkeys(seen))[:MOST_ORDERS]
 
 
-def _entities(inquiry: Inquiry, name: str) -> Sequence[Any]:
-    found: Mapping[str, Any] = inquiry.triage.get("entities") or {}
-    return found.get(name) or ()
+def _named_amounts(inquiry: Inquiry) -> Sequence[Mapping[str, Any]]:
+    """The amounts of the newest message that names any."""
+    said: Sequence[Mapping[str, Any]] = (inquiry.triage.get("entities") or {}).get("amounts", ())
+    for event in reversed(inquiry.events):
+        said = said or [amount.model_dump() for amount in entities(_message(event)).amounts]
+    return said
+
+
+def _message(event: EventView) -> str:
+    return f"{event.data.get('title', '')}\n{event.data.get('text', '')}"
 
 
 def _words(inquiry: Inquiry) -> str:
     """Everything that was written to us in this case."""
-    return "\n".join(f"{event.data.get('title', '')}\n{event.data.get('text', '')}" for event in inquiry.events)
+    return "\n".join(_message(event) for event in inquiry.events)
 
 
 def _excerpt(earlier: Record) -> Record:

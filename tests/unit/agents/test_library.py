@@ -131,3 +131,29 @@ def test_the_draft_type_tells_a_model_each_kinds_arguments(agent: Agent) -> None
         output.model_validate({"summary": "s", "actions": [wrong]})
     required = [name for name, field in CATALOGUE[agent.kinds[0]].arguments.model_fields.items() if field.is_required()]
     assert [str(name) in str(caught.value) for name in required] == [True] * len(required)
+
+
+@pytest.mark.parametrize("agent", ALL, ids=lambda a: a.domain)
+def test_a_model_is_told_to_be_sure_of_each_field_by_name(agent: Agent) -> None:
+    """An open mapping would reach it as an object without properties, and nothing would ever be sure enough."""
+    told = agent.triage.model_json_schema()["properties"]
+    closed = {name for name, field in told.items() if "enum" in field}
+
+    assert closed == set(told["confidence"]["properties"]) == set(told["confidence"]["required"])
+    assert agent.primary in closed
+    assert "primary" not in told
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])
+def test_a_confidence_is_a_share(share: float) -> None:
+    """What is no share of one is no confidence, and must never count as a high one."""
+    said = {
+        "summary": "s",
+        "language": "en",
+        "confidence": {"request_type": share},
+        "request_type": "new",
+        "search_intent": "commercial",
+    }
+
+    with pytest.raises(ValueError, match=r"confidence\.request_type"):
+        AGENTS["content"].triage.model_validate(said)

@@ -101,6 +101,9 @@ def test_never_more_than_refundable_is_suggested(minor: int, paid: int, refunded
         ("the larch thing is torn", None, 38780),
         ("tent and spork are broken", None, 38780),
         ("it is broken", None, 38780),
+        ("a full refund please, the tent is unused", "TNT-102", 38780),
+        ("I send everything back, the spork too", "KIT-607", 38780),
+        ("bitte alles erstatten, auch das spork", "KIT-607", 38780),
     ],
 )
 def test_an_item_is_taken_only_when_its_name_is_certain(text: str, item: str | None, suggested: int) -> None:

@@ -67,6 +67,19 @@ def test_whatever_is_named_only_own_records_are_read(numbers: list[str]) -> None
     assert {item.data["customer_id"] for item in owned} == {"cu_1"}
 
 
+def test_a_second_message_need_not_repeat_the_number() -> None:
+    """Order and amount of an earlier message of the case still count; a newer amount replaces an older one."""
+    first, second = ticket_event("Order NW-1002, please refund 20 EUR"), ticket_event("When will that be?")
+    third = ticket_event("Make it 10 EUR")
+    shop = with_ticket(Shop(all_orders=[order(), order("NW-1002")], all_charges=[charge("1002")]), first)
+
+    two = gather(AGENT, shop, [first, second], {"intent": "refund_request"})
+    three = gather(AGENT, shop, [first, second, third], {"intent": "refund_request"})
+
+    assert two.refs("order") == ["shop:order:NW-1002"]
+    assert [found.data("request")["asked_minor"] for found in (two, three)] == [2000, 1000]
+
+
 def test_a_charge_of_somebody_else_on_an_own_order_is_left_out() -> None:
     """A shop that names a wrong charge on an order does not lead to a stranger's money."""
     shop = Shop(all_orders=[order(charge_id="ch_2002")], all_charges=[OTHERS_CHARGE])
