@@ -6,15 +6,16 @@
 
 `advance` takes a due case and works it until it waits: for people, for time, or for nothing any more. Each step reads,
 calls outside *without* an open transaction, and commits what came of it together with where the case stands next: first
-the fence, which refuses a worker that lost its claim, then the rest. Killed
-anywhere, the case is found again by its `wake_at` and goes on after the last commit; no recorded answer is asked for twice.
+the fence, which refuses a worker that lost its claim, then the rest. Killed anywhere, the case is found again by its
+`wake_at` and goes on after the last commit; no recorded answer is asked for twice.
 
 Three things can happen to a case at any moment, and are handled in one place each:
 - a new event joins it: `receive` counts it and withdraws open drafts; `advance` sees it and starts a new round;
 - its worker dies or hangs: the lease runs out, another worker claims it, and the fence refuses the first one's commits;
 - something outside fails: `advance` writes down why the case waits, and when to try again.
 
-Actions are carried out by `workers.execute`, the only door out; people decide in `workers.inbox`.
+Actions are carried out by `workers.execute`, the only door out; people decide in `workers.inbox`; whenever an action
+changes, `workers.settlement` wakes what waited for it and closes the case after the last.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from workers.store.audit import Note
 from workers.store.cases import LostClaim
 from workers.store.records import ActionState, Case, CaseState
 from workers.wiring import System
+
+#: where a case stands when its agent has no more to do: people and `execute` have it now, `settle` closes it
+DECIDED = "decided"
 
 
 def advance(system: System, case_id: str) -> None:
@@ -67,6 +71,8 @@ def _next(system: System, case: Case) -> Case:
         return _new_round(system, case)
     if case.round - case.events_total > system.settings.max_redrafts:
         raise Permanent(f"{case.round} rounds did not settle this case.")
+    if case.step == DECIDED:
+        return _settle_again(system, case)
     faults.point(f"case.{case.step}.begun")
     return STEPS[case.step](system, case, agent)
 
@@ -182,7 +188,7 @@ def decide(system: System, case: Case, agent: Agent) -> Case:
     summary = {"actions": [action["id"] for action, _ in laid_out]}
     unsure = None if laid_out else drafted.draft.unsure or "The agent proposed nothing."
     with system.db.write() as tx:
-        case = cases.move(tx, case, now=system.clock(), step="close")
+        case = cases.move(tx, case, now=system.clock(), step=DECIDED)
         if case.events_total > case.events_worked:
             # A message came while this was drafted: an answer to the one before must not even be judged.
             return case
@@ -201,24 +207,11 @@ def decide(system: System, case: Case, agent: Agent) -> Case:
     return case
 
 
-def close(system: System, case: Case, _agent: Agent) -> Case:
-    """Reached when a case is woken though all is decided: nothing but `settle` is left."""
-    with system.db.write() as tx:
-        case = cases.release(tx, case, state=CaseState.INBOX, wake_at=None, now=system.clock())
-        hints = settle(tx, case, now=system.clock())
-        faults.point("case.close.committing")
-    faults.point("case.close.committed")
-    for action_id in hints:
-        system.hints.action(action_id)
-    return case
-
-
 STEPS: Mapping[str, Callable[[System, Case, Agent], Case]] = {
     "triage": triage,
     "gather": gather,
     "draft": draft,
     "decide": decide,
-    "close": close,
 }
 
 #: the steps that call outside; each has a crash point between the answer and its record
@@ -246,6 +239,16 @@ def _new_round(system: System, case: Case) -> Case:
         withdrawn = actions.settle_open(tx, case.id, ActionState.STALE, "A new message came in.", now)
         audit.append(tx, case.id, now, Note("caseworker", "new_round", {"withdrawn": withdrawn}))
         return cases.move(tx, case, now=now, step="triage", round=case.round + 1, attention=None)
+
+
+def _settle_again(system: System, case: Case) -> Case:
+    """Woken though all is decided: nothing but to bring the case in line with its actions."""
+    with system.db.write() as tx:
+        case = cases.release(tx, case, state=CaseState.INBOX, wake_at=None, now=system.clock())
+        hints = settle(tx, case, now=system.clock())
+    for action_id in hints:
+        system.hints.action(action_id)
+    return case
 
 
 def _wait(system: System, case: Case, error: Temporary) -> None:

@@ -71,8 +71,6 @@ def settle(tx: Tx, case: Case, *, now: datetime) -> list[str]:
 def _close(tx: Tx, case: Case, everything: list[Action], now: datetime) -> None:
     states = {action.state for action in everything}
     outcome = next((state.value for state in _OUTCOMES if state in states), "nothing_done")
-    closed = cases.change(
-        tx, case.id, now=now, state=CaseState.CLOSED, outcome=outcome, closed_at=now, wake_at=None, step="close"
-    )
+    closed = cases.change(tx, case.id, now=now, state=CaseState.CLOSED, outcome=outcome, closed_at=now, wake_at=None)
     if closed is not None:
         audit.append(tx, case.id, now, Note("caseworker", "closed", {"outcome": outcome}))
