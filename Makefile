@@ -1,0 +1,56 @@
+# Everything that is done with this project, by name. `make` alone lists it.
+# Needed beforehand: git, make and Python 3.11 or newer. Nothing is installed outside this folder, but for `make test`,
+# which adds the servers that it tests against where they are missing (scripts/servers).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test check format demo bench lock clean
+
+# Set on the command line only (`make run PORT=8123`): shells export HOST for purposes of their own.
+HOST := 127.0.0.1
+PORT := 8000
+DATA := var
+
+RUNS := .venv/.runs
+TESTS := .venv/.tests
+BIN := .venv/bin
+
+help: ## List what can be done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(RUNS) ## Set everything up and run the system with the sample company (PORT=8000 HOST=127.0.0.1 DATA=var)
+	@exec $(BIN)/caseworker up --host $(HOST) --port $(PORT) --data "$(DATA)"
+
+test: $(TESTS) ## Install what the tests need and run all of them (ARGS=... for pytest)
+	@sh scripts/servers
+	@$(BIN)/pytest $(ARGS)
+
+check: $(TESTS) ## Format, lint, types, import contracts and the policies' own tests
+	@echo "format";    $(BIN)/ruff format --check --quiet .
+	@echo "lint";      $(BIN)/ruff check --quiet .
+	@echo "types";     $(BIN)/mypy
+	@echo "imports";   $(BIN)/lint-imports
+	@echo "policies";  $(BIN)/caseworker policy test
+
+demo: $(RUNS) ## Drive a dozen sample events through the system and say what happened
+	@$(BIN)/caseworker demo
+
+format: $(TESTS) ## Format the code and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: ## Resolve the dependencies again (UPGRADE=--upgrade takes newer ones)
+	@sh scripts/environment lock $(UPGRADE)
+
+clean: ## Remove what was installed and cached here; data in var/ stays
+	rm -rf .venv .venv-uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps make the second time quick: nothing is looked at unless a lock or the project's own file changed.
+$(RUNS): requirements.lock pyproject.toml scripts/environment
+	@sh scripts/environment install requirements.lock
+	@touch $@
+
+$(TESTS): requirements-dev.lock requirements.lock pyproject.toml scripts/environment
+	@sh scripts/environment install requirements-dev.lock
+	@touch $@ $(RUNS)

@@ -1,0 +1,85 @@
+"""What every source file must be: short, explained, finished, and free of what the design rules out."""
+
+import ast
+import re
+
+import pytest
+
+from tests.architecture.source import PACKAGES, ROOT, calls, name, python_files, tree
+
+MOST_LINES = 400
+BANNED_NAMES = {"utils", "helpers", "common", "core", "manager"}
+#: where anything at all may go wrong and must not end the process; each says why beside it
+MAY_CATCH_ALL = {"workers/tasks.py", "policies/cel.py"}
+
+EVERY = python_files(*PACKAGES, "tests", "benchmarks")
+OURS = python_files(*PACKAGES)
+
+
+@pytest.mark.parametrize("path", EVERY, ids=name)
+def test_no_python_file_is_over_400_lines(path):
+    assert len(path.read_text().splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_every_module_opens_with_what_it_is_for(path):
+    assert (ast.get_docstring(tree(path)) or "").strip()
+
+
+@pytest.mark.parametrize("path", EVERY, ids=name)
+def test_no_module_is_named_for_nothing_in_particular(path):
+    assert not BANNED_NAMES & {*path.relative_to(ROOT).with_suffix("").parts}
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_no_error_is_swallowed_without_being_named(path):
+    swallowed = [
+        node.lineno
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}))
+        and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+    ]
+
+    assert swallowed == [] or name(path) in MAY_CATCH_ALL
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_nothing_is_left_to_be_done(path):
+    left = re.findall(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|NotImplemented" r"Error)\b", path.read_text())
+
+    assert left == []
+
+
+@pytest.mark.parametrize("path", EVERY, ids=name)
+def test_a_silenced_warning_names_what_it_silences(path):
+    unnamed = re.findall(r"# (?:type: ignore(?!\[)|noqa(?!: [A-Z]))", path.read_text())
+
+    assert [found for found in unnamed if path.name != "test_files.py"] == []
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_celery_is_never_asked_to_wait_or_to_try_again(path):
+    """`wake_at` is the one timer: Celery holds an ETA in memory and repeats it beyond the visibility time-out."""
+    asked = [
+        (call.lineno, keyword.arg)
+        for call in calls(tree(path))
+        for keyword in call.keywords
+        if keyword.arg in {"eta", "countdown", "autoretry_for", "retry_backoff"}
+    ]
+    asked += [
+        (call.lineno, "retry")
+        for call in calls(tree(path))
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "retry" and name(path).startswith("workers")
+    ]
+
+    assert asked == []
+
+
+def test_no_task_is_a_coroutine():
+    """Celery never awaits one: it would report success without having run it."""
+    coroutines = [
+        node.name for node in ast.walk(tree(ROOT / "workers/tasks.py")) if isinstance(node, ast.AsyncFunctionDef)
+    ]
+
+    assert coroutines == []

@@ -1,0 +1,122 @@
+"""Web, worker and sweeper as processes of their own, with Redis between them, as in production."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import ROOT
+from tests.servers.redis import RedisServer, installed
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def redis():
+    assert installed(), "Redis is not installed: `make test` installs it where it may"
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def environment(tmp_path, redis):
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+        "CASEWORKER_DATA": str(tmp_path / "data"),
+        "CASEWORKER_BROKER_URL": redis.url,
+        "CASEWORKER_LOG_FORMAT": "json",
+    }
+
+
+def call(environment, *arguments, stdin=""):
+    """A command that ends by itself."""
+    command = [sys.executable, "-m", "workers.cli", *arguments]
+    ran = subprocess.run(
+        command, env=environment, cwd=environment["HOME"], input=stdin, capture_output=True, text=True, check=True
+    )
+    return ran.stdout.strip()
+
+
+@contextmanager
+def running(environment, *arguments) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A command that runs until it is told to end, and its log."""
+    log = Path(environment["HOME"]) / f"{arguments[0]}.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", *arguments],
+            env=environment,
+            cwd=environment["HOME"],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process, log
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def said(log: Path, pattern: str) -> str:
+    """What a process logged, once it did."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := re.search(pattern, log.read_text()):
+            return found[1]
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+def test_an_event_goes_from_one_process_to_the_other_and_all_end_when_told(environment):
+    call(environment, "migrate")
+    token = call(environment, "token", "add", "shop", "--scope", "events")
+    event = {
+        "specversion": "1.0",
+        "id": "e1",
+        "source": "shop",
+        "type": "ticket.created",
+        "subject": "shop:ticket:1",
+        "data": {"title": "Where is it?", "text": "My parcel has not come."},
+    }
+
+    with ExitStack() as stack:
+        started = {
+            name: stack.enter_context(running(environment, name, *more))
+            for name, *more in (["web", "--port", "0"], ["worker", "--queues", "support"], ["sweep"])
+        }
+        address = said(started["web"][1], r'"address": "([^"]+)"')
+        assert said(started["worker"][1], r'"queues": (\["support"\])')
+        request = urllib.request.Request(
+            f"{address}/events",
+            json.dumps(event).encode(),
+            {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents+json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 202
+            (case,) = json.load(answer)["cases"]
+
+        deadline = time.monotonic() + PATIENCE
+        while json.loads(call(environment, "case", "show", case, "--json"))["state"] == "working":
+            assert time.monotonic() < deadline, started["worker"][1].read_text()
+            time.sleep(0.2)
+        for process, _ in started.values():
+            process.send_signal(signal.SIGTERM)
+        codes = {name: process.wait(PATIENCE) for name, (process, _) in started.items()}
+
+    assert codes == {"web": 0, "worker": 0, "sweep": 0}
+    assert "Traceback" not in "".join(log.read_text() for _, log in started.values())

@@ -1,0 +1,196 @@
+"""What can be wrong with an installation, looked at piece by piece, so that one broken piece hides no other.
+
+Called by ``caseworker doctor``. Changes nothing, asks no model, shows no secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from integrations import registry
+from policies import testing
+from workers.cli import opening
+from workers.cli.failures import sentence
+from workers.queue import make_app
+from workers.settings import Settings, vendor_environment
+from workers.store import actions, audit, cases, people, schema, switches
+from workers.store.database import Database, StoreUnavailable, Tx
+from workers.store.records import ActionState
+
+#: what has been due for so long is worked by nobody
+NOBODY_WORKS = timedelta(minutes=2)
+CLOCK_SLACK = timedelta(seconds=5)
+BROKER_SECONDS = 5
+
+
+class Level(StrEnum):
+    OK = "ok"
+    NOTE = "note"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `remedy` says what to do where it is not ok."""
+
+    about: str
+    level: Level
+    told: str
+    remedy: str = ""
+
+
+def shown(found: Settings) -> dict[str, str]:
+    """The settings in force by variable, without what is secret in them."""
+    values = {**found.model_dump(), "database_url": found.database}
+    return {f"CASEWORKER_{name.upper()}": _redacted(value) for name, value in values.items()}
+
+
+def examine(found: Settings) -> Iterator[Finding]:
+    """Everything, in the order in which things depend on each other."""
+    yield _data(found)
+    yield from _database(found)
+    yield _broker(found)
+    yield _policy(found)
+    env = vendor_environment()
+    yield _model(env)
+    yield from _sources(env, sample=found.sample_company)
+
+
+def _data(found: Settings) -> Finding:
+    folder = found.data.absolute()
+    there = folder if folder.exists() else folder.parent
+    if os.access(there, os.W_OK | os.X_OK):
+        return Finding("data folder", Level.OK, str(folder))
+    return Finding(
+        "data folder", Level.PROBLEM, f"{folder} cannot be written to.", "Change its owner, or set CASEWORKER_DATA."
+    )
+
+
+def _database(found: Settings) -> Iterator[Finding]:
+    shown_url = _redacted(found.database)
+    if not opening.exists(found):
+        yield Finding(
+            "database",
+            Level.NOTE,
+            f"{shown_url} is not there yet.",
+            "`caseworker up` or `caseworker migrate` makes it.",
+        )
+        return
+    db = Database(found.database, connections=2)
+    try:
+        if schema.pending(db):
+            yield Finding(
+                "database", Level.PROBLEM, f"{shown_url} lacks tables of this version.", "Run `caseworker migrate`."
+            )
+            return
+        yield Finding("database", Level.OK, f"{shown_url}, up to date")
+        with db.read() as tx:
+            yield from _rows(tx)
+    except StoreUnavailable as error:
+        yield Finding("database", Level.PROBLEM, sentence(error), "Start it, or mend CASEWORKER_DATABASE_URL.")
+    finally:
+        db.dispose()
+
+
+def _rows(tx: Tx) -> Iterator[Finding]:
+    now = opening.now()
+    newest = audit.since(tx, audit.last_id(tx) - 1)
+    if newest and newest[-1].at > now + CLOCK_SLACK:
+        yield Finding(
+            "clock",
+            Level.PROBLEM,
+            f"The newest entry of the audit log is {newest[-1].at - now} ahead of this machine's clock.",
+            "Set the clock of this machine, and let it be kept by NTP.",
+        )
+    else:
+        yield Finding("clock", Level.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC")
+    overdue = len(cases.due(tx, now - NOBODY_WORKS, 1000)) + len(actions.due(tx, now - NOBODY_WORKS, 1000))
+    if overdue:
+        yield Finding(
+            "work",
+            Level.PROBLEM,
+            f"{overdue} cases and actions have been due for more than {NOBODY_WORKS.seconds // 60} minutes.",
+            "Start `caseworker up`, or `caseworker worker` and `caseworker sweep`; if they run, read their logs.",
+        )
+    else:
+        yield Finding("work", Level.OK, "nothing is overdue")
+    if not people.count(tx):
+        yield Finding(
+            "people", Level.NOTE, "Nobody can sign in.", "`caseworker up` adds somebody, `caseworker user add` too."
+        )
+    for switch in switches.listing(tx):
+        told = f"{switch.scope} is thrown since {switch.thrown_at:%Y-%m-%d %H:%M} UTC: {switch.reason}"
+        yield Finding("switch", Level.NOTE, told, f"`caseworker switch release {switch.scope}` lets actions go on.")
+    uncertain = actions.counts_by_state(tx).get(ActionState.UNCERTAIN, 0)
+    if uncertain:
+        told = f"Of {uncertain} actions nobody knows whether they happened."
+        yield Finding("actions", Level.NOTE, told, "`caseworker inbox list` names them; look at the other side.")
+
+
+def _broker(found: Settings) -> Finding:
+    url = _redacted(found.broker_url)
+    if found.broker_url.startswith("memory:"):
+        return Finding("broker", Level.OK, f"{url} in the process of `caseworker up`")
+    with make_app(found.broker_url).connection_for_write(connect_timeout=BROKER_SECONDS) as connection:
+        try:
+            connection.connect()
+        except (*connection.connection_errors, OSError) as error:
+            told = f"{url} cannot be reached: {error}"
+            return Finding("broker", Level.PROBLEM, told, "Start it, or mend CASEWORKER_BROKER_URL. Work goes on late.")
+    return Finding("broker", Level.OK, url)
+
+
+def _policy(found: Settings) -> Finding:
+    report = testing.run(found.policy_dir)
+    if report.policy is not None and report.ok:
+        passed = len(report.results)
+        return Finding("policy", Level.OK, f"{report.policy.name}, {len(report.policy.rules)} rules, {passed} tests")
+    first = report.problems[0] if report.problems else "there is none"
+    told = f"{len(report.problems)} problems in {found.policy_dir}; the first: {first}"
+    return Finding("policy", Level.PROBLEM, told, "`caseworker policy check` names all of them.")
+
+
+def _model(env: Mapping[str, str]) -> Finding:
+    if env.get("ANTHROPIC_API_KEY"):
+        return Finding("model", Level.OK, "Anthropic serves: ANTHROPIC_API_KEY is set")
+    return Finding(
+        "model",
+        Level.OK,
+        "the local model serves: ANTHROPIC_API_KEY is not set",
+        "Set it, and a large model reads and drafts.",
+    )
+
+
+def _sources(env: Mapping[str, str], *, sample: bool) -> Iterator[Finding]:
+    try:
+        sources = registry.webhooks(env)
+    except ValueError as error:
+        yield Finding(
+            "sources", Level.PROBLEM, str(error), "Mend the secret; docs/sources/ has a page for each source."
+        )
+        return
+    # The sample company's secret is made with its data folder.
+    on = [name for name, source in sources.items() if source is not None or (sample and name == registry.SAMPLE)]
+    off = [name for name in sources if name not in on and name != registry.SAMPLE]
+    yield Finding("sources", Level.OK, f"webhooks can come in from {', '.join(on) or 'nowhere'}")
+    if off:
+        told = f"without a secret, so refused: {', '.join(off)}"
+        yield Finding("sources", Level.OK, told, f"{off[0].upper()}_WEBHOOK_SECRET and so on turn them on.")
+
+
+def _redacted(value: Any) -> str:
+    """A setting's value with the password of a URL taken out. Pydantic has hidden what it knows to be secret."""
+    text = str(value)
+    if "://" not in text:
+        return text
+    parts = urlsplit(text)
+    if not parts.password:
+        return text
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:…@{host}"))

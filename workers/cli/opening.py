@@ -1,0 +1,120 @@
+"""What commands open before they work: settings and the database; and who is asking.
+
+Everything here ends in a `Failure` that says what to do, never in a traceback. Logs stay quiet: the command speaks.
+Imports little, so that commands that only look are quick; `wired` opens the rest.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from workers import log
+from workers.cli.failures import Failure
+from workers.settings import Settings
+from workers.store import people, schema
+from workers.store.database import Database
+from workers.store.records import Person
+
+DATABASES = ("sqlite", "postgresql")
+SQLITE_FILE = "sqlite:///"
+BROKERS = ("memory", "redis", "rediss", "amqp", "amqps")
+
+
+def settings(**given: Any) -> Settings:
+    """The settings in force; `given` are options of the command, which come first. None means not given."""
+    try:
+        found = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = "; ".join(f"CASEWORKER_{_variable(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False))
+        raise Failure(f"Settings are wrong. {wrong}. See docs/settings.md.") from error
+    _check_scheme("CASEWORKER_DATABASE_URL", found.database, DATABASES)
+    _check_scheme("CASEWORKER_BROKER_URL", found.broker_url, BROKERS)
+    return found
+
+
+def needs_a_broker(found: Settings, command: str) -> None:
+    """Processes that work together need a broker between them."""
+    if found.broker_url.startswith("memory:"):
+        raise Failure(
+            f"`caseworker {command}` works together with other processes, and the broker {found.broker_url} reaches none. "
+            "Set CASEWORKER_BROKER_URL to redis://… or amqp://…, or run all in one process: `caseworker up`."
+        )
+
+
+@contextmanager
+def database(found: Settings | None = None) -> Iterator[Database]:
+    """The migrated database, for commands that only look or write rows."""
+    found = found or settings()
+    log.configure("WARNING", "console")
+    must_exist(found)
+    db = Database(found.database, connections=2)
+    try:
+        must_be_migrated(db)
+        yield db
+    finally:
+        db.dispose()
+
+
+def person(db: Database, email: str | None) -> Person:
+    """Who is asking: the person with this address, or the only one there is."""
+    with db.read() as tx:
+        everyone = [someone for someone in people.everyone(tx) if someone.active]
+    if email is None and len(everyone) == 1:
+        return everyone[0]
+    for someone in everyone:
+        if email is not None and someone.email == email.casefold():
+            return someone
+    known = ", ".join(someone.email for someone in everyone) or "nobody yet; `caseworker user add` adds somebody"
+    asked = "Say who you are with --as." if email is None else f"There is no active person {email!r}."
+    raise Failure(f"{asked} There are: {known}.")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def operator() -> str:
+    """Who sits at this machine, as its system names them: the actor of what is done without signing in."""
+    try:
+        return f"operator:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"operator:{os.getuid()}"
+
+
+def exists(found: Settings) -> bool:
+    """Whether there is a database to open. A file is made by ``up`` and ``migrate`` only, not by looking for it."""
+    url = found.database
+    return not url.startswith(SQLITE_FILE) or Path(url.removeprefix(SQLITE_FILE)).exists()
+
+
+def must_exist(found: Settings) -> None:
+    if not exists(found):
+        raise Failure(
+            f"There is no database at {found.database.removeprefix(SQLITE_FILE)} yet. Start `caseworker up`, or make it "
+            "with `caseworker migrate`; CASEWORKER_DATA says in which folder it is."
+        )
+
+
+def must_be_migrated(db: Database) -> None:
+    if schema.pending(db):
+        where = db.engine.url.render_as_string(hide_password=True)
+        raise Failure(f"The database {where} lacks tables of this version: run `caseworker migrate`.")
+
+
+def _check_scheme(variable: str, url: str, known: tuple[str, ...]) -> None:
+    scheme = urlsplit(url).scheme.partition("+")[0]
+    if scheme not in known:
+        raise Failure(f"{variable} starts with {scheme + ':' if scheme else repr(url)}; known are {', '.join(known)}.")
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    return "_".join(map(str, place)).upper()

@@ -1,0 +1,145 @@
+"""``caseworker policy``: whether the policy files are sound, what they decide, and what others would have decided.
+
+Looks only: the policy in force is the one that the running processes loaded when they started.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policies import engine, loader, record, testing
+from policies.explain import explain as explained
+from policies.rules import Policy, Route
+from policies.types import DecisionRecord
+from workers.actions.catalogue import CATALOGUE
+from workers.cli import opening
+from workers.cli.failures import Failure
+from workers.cli.screen import AsJson, say, show_json, show_table
+from workers.store import actions
+from workers.store.database import Tx
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check, test and explain the approval policy.")
+
+Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The policy's folder. [default: the one in force]")]
+
+
+@app.command()
+def check(directory: Folder = None, as_json: AsJson = False) -> None:
+    """Check every policy file, its tests included, and name each problem with its place. Exit status 1 when there is one."""
+    report = testing.run(_folder(directory))
+    if as_json:
+        show_json({"ok": report.ok, "problems": report.problems, "policy": report.policy and report.policy.name})
+    elif report.policy is not None and report.ok:
+        say(f"Sound: {report.policy.name} ({report.policy.hash[:12]}), {len(report.policy.rules)} rules.")
+    else:
+        for problem in report.problems:
+            say(str(problem))
+    if not report.ok:
+        sys.exit(1)
+
+
+@app.command("test")
+def run_tests(directory: Folder = None, as_json: AsJson = False) -> None:
+    """Run the tests that lie beside the policies. Exit status 1 when one fails or a rule has none."""
+    report = testing.run(_folder(directory))
+    if as_json:
+        results = [{"bundle": r.bundle, "name": r.name, "passed": r.passed} for r in report.results]
+        show_json({"ok": report.ok, "results": results, "problems": report.problems})
+    else:
+        for line in testing.lines(report):
+            say(line)
+    if not report.ok:
+        sys.exit(1)
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(metavar="ACTION|KIND", help="An action's id, or a kind like refund_payment.")],
+    domain: Annotated[str | None, typer.Option(help="With a kind: only as this domain sees it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why an action was judged as it was, rule by rule; or which rules there are for a kind of action."""
+    if what.startswith("act_"):
+        with opening.database() as db, db.read() as tx:
+            found = _judged(tx, what)
+        if as_json:
+            show_json(record.to_json(found))
+        else:
+            say("\n".join(explained(found)))
+        return
+    if what not in CATALOGUE:
+        raise Failure(f"There is no action kind {what!r}; there are {', '.join(CATALOGUE)}.")
+    policy = loader.load(_folder(None), run_tests=False)
+    domains = [domain] if domain else sorted({bundle.domain for bundle in policy.bundles if bundle.domain})
+    routes = {name: policy.route(name, what) for name in domains}
+    known = {name: route for name, route in routes.items() if route.known} or routes
+    if as_json:
+        show_json({name: _rules(route) for name, route in known.items()})
+        return
+    for name, route in known.items():
+        rows = [(r["rule"], r["outcome"], r["message"], r["when"]) for r in _rules(route)]
+        title = f"{what} in {name}, where no rule allows it: {route.no_match.name.lower()}"
+        show_table(title, ("rule", "outcome", "says", "when"), rows, nothing=f"No rule is for {what} in {name}.")
+
+
+@app.command()
+def backtest(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The policy to try on what was decided.")],
+    limit: Annotated[int, typer.Option(min=1, help="How many of the latest actions.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Judge the latest actions again under another policy, from the facts that were kept, and show what would differ."""
+    policy = loader.load(directory)
+    with opening.database() as db, db.read() as tx:
+        judged = {a.id: _judged(tx, a.id) for a in actions.listing(tx, limit=limit)}
+    changes = [
+        {"action": action_id, "kind": was.facts.get("action_kind", ""), "was": _outcome(was), "would_be": _outcome(now)}
+        for action_id, was in judged.items()
+        for now in [_again(policy, was)]
+        if _outcome(now) != _outcome(was)
+    ]
+    if as_json:
+        show_json({"policy": policy.name, "judged": len(judged), "changes": changes})
+        return
+    rows = [list(change.values()) for change in changes]
+    title = f"{len(changes)} of {len(judged)} actions would be judged differently under {policy.name}"
+    show_table(title, ("action", "kind", "was", "would be"), rows, nothing=f"All {len(judged)} would be judged alike.")
+
+
+def _folder(directory: Path | None) -> Path:
+    return directory or opening.settings().policy_dir
+
+
+def _judged(tx: Tx, action_id: str) -> DecisionRecord:
+    """The record of an action's present revision."""
+    revisions = actions.revisions_of(tx, action_id)
+    if not revisions:
+        raise Failure(f"There is no action {action_id!r}; `caseworker inbox list` shows what waits.")
+    return record.from_json(revisions[-1].record)
+
+
+def _again(policy: Policy, was: DecisionRecord) -> DecisionRecord:
+    return engine.judge(policy, record.facts_from_json(was.facts).model_dump(), at=was.decided_at)
+
+
+def _outcome(decided: DecisionRecord) -> str:
+    needed = " and ".join(f"{r.n} of {r.role or 'anybody'}" for r in decided.verdict.requirements)
+    return f"{decided.verdict.outcome.name.lower()}{f' by {needed}' if needed else ''}"
+
+
+def _rules(route: Route) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "rule": rule.ref,
+            "outcome": rule.outcome.name.lower(),
+            "enforcement": rule.enforcement.value,
+            "message": rule.message.template,
+            "when": " ".join(rule.when.split()),
+        }
+        for rule in route.rules
+    ]

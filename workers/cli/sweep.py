@@ -1,0 +1,40 @@
+"""``caseworker sweep``: the sweeper in the foreground. One is enough; several do no harm."""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated
+
+import typer
+
+from workers import log
+from workers.cli import opening, wired
+from workers.cli.screen import say
+from workers.sweeper import Sweeper
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def sweep(
+    once: Annotated[bool, typer.Option("--once", help="Make one pass and say how much was due.")] = False,
+) -> None:
+    """Run the sweeper, which finds what is due.
+
+    It hands on whatever a lost message, a killed worker or a broker's crash left behind, seals the audit log and drops
+    old quarantine. It runs until Ctrl-C or SIGTERM.
+    """
+    found = opening.settings()
+    opening.needs_a_broker(found, "sweep")
+    with wired.system(found) as system:
+        sweeper = Sweeper(system)
+        if once:
+            due = sweeper.sweep()
+            sweeper.upkeep()
+            say(f"{due} due.")
+            return
+        log.configure(found.log_level, found.log_format)
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, lambda _signal, _frame: sweeper.stop())
+        log.logger.info("sweeper_started", every_seconds=found.sweep_seconds)
+        sweeper.run()
