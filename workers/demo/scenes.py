@@ -28,17 +28,20 @@ class Expectation:
 
 
 def small_refund(stage: Stage) -> Expectation:
-    """Fifteen euros back on one's own order: within what the policy lets run by itself."""
+    """The shop charged twice: the amount is in its own books and small, so the money goes back by itself."""
+    charge = stage.front.pay(ANA.email, 1990, Scenario.TWICE)
+    order = stage.front.record("charges", "charge_id", charge)["order_number"]
     ticket = stage.front.write_ticket(
         ANA.email,
-        f"Refund for order {ANA.order_number}",
-        f"Hello, the rain cover that came with my order {ANA.order_number} arrived torn. "
-        "Could you please refund 15.00 EUR of it? Thank you, Ana",
+        "Charged twice",
+        f"Hello, you charged my card twice for order {order}. Please refund the duplicate charge. Thank you, Ana",
     )
     case = stage.settled(_ticket(ticket))
     refund = stage.action(case, "refund_payment")
+    alone = _refunds(stage, charge) + _refunds(stage, f"{charge}-2")
     case = _approve_rest(stage, case)
-    actual = f"{_refunds(stage, ANA.charge_id)} refund without a person, reply {_state(stage, case, 'reply_to_customer')}, case {case.state}"
+    reply = _state(stage, case, "reply_to_customer")
+    actual = f"{alone} refund without a person, reply {reply}, case {case.state}"
     return Expectation("1 refund without a person, reply done, case closed", actual, _why(refund))
 
 
@@ -134,11 +137,11 @@ def traveller(stage: Stage) -> Expectation:
     """Odd at first sight, himself at second: known device, known card, years of orders."""
     charge = stage.front.pay(TRAVELLER.email, 41_870, Scenario.TRAVELLER)
     case = stage.settled(_charge(charge))
-    release = stage.action(case, "release_charge")
-    case = _approve_rest(stage, case)
-    released = stage.effects("release", _charge(charge))
+    findings = stage.action(case, "file_case")
     held = stage.effects("hold", _charge(charge))
-    return Expectation("released 1, held 0", f"released {released}, held {held}", _why(release))
+    filed = stage.effects("file_case", _charge(charge))
+    told = str(findings.arguments["summary"]).partition("Against")[0] if findings else str(case.attention)
+    return Expectation("held 0, filed 1, case closed", f"held {held}, filed {filed}, case {case.state}", told)
 
 
 def brief(stage: Stage) -> Expectation:
@@ -197,9 +200,9 @@ def edited(stage: Stage) -> Expectation:
 def rejected(stage: Stage) -> Expectation:
     """No means no: the refund is not made, and the reply that promised it is withdrawn."""
     ticket = stage.front.write_ticket(
-        TRAVELLER.email,
-        f"Refund for order {TRAVELLER.order_number}",
-        f"Hello, I would like a full refund for order {TRAVELLER.order_number} please, I changed my mind.",
+        VICTIM.email,
+        f"Refund for order {VICTIM.order_number}",
+        f"Hello, I would like to return order {VICTIM.order_number} and get a refund please, I changed my mind.",
     )
     case = stage.settled(_ticket(ticket))
     refund = stage.action(case, "refund_payment")
@@ -207,7 +210,7 @@ def rejected(stage: Stage) -> Expectation:
         return _no_draft(case, "0 refunds, reply cancelled")
     stage.decide("casey", refund, "reject", reason="The goods have not come back yet")
     case = stage.settled(_ticket(ticket))
-    actual = f"{_refunds(stage, TRAVELLER.charge_id)} refunds, reply {_state(stage, case, 'reply_to_customer')}"
+    actual = f"{_refunds(stage, VICTIM.charge_id)} refunds, reply {_state(stage, case, 'reply_to_customer')}"
     return Expectation("0 refunds, reply cancelled", actual, str(case.attention))
 
 

@@ -28,7 +28,7 @@ from workers import embedded
 from workers.access import make_token
 from workers.settings import Settings
 from workers.store import actions, cases, people
-from workers.store.records import Action, Case, CaseState
+from workers.store.records import Action, ActionState, Case, CaseState
 from workers.web import make_app
 from workers.wiring import System
 
@@ -98,10 +98,20 @@ class Stage:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             case = self.case(subject)
-            if case is not None and case.events_worked >= events and case.state not in AT_WORK:
+            if case is not None and case.events_worked >= events and self._at_rest(case):
                 return case
             time.sleep(0.02)
         raise TimeoutError(f"{subject} did not settle: {self.case(subject)}")
+
+    def _at_rest(self, case: Case) -> bool:
+        """Nothing but people can move it on."""
+        with self.system.db.read() as tx:
+            live = actions.unsettled(tx, case.id)
+        moving = any(
+            a.state == ActionState.EXECUTING or (a.state == ActionState.APPROVED and a.wake_at is not None)
+            for a in live
+        )
+        return case.state not in AT_WORK and not moving
 
     def actions(self, case: Case, *, kind: str | None = None) -> list[Action]:
         """The actions of a case's present round."""
@@ -128,7 +138,7 @@ class Stage:
 @contextmanager
 def set_up(data: Path) -> Iterator[Stage]:
     """The embedded system, running, with two colleagues who can decide."""
-    settings = Settings(data=data, sample_company=True, log_level="ERROR")
+    settings = Settings(data=data, sample_company=True)
     listener = embedded.free_listener()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     env = embedded.environment(settings)
