@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from workers import log
+from workers.cli import opening
 from workers.cli.screen import AsJson, say, show_json, show_table
 from workers.demo.run import run
 
@@ -21,7 +21,7 @@ def demo(as_json: AsJson = False) -> None:
     Everything is real and thrown away afterwards: signed webhooks over HTTP, worker, policy, decisions of two colleagues,
     effects in the books of the sample company.
     """
-    log.configure("ERROR", "console")
+    opening.log_to("CRITICAL", "console")
     # On stderr, so that --json can be piped on.
     with Console(stderr=True).status("setting up …") as status:
         report = run(told=lambda scene: status.update(f"{scene} …"))

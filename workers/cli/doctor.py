@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from workers import log
 from workers.cli import checks, opening
 from workers.cli.checks import Level
 from workers.cli.screen import AsJson, say, show_json, show_table
@@ -24,7 +23,7 @@ def doctor(
 ) -> None:
     """Say what is wrong with this installation, and what to do. Exit status 1 when something is."""
     found = opening.settings()
-    log.configure("ERROR", "console")
+    opening.log_to("ERROR", "console")
     findings = list(checks.examine(found))
     ok = all(finding.level is not Level.PROBLEM for finding in findings)
     if as_json:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from workers import log
 from workers.cli import opening
 from workers.cli.screen import say
 from workers.store import schema
@@ -27,7 +26,7 @@ def migrate(
     Run it before the other processes of a new version. `caseworker up` does it by itself.
     """
     found = opening.settings()
-    log.configure("WARNING", "console")
+    opening.log_to("WARNING", "console")
     db = Database(found.database, connections=2)
     try:
         if not schema.pending(db):

@@ -7,6 +7,7 @@ Imports little, so that commands that only look are quick; `wired` opens the res
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,13 @@ def settings(**given: Any) -> Settings:
     return found
 
 
+def log_to(level: str, output: str) -> None:
+    """Log as asked, without what libraries say when all is well."""
+    log.configure(level, output)
+    for library in ("alembic", "uvicorn.error"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
 def needs_a_broker(found: Settings, command: str) -> None:
     """Processes that work together need a broker between them."""
     if found.broker_url.startswith("memory:"):
@@ -54,7 +62,7 @@ def needs_a_broker(found: Settings, command: str) -> None:
 def database(found: Settings | None = None) -> Iterator[Database]:
     """The migrated database, for commands that only look or write rows."""
     found = found or settings()
-    log.configure("WARNING", "console")
+    log_to("WARNING", "console")
     must_exist(found)
     db = Database(found.database, connections=2)
     try:

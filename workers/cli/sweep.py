@@ -33,7 +33,7 @@ def sweep(
             sweeper.upkeep()
             say(f"{due} due.")
             return
-        log.configure(found.log_level, found.log_format)
+        opening.log_to(found.log_level, found.log_format)
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda _signal, _frame: sweeper.stop())
         log.logger.info("sweeper_started", every_seconds=found.sweep_seconds)

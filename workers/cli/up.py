@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 
 import typer
 from rich.console import Console
@@ -20,7 +20,7 @@ from rich.panel import Panel
 
 from integrations import registry
 from integrations.sample_company import page as sample_pages
-from workers import embedded, log
+from workers import embedded
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
 from workers.cli.serving import address, listen, serve, until_stopped
@@ -37,6 +37,13 @@ app = typer.Typer(add_completion=False)
 FIRST_PERSON = "you@example.com"
 #: every group that the shipped policies and the inbox know
 FIRST_GROUPS = ("support", "lead", "finance", "risk", "risk_lead", "editor", "admin")
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A model that has something to learn before its first answer, and keeps what it learned."""
+
+    def prepare(self) -> None: ...
 
 
 @app.command()
@@ -63,7 +70,7 @@ def up(
             with embedded.sole_owner(found.data):
                 sources = wired.webhooks(found)
                 password = _set_up(console, found)
-                log.configure(found.log_level, found.log_format)
+                opening.log_to(found.log_level, found.log_format)
                 with embedded.running(found, public_url=here) as system:
                     console.print(_welcome(system, here, password))
                     pages = sample_pages.routes(registry.company(found.data)) if found.sample_company else ()
@@ -75,7 +82,7 @@ def up(
 
 def _set_up(console: Console, found: Settings) -> str | None:
     """Everything that takes time the first time, part by part. The first person's password, where one was made."""
-    log.configure("WARNING", found.log_format)
+    opening.log_to("WARNING", found.log_format)
     with _part(console, "Database"):
         db = Database(found.database, connections=2)
         schema.upgrade(db)
@@ -83,8 +90,10 @@ def _set_up(console: Console, found: Settings) -> str | None:
         if found.sample_company:
             with _part(console, "Sample company"):
                 registry.company(found.data)
-        with _part(console, "Model"):
-            registry.model(embedded.environment(found), data=found.data, learned=lambda: learned_examples(db))
+        model = registry.model(embedded.environment(found), data=found.data, learned=lambda: learned_examples(db))
+        if isinstance(model, Learner):
+            with _part(console, "Local model"):
+                model.prepare()
         return _first_person(db)
     finally:
         db.dispose()

@@ -27,6 +27,6 @@ def web(
     opening.needs_a_broker(found, "web")
     sources = wired.webhooks(found)
     with listen(host, port) as listener, until_stopped(), wired.system(found) as system:
-        log.configure(found.log_level, found.log_format)
+        opening.log_to(found.log_level, found.log_format)
         log.logger.info("web_started", address=address(listener), public_url=found.public_url)
         serve(make_app(system, webhooks=sources), listener)

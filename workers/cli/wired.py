@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from integrations import registry
 from integrations.base import WebhookSource
-from workers import embedded, log, wiring
+from workers import embedded, wiring
 from workers.cli import opening
 from workers.cli.failures import Failure
 from workers.settings import Settings
@@ -17,7 +17,7 @@ from workers.wiring import System
 @contextmanager
 def system(found: Settings) -> Iterator[System]:
     """Everything but Writers, on the migrated database."""
-    log.configure("WARNING", "console")
+    opening.log_to("WARNING", "console")
     opening.must_exist(found)
     built = wiring.build(found, environment=embedded.environment(found))
     try:

@@ -37,7 +37,7 @@ def worker(
     opening.needs_a_broker(found, "worker")
     chosen = named(queues)
     with wired.system(found) as system:
-        log.configure(found.log_level, found.log_format)
+        opening.log_to(found.log_level, found.log_format)
         writers = wiring.hands(found, environment=embedded.environment(found)) if "actions" in chosen else None
         register(system.app, system, writers)
         celery = system.app.Worker(

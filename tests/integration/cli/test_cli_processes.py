@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.source import ROOT
+from tests.servers.messages_api import MessagesApi
 from tests.servers.redis import RedisServer, installed
 
 pytestmark = pytest.mark.slow
@@ -32,7 +33,27 @@ def redis():
 
 
 @pytest.fixture
-def environment(tmp_path, redis):
+def api():
+    """A large model's service: it understands, and proposes nothing."""
+    triage = {
+        "summary": "Where is the parcel",
+        "language": "en",
+        "risk_flags": [],
+        "abstain": False,
+        "intent": "order_status",
+        "sentiment": "neutral",
+        "urgency": "normal",
+        "entities": {},
+        "confidence": {"intent": 0.95, "sentiment": 0.9, "urgency": 0.9, "language": 0.99},
+    }
+    draft = {"summary": "Nobody knows this shop.", "actions": [], "unsure": "The shop is not connected."}
+    with MessagesApi() as server:
+        server.answer(lambda request: draft if "actions" in str(request["output_config"]) else triage)
+        yield server
+
+
+@pytest.fixture
+def environment(tmp_path, redis, api):
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -40,6 +61,9 @@ def environment(tmp_path, redis):
         "CASEWORKER_DATA": str(tmp_path / "data"),
         "CASEWORKER_BROKER_URL": redis.url,
         "CASEWORKER_LOG_FORMAT": "json",
+        "ANTHROPIC_API_KEY": "key",
+        "ANTHROPIC_BASE_URL": api.url,
+        "ANTHROPIC_MODEL": "model-x",
     }
 
 
@@ -111,12 +135,13 @@ def test_an_event_goes_from_one_process_to_the_other_and_all_end_when_told(envir
             (case,) = json.load(answer)["cases"]
 
         deadline = time.monotonic() + PATIENCE
-        while json.loads(call(environment, "case", "show", case, "--json"))["state"] == "working":
+        while (found := json.loads(call(environment, "case", "show", case, "--json")))["state"] == "working":
             assert time.monotonic() < deadline, started["worker"][1].read_text()
             time.sleep(0.2)
         for process, _ in started.values():
             process.send_signal(signal.SIGTERM)
         codes = {name: process.wait(PATIENCE) for name, (process, _) in started.items()}
 
+    assert (found["state"], found["attention"]) == ("inbox", "The shop is not connected.")
     assert codes == {"web": 0, "worker": 0, "sweep": 0}
     assert "Traceback" not in "".join(log.read_text() for _, log in started.values())
