@@ -93,8 +93,11 @@ class ModelAnswer(Generic[T]):
 
 
 class Model(Protocol):
-    provider: str
-    name: str
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
 
     def answer(self, request: ModelRequest[T]) -> ModelAnswer[T]:
         """Ask once. Raise `Temporary` (overload, time-out, connection), `Refused`, `InvalidOutput` or `Permanent`."""
