@@ -39,9 +39,6 @@ class Triage(BaseModel):
     confidence: dict[str, Share]
     abstain: bool = False
 
-    #: the field whose confidence decides whether the agent understood what it is about
-    primary: str = Field(default="", exclude=True)
-
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """What a model is told: a confidence for each field that has a closed list, by name.
@@ -51,7 +48,6 @@ class Triage(BaseModel):
         told = handler(schema)
         own = handler.resolve_ref_schema(told)
         judged = [name for name, field in cls.model_fields.items() if get_origin(field.annotation) is Literal]
-        own["properties"].pop("primary")
         own["properties"]["confidence"] = {
             "type": "object",
             "description": "How sure you are of each field, 0 to 1",
@@ -162,7 +158,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A domain's declarations. The prompt is ``prompts/<domain>.md``, the macros ``macros/<domain>.yaml``."""
+    """A domain's declarations. The prompt is ``prompts/<domain>.md``, the macros ``macros/<domain>.yaml``.
+
+    `primary` is the triage field whose confidence decides whether the agent understood what a case is about: the first that
+    has a closed list.
+    """
 
     domain: str
     triage: type[Triage]

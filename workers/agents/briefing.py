@@ -19,6 +19,7 @@ from integrations.base import Record
 #: A result belongs to the topic when it shares at least this part of the keyword's words.
 ON_TOPIC: Final = 0.5
 SAME_TOPIC: Final = 0.5
+SAME_KEYWORD: Final = 0.6
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 #: words that say nothing about a topic
@@ -83,7 +84,7 @@ def analyse(research: Research) -> dict[str, Any]:
     ours = [
         post
         for post in research.own_posts
-        if on_topic(research.keyword, f"{post.title} {post.data.get('keyword', '')}")
+        if _similar(words(research.keyword), words(str(post.data.get("keyword") or post.title))) >= SAME_KEYWORD
     ]
     near = [
         post
@@ -284,7 +285,7 @@ def _about(page: Record) -> str:
 
 
 def _similar(one: set[str], other: set[str]) -> float:
-    return len(one & other) / len(one | other)
+    return len(one & other) / (len(one | other) or 1)
 
 
 def _fitting(heading: str, banned: Iterable[str]) -> str:

@@ -18,6 +18,11 @@ from workers.actions.catalogue import CATALOGUE
 
 HERE = Path(__file__).parent
 ENGLISH = "en"
+#: Only the local model fills macros in, and it cannot follow free text. It says so where the reviewer looks.
+REVIEWER = (
+    "{% if reviewer is defined %} You asked: “{{ reviewer.instruction[:400] }}” The local model cannot follow free text, so this"
+    " is the standard draft again: please edit it, or ask to hand it over.{% endif %}"
+)
 
 
 @cache
@@ -53,7 +58,8 @@ def read_macros(loaded: Mapping[str, Any], where: str) -> tuple[Macro, ...]:
         for proposal in item["proposals"]:
             _check_arguments(proposal, f"{where}: {item['name']!r}")
             arguments = {name: _spoken(value, letter) for name, value in proposal["arguments"].items()}
-            proposals.append({**proposal, "arguments": arguments, "rationale": _spoken(proposal["rationale"], {})})
+            rationale = f"{proposal['rationale']}{'' if item.get('follows_reviewer') else REVIEWER}"
+            proposals.append({**proposal, "arguments": arguments, "rationale": rationale})
         made.append(
             Macro(
                 name=item["name"],

@@ -91,10 +91,15 @@ def test_the_gap_is_said_with_its_proof() -> None:
     ]
 
 
-def test_our_own_post_on_the_keyword_is_named() -> None:
-    """A second post on one keyword competes with the first."""
-    assert analyse(research())["own_post_on_keyword"] == "https://shop.example/pfas"
-    assert analyse(research(own_posts=[]))["own_post_on_keyword"] is None
+@pytest.mark.parametrize(
+    ("keyword", "ours"),
+    [("rain jacket", True), ("best rain jackets", True), ("pfas free rain jacket", False), ("", False)],
+)
+def test_our_own_post_on_the_keyword_is_named(keyword: str, ours: bool) -> None:
+    """A second post on one keyword competes with the first; one on something near does not."""
+    post = record("post", "p", {"url": "https://shop.example/p", "keyword": keyword, "title": "Free of PFAS"})
+
+    assert (analyse(research(own_posts=[post]))["own_post_on_keyword"] is not None) is ours
 
 
 def test_pages_on_something_else_are_left_out_and_named() -> None:
