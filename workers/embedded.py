@@ -86,7 +86,7 @@ def running(settings: Settings, *, public_url: str) -> Iterator[System]:
         worker.start()
         sweeper.start()
         if sender is not None:
-            sender.start()
+            sender.start(alone=True)
         try:
             yield system
         finally:

@@ -62,6 +62,13 @@ class Outbox:
             ).fetchone()
         return Letter(row["position"], row["event_id"], row["body"].encode(), row["attempts"]) if row else None
 
+    def put_back(self, at: datetime) -> None:
+        """Whatever a dead sender had in hand is due now. Only for a sender that knows to be alone."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE outbox SET due = :now WHERE due > :now AND attempts > 0", {"now": at.timestamp()}
+            )
+
     def delivered(self, letter: Letter, at: datetime, answer: str) -> None:
         with self._database.writing() as connection:
             connection.execute(
