@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +25,9 @@ from integrations.models.classifier import FORMAT, Classifier
 from integrations.models.concepts import concepts
 from integrations.models.extract import entities
 from integrations.models.flags import risk_flags
+from integrations.models.grams import grams
 from integrations.models.language import UNDETERMINED, detect
+from integrations.models.reading import summary, whole_text, without_quotes
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,6 @@ EXAMPLES: Final = HERE / "examples"
 _KNOWLEDGE: Final = ("concepts.yaml", "lexicon.yaml")
 #: below this calibrated chance of the first field being right, a person looks
 SURE_ENOUGH: Final = 0.55
-LONGEST_SUMMARY: Final = 140
 #: a text shorter than this may be in no language that can be told: an order number, a name
 SHORT: Final = 40
 
@@ -90,23 +90,25 @@ class LocalModel:
 
     def _triage(self, request: ModelRequest[T]) -> dict[str, Any]:
         event: Mapping[str, Any] = next((piece.data for piece in request.material if piece.name == "event"), {})
-        text = f"{event.get('title', '')}\n{event.get('text', '')}".strip()
+        whole = whole_text(event)
+        text = without_quotes(whole)
         heads = self._of(request.domain)
-        tags = [concepts(request.domain, text)]
+        features = grams([text], [concepts(request.domain, text)])
         filled: dict[str, Any] = {}
         confidence: dict[str, float] = {}
         for field, info in request.output.model_fields.items():
             if get_origin(info.annotation) is Literal and field in heads:
                 allowed = get_args(info.annotation)
-                ranked = heads[field].predict([text], tags)[0].alternatives
-                label, chance = next(((name, c) for name, c in ranked if name in allowed), (allowed[-1], 0.0))
+                ranked = heads[field].predict_grams(features)[0].alternatives
+                unknown = ("other" if "other" in allowed else allowed[0], 0.0)
+                label, chance = next(((name, c) for name, c in ranked if name in allowed), unknown)
                 filled[field], confidence[field] = label, round(chance, 4)
         spoken = detect(text)
         known: dict[str, Callable[[], Any]] = {
             "language": lambda: spoken.code,
-            "risk_flags": lambda: risk_flags(text),
-            "entities": lambda: entities(text, language=spoken.code),
-            "summary": lambda: summary(text),
+            "risk_flags": lambda: risk_flags(whole),
+            "entities": lambda: entities(whole, language=spoken.code),
+            "summary": lambda: summary(event),
         }
         filled |= {name: make() for name, make in known.items() if name in request.output.model_fields}
         understood = next(iter(confidence.values()), 0.0) >= SURE_ENOUGH
@@ -142,9 +144,11 @@ class LocalModel:
 
     def _head(self, domain: str, field: str, labelled: list[tuple[str, str, str]]) -> Classifier:
         cached = None if self._cache is None else self._cache / f"{domain}.{field}.{_digest(labelled)}.npz"
-        if cached is not None and cached.exists():
+        if cached is not None:
             try:
                 return Classifier.load(cached)
+            except FileNotFoundError:
+                logger.info("classifier_trains domain=%s field=%s examples=%d", domain, field, len(labelled))
             except ValueError:
                 logger.warning("saved_classifier_unreadable domain=%s field=%s", domain, field)
         texts = [text for text, _, _ in labelled]
@@ -156,6 +160,9 @@ class LocalModel:
         )
         if cached is not None:
             trained.save(cached)
+            for older in cached.parent.glob(f"{domain}.{field}.*.npz"):
+                if older != cached:
+                    older.unlink(missing_ok=True)
         return trained
 
     def _usage(self, began: float) -> Usage:
@@ -171,13 +178,6 @@ class LocalModel:
             request_id=None,
             stop_reason="end_turn",
         )
-
-
-def summary(text: str) -> str:
-    """The first sentence, or as much of it as fits in a line."""
-    title, _, body = text.partition("\n")
-    sentence = re.split(r"(?<=[.!?])\s", " ".join((body or title).split()), maxsplit=1)[0] or title
-    return sentence if len(sentence) <= LONGEST_SUMMARY else sentence[: LONGEST_SUMMARY - 1].rstrip() + "…"
 
 
 def _draft(request: ModelRequest[T]) -> dict[str, Any]:

@@ -9,19 +9,27 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateError, pass_context
+from jinja2 import StrictUndefined, Template, TemplateError, pass_context
+from jinja2.environment import TemplateExpression
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from integrations.models.base import Macro, Material
+from integrations.models.money import decimals
 
 _MONTHS: Final = (
     "January February March April May June July August September October November December".split()  # noqa: SIM905
 )
 #: languages that write 1.234,50
 _COMMA: Final = frozenset({"de", "es", "fr", "it", "nl", "pt"})
+
+
+#: What an expression over material of another shape than expected may raise.
+_UNFIT: Final = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 
 
 class NotApplicable(Exception):
@@ -64,8 +72,8 @@ def _holds(macro: Macro, seen: Mapping[str, Any]) -> bool:
         if at(seen, path) in (None, "", [], {}):
             return False
     try:
-        return bool(_ENVIRONMENT.compile_expression(macro.when, undefined_to_none=False)(seen))
-    except (TemplateError, TypeError, ValueError) as error:
+        return bool(_condition(macro.when)(seen))
+    except _UNFIT as error:
         raise NotApplicable(str(error)) from error
 
 
@@ -88,8 +96,8 @@ def _fill(value: Any, seen: Mapping[str, Any]) -> Any:
     if value.startswith("$"):
         return copy.deepcopy(at(seen, value[1:]))
     try:
-        return _ENVIRONMENT.from_string(value).render(seen).strip()
-    except (TemplateError, TypeError, ValueError) as error:
+        return _template(value).render(seen).strip()
+    except _UNFIT as error:
         raise NotApplicable(str(error)) from error
 
 
@@ -98,7 +106,7 @@ def _money(context: Context, minor: object, currency: object) -> str:
     """``40.00 EUR``, with the decimal sign of the customer's language."""
     if not isinstance(minor, int) or isinstance(minor, bool) or not isinstance(currency, str):
         raise NotApplicable("no amount of money")
-    written = f"{abs(minor) // 100:,}.{abs(minor) % 100:02d}"
+    written = f"{Decimal(abs(minor)).scaleb(-decimals(currency)):,f}"
     if _language(context) in _COMMA:
         written = written.translate(str.maketrans(",.", ".,"))
     return f"{'-' if minor < 0 else ''}{written} {currency}"
@@ -132,10 +140,36 @@ def _language(context: Context) -> str:
     return str(triage.get("language", "")) if isinstance(triage, Mapping) else ""
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+class _Environment(ImmutableSandboxedEnvironment):
+    """Material is mappings, and ``order.items`` means the items of the order, not a method of Python's."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+def _shown(value: Any) -> Any:
+    """What a template puts out. A value that is not there must not read "None" in a letter."""
+    if value is None:
+        raise NotApplicable("a value that the text shows is missing")
+    return value
+
+
+def _environment() -> _Environment:
+    made = _Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False, finalize=_shown)
     made.filters |= {"money": _money, "date": _date, "first_name": _first_name}
     return made
 
 
 _ENVIRONMENT: Final = _environment()
+
+
+@cache
+def _condition(source: str) -> TemplateExpression:
+    return _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
+
+
+@cache
+def _template(source: str) -> Template:
+    return _ENVIRONMENT.from_string(source)

@@ -21,9 +21,9 @@ PENALTY: Final = 0.7
 #: A looser end than scikit-learn's: the same answers in two thirds of the time.
 TOLERANCE: Final = 0.01
 PARTS: Final = 5
-#: Parts held out in turn for calibration. The temperature is one number: a few hundred unseen texts fix it.
-HELD_OUT: Final = 2
-#: With more examples than this one part is enough.
+#: How many parts are held out in turn for calibration, by the number of examples. The temperature is one number: a few
+#: hundred unseen texts fix it, and each part costs a training.
+FEW: Final = 500
 MANY: Final = 4_000
 #: Below every score that a real boundary gives: a label that is absent from one part of the examples never wins there.
 NEVER: Final = -2.0
@@ -54,7 +54,7 @@ def fit(
     place = {name: i for i, name in enumerate(names)}
     truth = np.array([place[label] for label in labels], dtype=np.int64)
     fold = folds(labels, groups, PARTS)
-    rounds = 1 if len(texts) > MANY else HELD_OUT
+    rounds = 1 if len(texts) > MANY else 2 if len(texts) > FEW else PARTS
     scores, truths = [], []
     for part in range(rounds):
         if progress is not None:
