@@ -140,7 +140,7 @@ SITUATIONS = [
         REFUND,
         intent("refund_request"),
         text=f"Please refund {NUMBER}",
-        says=["I have refunded 64.90 EUR", "Visa card ending in 4242", NUMBER, "3 to 10 working days"],
+        says=["I have refunded 64.90 EUR", "Visa card ending in 4242", NUMBER, "3–10 working days"],
     ),
     Situation(
         "refund-within-window",

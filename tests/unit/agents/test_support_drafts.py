@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -42,6 +43,15 @@ def test_texts_name_only_what_records_hold_in_every_language(situation: Situatio
     assert (found.links, found.contacts, found.amounts) == ((), (), ())
     assert "{" not in spoken(made)
     assert "None" not in spoken(made)
+
+
+@pytest.mark.parametrize(("language", "opening"), [("de", "Guten Tag"), ("es", "Hola"), ("fr", "Bonjour")])
+def test_a_letter_is_in_one_language(language: str, opening: str) -> None:
+    """A text that is written in a language has no English in it, names of products and quoted articles excepted."""
+    for situation in SITUATIONS:
+        letter = spoken(situation.drafted(AGENT, language=language)[0])
+        if opening in letter and situation.macro != "product-question":
+            assert re.findall(r"\b(?:to|the|and|your|is|days?)\b", letter) == [], situation.macro
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.macro)
