@@ -18,14 +18,6 @@ from integrations.errors import Permanent
 T = TypeVar("T", bound=BaseModel)
 
 
-class Refused(Permanent):
-    """The model declined to answer. A person must look."""
-
-
-class InvalidOutput(Permanent):
-    """The answer did not fit the output type, also after one repair."""
-
-
 @dataclass(frozen=True, slots=True)
 class Material:
     """One piece put before the model.
@@ -84,6 +76,22 @@ class Usage:
     cost_usd: Decimal | None
     request_id: str | None
     stop_reason: str
+
+
+class Unanswered(Permanent):
+    """The model gave nothing that can be used. `usage` is what it cost all the same, where that is known."""
+
+    def __init__(self, message: str, *, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class Refused(Unanswered):
+    """The model declined to answer. A person must look."""
+
+
+class InvalidOutput(Unanswered):
+    """The answer did not fit the output type, also after one repair."""
 
 
 @dataclass(frozen=True, slots=True)

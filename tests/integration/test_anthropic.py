@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from integrations.errors import Permanent, Temporary
-from integrations.models.anthropic import AnthropicModel, from_env, price
+from integrations.models.anthropic import from_env
+from integrations.models.anthropic.client import AnthropicModel, price
 from integrations.models.base import InvalidOutput, Macro, Material, ModelRequest, Refused
 from tests.servers.messages_api import Fault, MessagesApi
 
@@ -124,6 +128,13 @@ def test_a_refusal_is_a_refusal(api, model):
 @pytest.mark.parametrize(
     ("fault", "error", "says"),
     [
+        (Fault(200, body=b"<html>", content_type="text/html"), Temporary, "no answer"),
+        (Fault(200, body=b"{}"), Temporary, "no answer"),
+        (Fault(200, body=b"null"), Temporary, "no answer"),
+        (Fault(200, body=b'{"content": [], "usage": null}'), Temporary, "no answer"),
+        (Fault(402), Permanent, "balance"),
+        (Fault(400, body=b'{"error": {"message": "prompt is too long"}}'), Permanent, "prompt is too long"),
+        (Fault(429, retry_after=0), Temporary, "slow down"),
         (Fault(429, retry_after=3), Temporary, "slow down"),
         (Fault(529), Temporary, "529"),
         (Fault(500), Temporary, "500"),
@@ -148,6 +159,44 @@ def test_every_fault_has_its_consequence_and_is_asked_once(api, model, fault, er
     assert len(api.requests) == 1
     if fault.retry_after:
         assert caught.value.retry_after == fault.retry_after
+
+
+def test_what_a_refusal_or_an_unfit_answer_cost_is_told_all_the_same(api, model):
+    api.answer(lambda _: "no json")
+    with pytest.raises(InvalidOutput) as unfit:
+        model.answer(request())
+    api.stop_reason = "refusal"
+    with pytest.raises(Refused) as refused:
+        model.answer(request())
+
+    assert unfit.value.usage.input_tokens == 200
+    assert refused.value.usage.input_tokens == 100
+    assert refused.value.usage.stop_reason == "refusal"
+
+
+def test_a_retry_after_that_is_a_date_is_no_number_of_seconds(api, model):
+    api.faults.append(Fault(429, retry_after="Fri, 20 Nov 2026 10:00:00 GMT"))
+    with pytest.raises(Temporary) as caught:
+        model.answer(request())
+    assert caught.value.retry_after is None
+
+
+def test_many_threads_ask_one_model_and_choose_it_once(api):
+    model = from_env({"ANTHROPIC_API_KEY": "key", "ANTHROPIC_BASE_URL": api.url})
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: model.answer(request()), range(24)))
+
+    assert {answer.usage.model for answer in answers} == {"model-new"}
+    assert len({answer.usage.request_id for answer in answers}) == 24
+    assert api.listings == 1
+
+
+def test_a_key_is_needed_and_the_sdk_is_loaded_only_then():
+    """A process that the local model serves does not pay the SDK's import."""
+    script = "import sys, integrations.registry; from integrations.models import anthropic; print(anthropic.from_env({'ANTHROPIC_API_KEY': ' '}), 'anthropic' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+
+    assert told.stdout.split() == ["None", "False"]
 
 
 def test_a_model_that_says_nothing_is_given_up_in_time(api, model):

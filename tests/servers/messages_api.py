@@ -25,9 +25,10 @@ class Fault:
     """One request's bad luck. `status` 0 closes the connection without an answer."""
 
     status: int = 0
-    retry_after: float | None = None
+    retry_after: float | str | None = None
     body: bytes | None = None
     wait: float = 0.0
+    content_type: str = "application/json"
 
 
 @dataclass
@@ -38,6 +39,8 @@ class MessagesApi:
     faults: list[Fault] = field(default_factory=list)
     stop_reason: str = "end_turn"
     delay: float = 0.0
+    #: how often the Models API was asked
+    listings: int = 0
 
     def __post_init__(self) -> None:
         self._script: Script = lambda _: {}
@@ -67,9 +70,17 @@ class MessagesApi:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                api.listings += 1
                 models = [
                     {"id": "model-old", "type": "model", "created_at": "2025-01-01T00:00:00Z", "display_name": "Old"},
                     {"id": "model-new", "type": "model", "created_at": "2026-01-01T00:00:00Z", "display_name": "New"},
+                    {
+                        "id": "model-free-text-only",
+                        "type": "model",
+                        "created_at": "2026-05-01T00:00:00Z",
+                        "display_name": "Free text only",
+                        "capabilities": {"structured_outputs": {"supported": False}},
+                    },
                     {
                         "id": "model-retired",
                         "type": "model",
@@ -117,6 +128,7 @@ class MessagesApi:
                     return
                 default = {"type": "error", "error": {"type": "api_error", "message": "as scripted"}}
                 extra = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
+                extra["content-type"] = fault.content_type
                 self._send(fault.status, json.dumps(default).encode() if fault.body is None else fault.body, extra)
 
             def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
