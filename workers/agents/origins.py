@@ -15,6 +15,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from integrations.models.money import decimals
+
 
 class Origin(StrEnum):
     RECORD = "record"
@@ -33,8 +35,8 @@ EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
 PHONE = re.compile(r"\+\d[\d ()/.-]{6,20}\d")
 _NUMBER = r"\d{1,3}(?:[.,'\u00a0\u202f ]\d{3}){1,4}(?:[.,]\d{1,2})?|\d{1,15}(?:[.,]\d{1,2})?"
-_MONEY = r"EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|CAD|AUD|JPY|€|\$|£|¥|euros?\b|dollars?\b|pounds?\b"
-AMOUNT = re.compile(rf"(?:{_MONEY})\s?({_NUMBER})(?!\d)|(?<![\d.,])({_NUMBER})\s?(?:{_MONEY})", re.IGNORECASE)
+_MONEY = r"EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|CAD|AUD|JPY|KRW|ISK|€|\$|£|¥|euros?\b|dollars?\b|pounds?\b|yen\b"
+AMOUNT = re.compile(rf"({_MONEY})\s?({_NUMBER})(?!\d)|(?<![\d.,])({_NUMBER})\s?({_MONEY})", re.IGNORECASE)
 _ANY_NUMBER = re.compile(_NUMBER)
 #: control and format characters (Unicode Cc, Cf) but tab and newline: invisible, and able to split a word for a matcher
 INVISIBLE = re.compile(
@@ -95,8 +97,7 @@ class Evidence:
     @cached_property
     def known_amounts(self) -> frozenset[int]:
         """Amounts that an outgoing text may name: fields of records, and amounts in their prose (a help article)."""
-        written = {minor_units(amount) for amount in amounts(self.record_text)}
-        return self.record_amounts | {minor for minor in written if minor is not None}
+        return self.record_amounts | {minor for _, minor in amounts(self.record_text) if minor is not None}
 
     @cached_property
     def known_links(self) -> frozenset[str]:
@@ -131,7 +132,7 @@ def unknowns(text: str, evidence: Evidence) -> Unknowns:
     return Unknowns(
         links=tuple(link for link in LINK.findall(text) if _link(link) not in evidence.known_links),
         contacts=tuple(c for c in contacts(text) if _contact(c) not in evidence.known_contacts),
-        amounts=tuple(a for a in amounts(text) if minor_units(a) not in evidence.known_amounts),
+        amounts=tuple(written for written, minor in amounts(text) if minor not in evidence.known_amounts),
     )
 
 
@@ -139,8 +140,16 @@ def contacts(text: str) -> list[str]:
     return [*EMAIL.findall(text), *IBAN.findall(text), *PHONE.findall(text)]
 
 
-def amounts(text: str) -> list[str]:
-    return [match.group(1) or match.group(2) for match in AMOUNT.finditer(text)]
+def amounts(text: str) -> list[tuple[str, int | None]]:
+    """Amounts of money as written, and in minor units where they can be read."""
+    found = []
+    for before, number, other, after in AMOUNT.findall(text):
+        minor = minor_units(number or other)
+        currency = {"¥": "JPY", "yen": "JPY"}.get((before or after).casefold(), before or after)
+        if minor is not None and minor % 100 == 0:
+            minor = minor // 100 * 10 ** decimals(currency)
+        found.append((number or other, minor))
+    return found
 
 
 def minor_units(text: str) -> int | None:

@@ -91,6 +91,14 @@ SITUATIONS = [
         says=["The refund of 64.90 EUR", "ending in 4242"],
     ),
     Situation(
+        "second-payment-was-refunded",
+        ["reply_to_customer"],
+        intent("duplicate_charge"),
+        shop=Shop(all_charges=[charge("1001b", order_number=NUMBER, refunded_minor=6490, status="refunded"), charge()]),
+        says=["has been refunded: 64.90 EUR to the card ending in 4242"],
+        never=["there is one"],
+    ),
+    Situation(
         "disputed-payment",
         ["reply_to_customer", "escalate_ticket"],
         intent("refund_request"),
@@ -251,7 +259,7 @@ SITUATIONS = [
     Situation("complaint", ["reply_to_customer", "escalate_ticket"], intent("complaint", sentiment="negative")),
     Situation(
         "praise",
-        ["reply_to_customer", "close_ticket", "add_tags"],
+        ["reply_to_customer", "close_ticket"],
         intent("praise", sentiment="very_positive"),
         says=["made our day"],
     ),

@@ -110,6 +110,8 @@ def test_an_amount_is_a_records_only_if_an_amount_field_holds_it(amount: int, ot
         ("You get 50 EUR", (), (), ("50",)),
         ("You get $40000", (), (), ("40000",)),
         ("EUR 40.00 30 days", (), (), ()),
+        ("6490 JPY and ¥4000", (), (), ()),
+        ("40 JPY", (), (), ("40",)),
         ("50 Euros, 60 dollars, 70 CHF", (), (), ("50", "60", "70")),
         ("See https://shop.example.evil.example/returns", ("https://shop.example.evil.example/returns",), (), ()),
         ("See https://shop.example", ("https://shop.example",), (), ()),
