@@ -73,6 +73,7 @@ def _next(system: System, case: Case) -> Case:
         raise Permanent(f"{case.round} rounds did not settle this case.")
     if case.step == DECIDED:
         return _settle_again(system, case)
+    system.courtesy.give_way()
     faults.point(f"case.{case.step}.begun")
     return STEPS[case.step](system, case, agent)
 

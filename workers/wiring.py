@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
@@ -20,6 +20,7 @@ from policies.loader import load as load_policy
 from policies.rules import Policy
 from workers.agents.base import Agent
 from workers.agents.roster import AGENTS
+from workers.courtesy import Courtesy
 from workers.lease import Leases
 from workers.queue import Hints, make_app
 from workers.settings import Settings, vendor_environment
@@ -46,6 +47,7 @@ class System:
     hints: Hints
     leases: Leases
     worker: str
+    courtesy: Courtesy = field(default_factory=Courtesy)
 
     def close(self) -> None:
         self.hints.close()

@@ -47,13 +47,15 @@ def routes(system: System, webhooks: Mapping[str, WebhookSource | None]) -> list
         if source is None:
             logger.error("source_not_configured", source=name, remedy=f"set {name.upper()}_WEBHOOK_SECRET")
             return our_fault("this source has no active secret")
-        return await run_in_threadpool(accept, system, source, delivery)
+        with system.courtesy.first():
+            return await run_in_threadpool(accept, system, source, delivery)
 
     async def events(request: Request) -> Response:
         delivery = await _read(request, "cloudevents", system)
         if isinstance(delivery, Response):
             return delivery
-        return await run_in_threadpool(accept_cloudevents, system, delivery)
+        with system.courtesy.first():
+            return await run_in_threadpool(accept_cloudevents, system, delivery)
 
     return [
         Route("/hooks/{source}", hook, methods=["POST"]),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from workers.store.database import Tx
 from workers.store.ids import new_id
@@ -21,15 +21,18 @@ _ACTION = columns(actions, Action)
 _REVISION = columns(revisions, Revision)
 _DECISION = columns(decisions, Decision)
 _ATTEMPT = columns(attempts, Attempt)
+_ADD = insert(actions)
+_ADD_REVISION = insert(revisions)
+_OF_CASE = select(*_ACTION).where(actions.c.case_id == bindparam("case")).order_by(actions.c.round, actions.c.ordinal)
 _UNSETTLED = actions.c.settled_at.is_(None)
 
 
 def add(tx: Tx, row: Mapping[str, Any]) -> None:
-    tx.execute(insert(actions).values(**row))
+    tx.execute(_ADD, row)
 
 
 def add_revision(tx: Tx, row: Mapping[str, Any]) -> None:
-    tx.execute(insert(revisions).values(**row))
+    tx.execute(_ADD_REVISION, row)
 
 
 def get(tx: Tx, action_id: str) -> Action | None:
@@ -87,8 +90,7 @@ def settle_open(tx: Tx, case_id: str, state: ActionState, reason: str, now: date
 
 
 def of_case(tx: Tx, case_id: str) -> list[Action]:
-    query = select(*_ACTION).where(actions.c.case_id == case_id).order_by(actions.c.round, actions.c.ordinal)
-    return many(Action, tx.execute(query).all())
+    return many(Action, tx.execute(_OF_CASE, {"case": case_id}).all())
 
 
 def unsettled(tx: Tx, case_id: str) -> list[Action]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -26,6 +26,19 @@ from workers.store.tables import audit, audit_anchors, audit_heads
 GENESIS = "0" * 64
 SYSTEM = "system"
 _ENTRY = columns(audit, AuditEntry)
+
+_HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == bindparam("chain")).with_for_update()
+_ADD = insert(audit)
+
+
+def _set_head(make: Callable[..., Any]) -> Any:
+    changed = make(audit_heads)
+    return changed.on_conflict_do_update(
+        index_elements=[audit_heads.c.chain], set_={"seq": changed.excluded.seq, "hash": changed.excluded.hash}
+    )
+
+
+_SET_HEAD = {"sqlite": _set_head(sqlite_insert), "postgresql": _set_head(pg_insert)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +54,7 @@ def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> None:
     """Add notes to a chain, in order, in the same transaction as what they tell of."""
     if not notes:
         return
-    head = tx.execute(
-        select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == chain).with_for_update()
-    ).first()
+    head = tx.execute(_HEAD, {"chain": chain}).first()
     seq, previous = (head[0], head[1]) if head else (0, GENESIS)
     rows = []
     for note in notes:
@@ -62,13 +73,8 @@ def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> None:
             }
         )
         previous = digest
-    tx.execute(insert(audit), rows)
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    tx.execute(
-        make(audit_heads)
-        .values(chain=chain, seq=seq, hash=previous)
-        .on_conflict_do_update(index_elements=[audit_heads.c.chain], set_={"seq": seq, "hash": previous})
-    )
+    tx.execute(_ADD, rows)
+    tx.execute(_SET_HEAD[tx.dialect.name], {"chain": chain, "seq": seq, "hash": previous})
 
 
 def entry_hash(

@@ -7,12 +7,12 @@ never throws away an answer that a model was paid for; the worker sees `events_t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy import case as sql_case
-from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -24,6 +24,37 @@ from workers.store.tables import actions, cases
 
 _COLUMNS = columns(cases, Case)
 _OPEN = cases.c.closed_at.is_(None)
+
+# Statements of the door are built once: building them anew costs as much as running them.
+_NOW = bindparam("now", type_=cases.c.updated_at.type)
+_JOIN = (
+    update(cases)
+    .where(cases.c.domain == bindparam("of_domain"), cases.c.subject == bindparam("on_subject"), _OPEN)
+    .values(
+        events_total=cases.c.events_total + 1,
+        updated_at=_NOW,
+        wake_at=sql_case(
+            (cases.c.state == CaseState.TAKEN_OVER, None),
+            (cases.c.claimed_by.is_not(None), cases.c.wake_at),
+            else_=_NOW,
+        ),
+        attention=sql_case((cases.c.state == CaseState.TAKEN_OVER, "A new message came in."), else_=cases.c.attention),
+    )
+    .returning(*_COLUMNS)
+)
+
+
+def _open_once(make: Callable[..., Any]) -> Any:
+    return (
+        make(cases)
+        .on_conflict_do_nothing(
+            index_elements=[cases.c.domain, cases.c.subject], index_where=cases.c.closed_at.is_(None)
+        )
+        .returning(*_COLUMNS)
+    )
+
+
+_OPEN_ONCE = {"sqlite": _open_once(sqlite_insert), "postgresql": _open_once(pg_insert)}
 
 
 class LostClaim(Exception):
@@ -37,55 +68,31 @@ def join_or_open(
 
     A claimed case keeps its lease, a case in a person's hands stays parked; both still count the event.
     """
-    joined = tx.execute(
-        update(cases)
-        .where(cases.c.domain == domain, cases.c.subject == subject, _OPEN)
-        .values(
-            events_total=cases.c.events_total + 1,
-            updated_at=now,
-            wake_at=sql_case(
-                (cases.c.state == CaseState.TAKEN_OVER, None),
-                (cases.c.claimed_by.is_not(None), cases.c.wake_at),
-                else_=now,
-            ),
-            attention=sql_case(
-                (cases.c.state == CaseState.TAKEN_OVER, "A new message came in."), else_=cases.c.attention
-            ),
-        )
-        .returning(*_COLUMNS)
-    ).first()
+    joined = tx.execute(_JOIN, {"of_domain": domain, "on_subject": subject, "now": now}).first()
     if joined is not None:
         return Case(*joined), False
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    opened = tx.execute(
-        make(cases)
-        .values(
-            id=new_id("case"),
-            domain=domain,
-            subject=subject,
-            source=source,
-            title=title[:300],
-            customer="",
-            state=CaseState.WORKING,
-            step="triage",
-            round=1,
-            priority="normal",
-            events_total=1,
-            events_worked=0,
-            wake_at=now,
-            version=0,
-            claims=0,
-            waits=0,
-            pipeline_version=pipeline_version,
-            opened_at=now,
-            updated_at=now,
-        )
-        .on_conflict_do_nothing(
-            index_elements=[cases.c.domain, cases.c.subject],
-            index_where=cases.c.closed_at.is_(None),
-        )
-        .returning(*_COLUMNS)
-    ).first()
+    row = {
+        "id": new_id("case"),
+        "domain": domain,
+        "subject": subject,
+        "source": source,
+        "title": title[:300],
+        "customer": "",
+        "state": CaseState.WORKING,
+        "step": "triage",
+        "round": 1,
+        "priority": "normal",
+        "events_total": 1,
+        "events_worked": 0,
+        "wake_at": now,
+        "version": 0,
+        "claims": 0,
+        "waits": 0,
+        "pipeline_version": pipeline_version,
+        "opened_at": now,
+        "updated_at": now,
+    }
+    opened = tx.execute(_OPEN_ONCE[tx.dialect.name], row).first()
     if opened is not None:
         return Case(*opened), True
     # Another transaction opened it between our update and our insert, and has committed: now it can be joined.

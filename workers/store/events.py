@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -17,12 +17,22 @@ from workers.store.tables import events
 
 _COLUMNS = columns(events, Event)
 
+# Statements of the door are built once: building them anew costs as much as running them.
+_INSERT_ONCE = {
+    "sqlite": sqlite_insert(events).on_conflict_do_nothing().returning(events.c.id),
+    "postgresql": pg_insert(events).on_conflict_do_nothing().returning(events.c.id),
+}
+_ATTACH = (
+    update(events)
+    .where(events.c.id == bindparam("event"))
+    .values(case_id=bindparam("case"), position=bindparam("place"))
+)
+_OF_CASE = select(*_COLUMNS).where(events.c.case_id == bindparam("case")).order_by(events.c.position)
+
 
 def insert_once(tx: Tx, row: Mapping[str, Any]) -> bool:
     """Insert unless (source, delivery id) or (source, body key) is there. The index decides, so races cannot."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    inserted = tx.execute(make(events).values(**row).on_conflict_do_nothing().returning(events.c.id))
-    return inserted.first() is not None
+    return tx.execute(_INSERT_ONCE[tx.dialect.name], row).first() is not None
 
 
 def count_duplicate(tx: Tx, source: str, delivery_id: str, body_key: str | None) -> str | None:
@@ -40,13 +50,12 @@ def count_duplicate(tx: Tx, source: str, delivery_id: str, body_key: str | None)
 
 
 def attach(tx: Tx, event_id: str, case_id: str, position: int) -> None:
-    tx.execute(update(events).where(events.c.id == event_id).values(case_id=case_id, position=position))
+    tx.execute(_ATTACH, {"event": event_id, "case": case_id, "place": position})
 
 
 def of_case(tx: Tx, case_id: str) -> list[Event]:
     """Oldest first, in the order in which they joined."""
-    query = select(*_COLUMNS).where(events.c.case_id == case_id).order_by(events.c.position)
-    return many(Event, tx.execute(query).all())
+    return many(Event, tx.execute(_OF_CASE, {"case": case_id}).all())
 
 
 def get(tx: Tx, event_id: str) -> Event | None:

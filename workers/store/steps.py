@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from workers.store.database import Tx
 from workers.store.ids import new_id
@@ -17,6 +17,31 @@ from workers.store.tables import facts, model_usage, steps
 _STEP = columns(steps, Step)
 _FACT = columns(facts, Fact)
 _USAGE = columns(model_usage, ModelUsage)
+
+_ADD_STEP = insert(steps)
+_ADD_FACTS = insert(facts)
+_ADD_USAGE = insert(model_usage)
+_LATEST = (
+    select(*_STEP)
+    .where(
+        steps.c.case_id == bindparam("case"),
+        steps.c.name == bindparam("step"),
+        steps.c.round <= bindparam("up_to"),
+    )
+    .order_by(steps.c.round.desc())
+    .limit(1)
+)
+_FACTS_OF = (
+    select(*_FACT)
+    .where(
+        facts.c.case_id == bindparam("case"),
+        facts.c.round
+        == select(func.max(facts.c.round))
+        .where(facts.c.case_id == bindparam("case"), facts.c.round <= bindparam("up_to"))
+        .scalar_subquery(),
+    )
+    .order_by(facts.c.position)
+)
 
 
 def record(
@@ -30,29 +55,23 @@ def record(
     started_at: datetime,
     finished_at: datetime,
 ) -> None:
-    tx.execute(
-        insert(steps).values(
-            id=new_id("step"),
-            case_id=case_id,
-            round=round,
-            name=name,
-            input_digest=input_digest,
-            output=dict(output),
-            started_at=started_at,
-            finished_at=finished_at,
-        )
-    )
+    row = {
+        "id": new_id("step"),
+        "case_id": case_id,
+        "round": round,
+        "name": name,
+        "input_digest": input_digest,
+        "output": dict(output),
+        "started_at": started_at,
+        "finished_at": finished_at,
+    }
+    tx.execute(_ADD_STEP, row)
 
 
 def latest(tx: Tx, case_id: str, name: str, *, up_to_round: int) -> Step | None:
     """The newest recording of a step: a later round may start further on and reuse what stands."""
-    query = (
-        select(*_STEP)
-        .where(steps.c.case_id == case_id, steps.c.name == name, steps.c.round <= up_to_round)
-        .order_by(steps.c.round.desc())
-        .limit(1)
-    )
-    return one(Step, tx.execute(query).first())
+    row = tx.execute(_LATEST, {"case": case_id, "step": name, "up_to": up_to_round}).first()
+    return one(Step, row)
 
 
 def of_case(tx: Tx, case_id: str) -> list[Step]:
@@ -62,22 +81,16 @@ def of_case(tx: Tx, case_id: str) -> list[Step]:
 
 def add_facts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        tx.execute(insert(facts), [dict(row, id=new_id("fact")) for row in rows])
+        tx.execute(_ADD_FACTS, [dict(row, id=new_id("fact")) for row in rows])
 
 
 def facts_of(tx: Tx, case_id: str, *, up_to_round: int) -> list[Fact]:
     """The facts of the newest gathering at or before a round, in their order."""
-    newest = (
-        select(func.max(facts.c.round))
-        .where(facts.c.case_id == case_id, facts.c.round <= up_to_round)
-        .scalar_subquery()
-    )
-    query = select(*_FACT).where(facts.c.case_id == case_id, facts.c.round == newest).order_by(facts.c.position)
-    return many(Fact, tx.execute(query).all())
+    return many(Fact, tx.execute(_FACTS_OF, {"case": case_id, "up_to": up_to_round}).all())
 
 
 def add_usage(tx: Tx, row: Mapping[str, Any]) -> None:
-    tx.execute(insert(model_usage).values(id=new_id("use"), **row))
+    tx.execute(_ADD_USAGE, {"id": new_id("use"), **row})
 
 
 def usage_of(tx: Tx, case_id: str) -> list[ModelUsage]:
