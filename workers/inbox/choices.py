@@ -149,7 +149,7 @@ def escalate(d: Deciding) -> Taken | None:
     if group in [str(r["role"]) for r in d.action.verdict["requirements"]]:
         raise Invalid(f"It waits for {group!r} already.")
     judged = rejudge(
-        d.system, d.tx, d.case, d.action, d.action.arguments, author=d.actor, edited=False, extra_roles=[group]
+        d.system, d.tx, d.case, d.action, d.action.arguments, author="escalation", edited=False, extra_roles=[group]
     )
     return _taken(d, judged)
 
@@ -195,7 +195,11 @@ def _may_approve(d: Deciding, edited: Action) -> bool:
 def _approvals(d: Deciding, action: Action) -> list[Approval]:
     """Earlier approvals of exactly this revision by people who are still active, with the groups they are in now."""
     found = []
+    # An approval is used up by the attempt that it led to: doing an uncertain action again needs a fresh one.
+    begun = max((attempt.started_at for attempt in actions.attempts_of(d.tx, action.id)), default=None)
     for decision in actions.decisions_of(d.tx, action.id):
+        if begun is not None and decision.decided_at <= begun:
+            continue
         same = decision.revision == action.revision and decision.digest == action.digest
         if decision.decision == Word.APPROVE and same and decision.person_id:
             person = people.get(d.tx, decision.person_id)

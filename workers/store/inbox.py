@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import and_, func, or_, select
 
 from workers.store.database import Tx
-from workers.store.records import Action, ActionState, Case, Decision
+from workers.store.records import Action, ActionState, Case, CaseState, Decision
 from workers.store.rows import columns, many
 from workers.store.tables import actions, attempts, audit, cases, decisions, revisions
 
@@ -18,6 +18,9 @@ _ACTION = columns(actions, Action)
 _CASE = columns(cases, Case)
 _DECISION = columns(decisions, Decision)
 _OPEN_STATES = (ActionState.PENDING, ActionState.UNCERTAIN)
+#: states of actions that are not settled and of cases that are not closed: partial indexes know these rows
+_UNSETTLED = frozenset({ActionState.PENDING, ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN})
+_UNCLOSED = frozenset(state for state in CaseState if state is not CaseState.CLOSED)
 #: put off until `wake_at`, which otherwise is the deadline or unset
 _SNOOZED = and_(actions.c.state == ActionState.PENDING, actions.c.wake_at < actions.c.expires_at)
 
@@ -98,6 +101,8 @@ def find_cases(
         )
     if states:
         query = query.where(cases.c.state.in_(states))
+        if _UNCLOSED.issuperset(states):
+            query = query.where(cases.c.closed_at.is_(None))
     if domain:
         query = query.where(cases.c.domain == domain)
     if before:
@@ -112,16 +117,13 @@ def list_actions(
     query = select(*_ACTION).order_by(actions.c.id.desc()).limit(limit)
     if states:
         query = query.where(actions.c.state.in_(states))
+        if _UNSETTLED.issuperset(states):
+            query = query.where(actions.c.settled_at.is_(None))
     if case_id:
         query = query.where(actions.c.case_id == case_id)
     if before:
         query = query.where(actions.c.id < before)
     return many(Action, tx.execute(query).all())
-
-
-def domains(tx: Tx) -> list[str]:
-    """The domains that have had a case."""
-    return [row[0] for row in tx.execute(select(cases.c.domain).distinct().order_by(cases.c.domain))]
 
 
 def last_change(tx: Tx, case_id: str) -> int:

@@ -1,0 +1,115 @@
+"""What the inbox's list shows: one row per thing that waits, under four tabs. Reads, never decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from workers.actions.catalogue import CATALOGUE
+from workers.inbox.standing import Standing, obstacle, standing
+from workers.store import cases, inbox, people
+from workers.store.database import Tx
+from workers.store.inbox import Waiting
+from workers.store.records import ActionState, Case, CaseState, Person
+
+_URGENCY = {"urgent": 0, "high": 1}
+
+
+class Tab(StrEnum):
+    MINE = "mine"
+    ALL = "all"
+    WAITING = "waiting"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One action in a list, with its case."""
+
+    waiting: Waiting
+    title: str
+    risk: str
+    why: str
+    standing: Standing | None = None
+
+    @property
+    def href(self) -> str:
+        return f"/actions/{self.waiting.action.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    tab: Tab
+    domain: str
+    domains: tuple[str, ...]
+    rows: tuple[Row, ...]
+    #: cases that ask for a person though no action of theirs waits; on the tab `waiting`, those that wait for a system
+    cases: tuple[Case, ...]
+    counts: Mapping[Tab, int]
+    snoozed: int
+
+
+def load(tx: Tx, person: Person, *, tab: Tab, domain: str, domains: Iterable[str], now: datetime) -> Inbox:
+    everyone = {p.id: p for p in people.everyone(tx)}
+    waiting = _in_order(inbox.waiting(tx, now=now, domain=domain or None))
+    mine = [item for item in waiting if obstacle(item, person) is None]
+    asking = [c for c in cases.needing_attention(tx) if domain in ("", c.domain)]
+    stuck = inbox.find_cases(tx, states=[CaseState.WAITING], domain=domain or None)
+    counts = {Tab.MINE: len(mine) + len(asking), Tab.ALL: len(waiting) + len(asking), Tab.WAITING: len(stuck)}
+    rows: Sequence[Row] = ()
+    match tab:
+        case Tab.MINE:
+            rows = [_row(item, standing(item, person, everyone)) for item in mine]
+        case Tab.ALL:
+            rows = [_row(item, standing(item, person, everyone)) for item in waiting]
+        case Tab.DONE:
+            rows = [_row(item, None) for item in inbox.finished(tx, domain=domain or None)]
+    listed = {Tab.MINE: asking, Tab.ALL: asking, Tab.WAITING: stuck, Tab.DONE: []}[tab]
+    return Inbox(
+        tab=tab,
+        domain=domain,
+        domains=tuple(sorted(domains)),
+        rows=tuple(rows),
+        cases=tuple(listed),
+        counts=counts,
+        snoozed=inbox.snoozed(tx, now=now),
+    )
+
+
+def neighbours(
+    tx: Tx, person: Person, action_id: str, *, tab: Tab, domain: str, now: datetime
+) -> tuple[str | None, str | None]:
+    """The items before and after one in the list that it was opened from; after the last comes the first."""
+    waiting = _in_order(inbox.waiting(tx, now=now, domain=domain or None))
+    ids = [i.action.id for i in waiting if tab is Tab.ALL or obstacle(i, person) is None]
+    if action_id in ids:
+        place = ids.index(action_id)
+        others = ids[place + 1 :] + ids[:place]
+        return (others[-1], others[0]) if others else (None, None)
+    return (ids[-1], ids[0]) if ids else (None, None)
+
+
+def _row(item: Waiting, stands: Standing | None) -> Row:
+    kind = CATALOGUE.get(item.action.kind)
+    reasons = item.action.verdict.get("reasons") or [""]
+    return Row(
+        waiting=item,
+        title=kind.title if kind is not None else item.action.kind,
+        risk=kind.risk.value if kind is not None else "",
+        why=str(reasons[0]),
+        standing=stands,
+    )
+
+
+def _in_order(items: Sequence[Waiting]) -> list[Waiting]:
+    """What may have happened already first, then by urgency, then by age."""
+    return sorted(
+        items,
+        key=lambda item: (
+            item.action.state != ActionState.UNCERTAIN,
+            _URGENCY.get(item.case.priority, 2),
+            item.action.created_at,
+        ),
+    )

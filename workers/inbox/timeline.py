@@ -1,0 +1,201 @@
+"""The life of one case in order: what came in, what the agent did at what cost, what people decided, what was carried out.
+
+Serves the case page and ``GET /api/v1/cases/{id}/timeline`` alike. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from workers.store import actions, audit, cases, events, steps
+from workers.store.database import Tx
+from workers.store.records import Action, Attempt, AuditEntry, Case, Decision, Event, Fact, ModelUsage, Revision, Step
+
+STEP_TITLES = {
+    "triage": "Read and classified",
+    "gather": "Looked up the facts",
+    "draft": "Drafted what to do",
+    "decide": "Judged the draft by the policy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `kind`: event, step, action, revision, decision, attempt, closed."""
+
+    at: datetime
+    kind: str
+    title: str
+    who: str
+    text: str = ""
+    ref: str = ""
+    round: int | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLife:
+    """An action with everything that became of it."""
+
+    action: Action
+    revisions: tuple[Revision, ...]
+    decisions: tuple[Decision, ...]
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    case: Case
+    entries: tuple[Entry, ...]
+    actions: tuple[ActionLife, ...]
+    facts: tuple[Fact, ...]
+    usage: tuple[ModelUsage, ...]
+    audit: tuple[AuditEntry, ...]
+    earlier: tuple[Case, ...]
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What the models cost, where all prices are known."""
+        costs = [use.cost_usd for use in self.usage]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known, Decimal(0)) if len(known) == len(costs) else None
+
+
+def load(tx: Tx, case_id: str) -> Life | None:
+    case = cases.get(tx, case_id)
+    if case is None:
+        return None
+    usage = steps.usage_of(tx, case_id)
+    lives = [
+        ActionLife(
+            action,
+            tuple(actions.revisions_of(tx, action.id)),
+            tuple(actions.decisions_of(tx, action.id)),
+            tuple(actions.attempts_of(tx, action.id)),
+        )
+        for action in actions.of_case(tx, case_id)
+    ]
+    told = [_event(event) for event in events.of_case(tx, case_id)]
+    told += [_step(step, usage) for step in steps.of_case(tx, case_id)]
+    for life in lives:
+        told += _life(life)
+    log = audit.of_chain(tx, case_id)
+    told += [_by_hand(entry) for entry in log if entry.verb == "decided_case"]
+    if case.closed_at is not None:
+        outcome = (case.outcome or "").replace("_", " ")
+        told.append(Entry(case.closed_at, "closed", f"Closed: {outcome}", "caseworker"))
+    return Life(
+        case=case,
+        entries=tuple(sorted(told, key=lambda entry: entry.at)),
+        actions=tuple(lives),
+        facts=tuple(steps.facts_of(tx, case_id, up_to_round=case.round)),
+        usage=tuple(usage),
+        audit=tuple(log),
+        earlier=tuple(cases.of_customer(tx, case.customer, excluding=case.id)) if case.customer else (),
+    )
+
+
+def _event(event: Event) -> Entry:
+    data = {
+        "type": event.type,
+        "source": event.source,
+        "delivery": event.delivery_id,
+        "door": event.door,
+        "duplicates": event.duplicates,
+        "data": dict(event.data),
+    }
+    title = str(event.data.get("title") or event.type)
+    text = str(event.data.get("text") or "")
+    return Entry(event.received_at, "event", title, f"source:{event.source}", text, ref=event.id, data=data)
+
+
+def _step(step: Step, usage: Sequence[ModelUsage]) -> Entry:
+    used = [use for use in usage if use.step == step.name and use.round == step.round]
+    data = {
+        "step": step.name,
+        "input_digest": step.input_digest,
+        "seconds": round((step.finished_at - step.started_at).total_seconds(), 3),
+        "output": dict(step.output),
+        "usage": [
+            {key: value for key, value in asdict(use).items() if key not in ("id", "case_id", "round", "step", "at")}
+            for use in used
+        ],
+    }
+    return Entry(
+        step.finished_at,
+        "step",
+        STEP_TITLES.get(step.name, step.name),
+        "caseworker",
+        str(step.output.get("summary", "")),
+        ref=step.id,
+        round=step.round,
+        data=data,
+    )
+
+
+def _life(life: ActionLife) -> list[Entry]:
+    action = life.action
+    first = life.revisions[0] if life.revisions else None
+    verdict = (first.record.get("verdict") or {}) if first is not None else action.verdict
+    told = [
+        Entry(
+            action.created_at,
+            "action",
+            action.sentence,
+            first.author if first is not None else "agent",
+            action.rationale,
+            ref=action.id,
+            round=action.round,
+            data={"kind": action.kind, "state": action.state, "verdict": dict(verdict)},
+        )
+    ]
+    told += [
+        Entry(
+            revision.created_at,
+            "revision",
+            f"Revision {revision.revision} of “{action.sentence}”",
+            revision.author,
+            ref=action.id,
+            data={"revision": revision.revision, "digest": revision.digest, "arguments": dict(revision.arguments)},
+        )
+        for revision in life.revisions[1:]
+    ]
+    told += [
+        Entry(
+            decision.decided_at,
+            "decision",
+            f"{decision.decision.replace('_', ' ').capitalize()}: {action.sentence}",
+            decision.actor,
+            decision.reason or "",
+            ref=action.id,
+            data={"decision": decision.decision, "revision": decision.revision, "channel": decision.channel},
+        )
+        for decision in life.decisions
+    ]
+    told += [_attempt(action, attempt) for attempt in life.attempts]
+    return told
+
+
+def _attempt(action: Action, attempt: Attempt) -> Entry:
+    outcome = (attempt.outcome or "under way").replace("_", " ")
+    data = {
+        "number": attempt.number,
+        "outcome": attempt.outcome,
+        "key": attempt.key,
+        "started_at": attempt.started_at.isoformat(),
+        "receipt": dict(attempt.receipt) if attempt.receipt else None,
+    }
+    title = f"Attempt {attempt.number}, {outcome}: {action.sentence}"
+    at = attempt.finished_at or attempt.started_at
+    return Entry(at, "attempt", title, "caseworker", attempt.error or "", ref=action.id, data=data)
+
+
+def _by_hand(entry: AuditEntry) -> Entry:
+    word = str(entry.data.get("decision", "")).replace("_", " ")
+    return Entry(
+        entry.at, "decision", f"{word.capitalize()} this case", entry.actor, str(entry.data.get("reason") or "")
+    )

@@ -1,0 +1,271 @@
+"""The web application: intake's doors, the JSON API, the pages, static files, health, and whatever routes are given besides.
+
+Made once per process by ``caseworker web`` and ``caseworker up``, and run by `server`, which ends open streams before it
+waits for connections to close. Adds security headers to everything and turns errors into pages or JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from integrations.base import WebhookSource
+from workers.inbox import api, pages, posting, reference
+from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in
+from workers.inbox.live import Live
+from workers.inbox.rendering import STATIC, Pages
+from workers.inbox.signin import Door
+from workers.inbox.words import AlreadyDecided, DecisionError, NotAllowed, NotFound
+from workers.intake.web import routes as intake_routes
+from workers.log import logger
+from workers.store.database import StoreUnavailable
+from workers.store.schema import pending
+from workers.wiring import System
+
+RETRY_AFTER_SECONDS = 5
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+_SAID = {
+    400: "This request cannot be read",
+    401: "Sign in first",
+    403: "This is not for you to do",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    413: "This is too large",
+    422: "Something in this request does not fit",
+    500: "Something broke on our side",
+    503: "The database is not available",
+}
+
+
+def make_app(
+    system: System,
+    *,
+    webhooks: Mapping[str, WebhookSource | None],
+    extra_routes: Sequence[BaseRoute] = (),
+) -> FastAPI:
+    """The application. `extra_routes` are mounted as they are: the sample company's pages."""
+    live = Live(system.db)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        live.stop()
+
+    app = FastAPI(
+        title="Caseworker",
+        summary="Cases, drafted actions, and the decisions of people.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        openapi_tags=[{"name": "Actions"}, {"name": "Cases"}, {"name": "Live"}],
+    )
+    app.state.system = system
+    app.state.live = live
+    app.state.door = Door(system)
+    app.state.pages = Pages(system, sample_url=_sample_url(extra_routes))
+    for router in (api.router, pages.router, posting.router, reference.router):
+        app.include_router(router)
+    app.router.routes.extend(intake_routes(system, webhooks))
+    app.router.routes.extend(
+        [
+            Route("/healthz", _healthz),
+            Route("/readyz", _readyz),
+            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+            *extra_routes,
+        ]
+    )
+    _handle_errors(app)
+    app.add_middleware(SecurityHeaders, https=is_https(system))
+    return app
+
+
+class Server(uvicorn.Server):
+    """Ends the streams first: otherwise an open inbox page would hold up every restart."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        self._live.stop()
+        await super().shutdown(sockets)
+
+
+def server(app: FastAPI, *, host: str, port: int) -> Server:
+    """A server for the application, ready to `run` (in the main thread: with signal handlers)."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=10,
+    )
+    return Server(config, app.state.live)
+
+
+class SecurityHeaders:
+    """Headers on every answer that does not set them itself. Plain ASGI, so that streams pass through untouched."""
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self._app = app
+        self._headers = {
+            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            # Not no-referrer: with it browsers send “Origin: null” along with forms, which we compare.
+            "Referrer-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+            **({"Strict-Transport-Security": "max-age=31536000"} if https else {}),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        cache = "no-store"
+        if scope["path"].startswith("/static/"):
+            # The style sheet names the fonts without a version; theirs does not change.
+            lasting = b"v=" in scope["query_string"] or scope["path"].endswith(".woff2")
+            cache = "public, max-age=31536000, immutable" if lasting else "no-cache"
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in {**self._headers, "Cache-Control": cache}.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+# ── health ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _healthz(_request: Request) -> Response:
+    """The process answers. Asks nobody, so that a slow database restarts nothing."""
+    return JSONResponse({"status": "ok"})
+
+
+def _readyz(request: Request) -> Response:
+    """The process can serve: the database is there and migrated. Raises `StoreUnavailable`, answered with 503."""
+    system: System = request.app.state.system
+    if pending(system.db):
+        return JSONResponse({"status": "not ready", "detail": "run “caseworker migrate”"}, status_code=503)
+    return JSONResponse({"status": "ready"})
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _handle_errors(app: FastAPI) -> None:
+    app.add_exception_handler(SignInNeeded, _sign_in_needed)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(DecisionError, _not_decided)
+    app.add_exception_handler(StoreUnavailable, _store_unavailable)
+    app.add_exception_handler(Exception, _broken)
+
+
+def _sign_in_needed(request: Request, _error: Exception) -> Response:
+    going = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method not in ("GET", "HEAD"):
+        going = "/"
+    if request.headers.get("hx-request"):
+        # A redirect would put the sign-in page into the middle of the page that asked.
+        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+    return RedirectResponse(f"/sign-in?{urlencode({'next': going})}" if going != "/" else "/sign-in", 303)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    return _answer(request, error.status, error.message, headers)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _answer(request, error.status_code, _SAID.get(error.status_code, str(error.detail)) + ".", error.headers)
+
+
+def _unfit(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    if request.url.path.startswith("/api/"):
+        # Without the input: it may hold what cannot be written as UTF-8, and what nobody should read in a log.
+        detail = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+        return JSONResponse({"detail": detail}, status_code=422)
+    return _answer(request, 422, "The address or the form holds something that does not belong there.")
+
+
+def _not_decided(request: Request, error: Exception) -> Response:
+    """A decision through the API that was not taken; the pages answer these themselves."""
+    if isinstance(error, AlreadyDecided):
+        last = error.decision
+        body = {
+            "detail": str(error),
+            "state": error.state,
+            "decided_by": error.decided_by or (last.actor if last is not None else None),
+            "decision": last.decision if last is not None else None,
+            "decided_at": last.decided_at.isoformat() if last is not None else None,
+        }
+        return JSONResponse(body, status_code=409)
+    status = 404 if isinstance(error, NotFound) else 403 if isinstance(error, NotAllowed) else 422
+    return _answer(request, status, str(error))
+
+
+def _store_unavailable(request: Request, error: Exception) -> Response:
+    logger.error("store_unavailable", path=request.url.path, error=str(error))
+    message = "The database is not available just now. Nothing was changed; try again in a moment."
+    return _answer(request, 503, message, {"Retry-After": str(RETRY_AFTER_SECONDS)}, ask_who=False)
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    logger.error("request_failed", path=request.url.path, exc_info=error)
+    return _answer(request, 500, "Something broke on our side. It was written down.", ask_who=False)
+
+
+def _answer(
+    request: Request, status: int, message: str, headers: Mapping[str, str] | None = None, *, ask_who: bool = True
+) -> Response:
+    """JSON for programs, a page for people."""
+    if request.url.path.startswith(("/api/", "/hooks/", "/events", "/healthz", "/readyz", "/openapi.json")):
+        return JSONResponse({"detail": message}, status_code=status, headers=dict(headers or {}))
+    shown: Pages = request.app.state.pages
+    identity = _who(request) if ask_who else None
+    context = {"status": status, "heading": _SAID.get(status, "This did not work"), "message": message}
+    return shown.page(request, "error.html", context, identity=identity, status=status, headers=headers)
+
+
+def _who(request: Request) -> Identity | None:
+    try:
+        return signed_in(request)
+    except StoreUnavailable:
+        return None
+
+
+def _sample_url(routes: Sequence[BaseRoute]) -> str | None:
+    paths = [str(getattr(route, "path", "")) for route in routes]
+    return "/sample" if any(path == "/sample" or path.startswith("/sample/") for path in paths) else None
