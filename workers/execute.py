@@ -75,7 +75,11 @@ def carry_out(system: System, writers: Writers, action_id: str) -> None:
 
 
 def _begin(system: System, writers: Writers, case: Case, action: Action) -> None:
-    if _held_back(system, case, action) or _changed_since_approval(system, case, action):
+    if (
+        _held_back(system, case, action)
+        or _changed_since_approval(system, case, action)
+        or _not_its_turn(system, action)
+    ):
         return
     try:
         errand = _errand(system, writers, case, action)
@@ -104,6 +108,38 @@ def _held_back(system: System, case: Case, action: Action) -> bool:
     reason = f"Held by the switch “{switch.scope}”: {switch.reason}"
     again(system, action, Temporary(reason, retry_after=SWITCH_CHECK_SECONDS))
     return True
+
+
+def _not_its_turn(system: System, action: Action) -> bool:
+    """Two writes to one target at once would make each other stale, so a case's actions on it go one after the other.
+
+    The one that waits is due again when the other has ended (`settle` wakes it).
+    """
+    with system.db.write() as tx:
+        cases.lock(tx, action.case_id)
+        before = [
+            other
+            for other in actions.unsettled(tx, action.case_id)
+            if other.target == action.target
+            and other.id != action.id
+            and (
+                other.state == ActionState.EXECUTING
+                or (other.state == ActionState.APPROVED and other.wake_at is not None and _earlier(other, action))
+            )
+        ]
+        if before:
+            actions.change(
+                tx,
+                action,
+                now=system.clock(),
+                wake_at=None,
+                waiting_for=f"Waits its turn after “{before[0].sentence}”.",
+            )
+    return bool(before)
+
+
+def _earlier(one: Action, other: Action) -> bool:
+    return (one.round, one.ordinal) < (other.round, other.ordinal)
 
 
 def _changed_since_approval(system: System, case: Case, action: Action) -> bool:

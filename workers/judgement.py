@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from policies import engine
@@ -23,6 +24,7 @@ from workers.agents.origins import Evidence, Origin, origins, unknowns
 from workers.store.records import Case, Event, Fact
 
 _SPOKEN = ("body", "subject")
+EXACT_HIT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Judged:
         return to_json(self.record)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Matter:
     """What an action is judged on: the case, what it read, and who proposes."""
 
@@ -69,6 +71,7 @@ class Matter:
     def by_ref(self, ref: str) -> Fact | None:
         return next((fact for fact in self.facts if fact.ref == ref), None)
 
+    @cached_property
     def evidence(self) -> Evidence:
         return Evidence.of(
             trusted=[[fact.data, fact.ref] for fact in self.facts if fact.trusted],
@@ -92,7 +95,7 @@ def judge(
     extra_roles: Sequence[str] = (),
 ) -> Judged:
     """Judge one revision of one action. Never raises for odd facts: those end in review."""
-    evidence = matter.evidence()
+    evidence = matter.evidence
     found = origins(arguments, evidence)
     raw = {
         **_action_facts(kind, arguments, target),
@@ -223,8 +226,17 @@ def _signal_facts(matter: Matter) -> dict[str, Any]:
     return {
         "signal_score": signals.data.get("score", 0),
         "signals": sorted(str(item["name"]) for item in fired),
-        "watch_list_hits": sum(1 for fact in matter.facts if fact.kind == "watch_hit"),
+        "watch_list_hits": sum(1 for fact in matter.facts if _is_hit(fact)),
     }
+
+
+def _is_hit(fact: Fact) -> bool:
+    """A near name is a candidate for people; only an exact device, card, address or account counts by itself."""
+    return (
+        fact.kind == "watch_hit"
+        and fact.data.get("matched_field") != "name"
+        and float(fact.data.get("score", 0)) >= EXACT_HIT
+    )
 
 
 def _days_since(written: object, now: datetime) -> int:

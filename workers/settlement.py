@@ -26,9 +26,11 @@ _OUTCOMES = (
 def settle(tx: Tx, case: Case, *, now: datetime) -> list[str]:
     """Bring the case in line with its actions. Returns the ids of actions that are due, to be hinted after commit.
 
-    A claimed case is left to its worker, whose `decide` ends here too; a case taken over is left to its person.
+    A case that its agent has still to work on (claimed, due, or with a message nobody has read) is left to its next
+    `decide`, which ends here too: it must not be closed under the agent's hands. One taken over is left to its person.
     """
-    if case.claimed_by or case.state in (CaseState.TAKEN_OVER, CaseState.CLOSED):
+    unread = case.events_total > case.events_worked
+    if case.claimed_by or unread or case.state not in (CaseState.INBOX, CaseState.ACTING):
         return []
     everything = {action.id: action for action in actions.of_case(tx, case.id)}
     present = [action for action in everything.values() if action.settled_at is None]

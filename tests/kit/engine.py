@@ -75,6 +75,10 @@ def documents() -> dict[str, Any]:
     return _proposal("request_documents", arguments, 0.95)
 
 
+def escalate() -> dict[str, Any]:
+    return _proposal("escalate_ticket", {"team": "leads", "note": "Please look."}, 0.95)
+
+
 def tags() -> dict[str, Any]:
     return _proposal("add_tags", {"tags": ["refund"]}, 0.95)
 
@@ -173,16 +177,17 @@ class Engine:
         )
         return receive(self.system, [event], Provenance(door="test", raw=text.encode(), **changes))
 
-    def drain(self, limit: int = 200) -> None:
-        """Work off hints until there are none."""
-        while self.hints.waiting and limit:
+    def drain(self, limit: int | None = None) -> None:
+        """Work off hints until there are none, or only so many."""
+        patience = 200 if limit is None else limit
+        while self.hints.waiting and patience:
             kind, row = self.hints.waiting.pop(0)
-            limit -= 1
+            patience -= 1
             if kind == "case":
                 pipeline.advance(self.system, row)
             else:
                 execute.carry_out(self.system, self.writers, row)
-        assert limit, "the system goes round in circles"
+        assert patience or limit, "the system goes round in circles"
 
     def sweep(self) -> None:
         """What the sweeper does, then the work."""

@@ -28,6 +28,7 @@ class House:
     after: list[Exception] = field(default_factory=list)
     read_faults: list[Exception] = field(default_factory=list)
     refundable: int = 10_000
+    during_write: Callable[[], Any] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     # reading
@@ -67,6 +68,7 @@ class House:
             "customer_id": "cus_1" if charge_id.startswith("ch_1") else "cus_2",
             "amount_minor": 10_000,
             "refundable_minor": self.refundable,
+            "shipping_minor": 1_200,
             "currency": "EUR",
             "status": "succeeded",
             "created_at": "2026-11-01T00:00:00+00:00",
@@ -142,6 +144,9 @@ class House:
             receipt = Receipt(f"{ref}#{len(self.effects)}", before, self.version(ref))
             self.effects.append((kind, key, what))
             self.by_key[key] = receipt
+        if self.during_write is not None:
+            meanwhile, self.during_write = self.during_write, None
+            meanwhile()
         if self.after:
             raise self.after.pop(0)
         return receipt

@@ -127,3 +127,17 @@ def test_two_workers_never_work_on_one_case_and_the_late_one_can_commit_nothing(
     assert engine.case().claimed_by is None
     with engine.system.db.read() as tx:
         assert [s.name for s in steps.of_case(tx, case_id)] == ["triage", "gather", "draft", "decide"]
+
+
+def test_a_message_that_nobody_has_read_keeps_the_case_open_whatever_ends_meanwhile(engine):
+    engine.model.drafts = [[refund()], [reply("Second")]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"))
+    engine.house.during_write = lambda: engine.event("d2", text="One more thing")
+
+    engine.drain()
+
+    assert engine.house.done("refund") == [4000]
+    assert engine.case().state == CaseState.INBOX
+    assert [a.arguments["body"] for a in engine.actions() if a.state == ActionState.PENDING] == ["Second"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integrations.errors import Permanent, Temporary
-from tests.kit.engine import documents, refund, reply, tags
+from tests.kit.engine import documents, escalate, refund, reply, tags
 from tests.kit.house import timed_out
 from workers.execute import carry_out
 from workers.ledger import MOST_TRIES
@@ -197,3 +197,36 @@ def test_no_writer_for_the_system_is_said_plainly(engine, approved):
 
     assert engine.action("refund_payment").state == ActionState.FAILED
     assert "credentials" in engine.action("refund_payment").reason
+
+
+def test_two_actions_on_one_target_take_turns_and_neither_makes_the_other_stale(engine):
+    engine.model.drafts = [[tags(), escalate()]]
+    engine.event()
+    engine.drain(limit=1)
+    waiting = list(engine.hints.waiting)
+    engine.hints.waiting.clear()
+
+    # The later one is looked at first, while the earlier one is about to go out.
+    for _, action_id in reversed(waiting):
+        carry_out(engine.system, engine.writers, action_id)
+    engine.drain()
+
+    assert [kind for kind, _, _ in engine.house.effects] == ["tag", "assign"]
+    assert {a.state for a in engine.actions()} == {ActionState.DONE}
+    assert engine.case().state == CaseState.CLOSED
+
+
+def test_an_action_that_ends_after_the_target_changed_leaves_the_agents_new_round_alone(engine):
+    engine.model.drafts = [[tags(), refund()], [reply("Second")]]
+    engine.event()
+    engine.drain(limit=1)
+    engine.decide(engine.action("refund_payment"))
+    engine.house.touched_by_somebody_else("house:charge:ch_1")
+    tag, money = engine.action("add_tags"), engine.action("refund_payment")
+
+    carry_out(engine.system, engine.writers, money.id)  # stale: the agent begins again
+    carry_out(engine.system, engine.writers, tag.id)
+    engine.drain()
+
+    assert engine.case().state == CaseState.INBOX
+    assert [a.arguments["body"] for a in engine.actions() if a.state == ActionState.PENDING] == ["Second"]
