@@ -141,6 +141,7 @@ MUST_STATE: Mapping[str | None, tuple[str, ...]] = {
     None: (
         "has_amount",
         "untrusted_arguments",
+        "model_arguments",
         "edited_by_person",
         "text_has_unknown_link",
         "text_has_unknown_amount",
