@@ -158,17 +158,22 @@ def _find(db: Database, action_id: str) -> tuple[Action, Case]:
 
 
 def _describe(action: Action, case: Case) -> None:
-    say(f"{action.sentence}  [{action.kind}, {action.state}]")
-    say(f"  case       {case.id}: {case.title}")
-    say(f"  target     {action.target or 'none'}{f' at {action.target_version}' if action.target_version else ''}")
+    about = [("case", f"{case.id}: {case.title}"), ("target", f"{action.target} {action.target_version}".strip())]
     for name, value in action.arguments.items():
         origin = action.origins.get(name, "")
-        say(f"  {name:<10} {written(value)}{f'  ({origin})' if isinstance(origin, str) and origin else ''}")
-    say(f"  because    {'; '.join(action.verdict['reasons'])}")
-    say(f"  needs      {_needs(action)}")
-    say(f"  rationale  {action.rationale}")
-    say(f"  rests on   {', '.join(action.citations) or 'nothing that was gathered'}")
-    say(f"  revision   {action.revision}, digest {action.digest}")
+        about.append((name, f"{written(value)}{f'  ({origin})' if isinstance(origin, str) and origin else ''}"))
+    about += [
+        ("because", "; ".join(action.verdict["reasons"])),
+        ("needs", _needs(action)),
+        ("rationale", action.rationale),
+        ("rests on", ", ".join(action.citations) or "nothing that was gathered"),
+        ("revision", f"{action.revision}, digest {action.digest}"),
+    ]
+    say(f"{action.sentence}  [{action.kind}, {action.state}]")
+    width = max(len(name) for name, _ in about)
+    for name, told in about:
+        # Text of several lines stays in its column.
+        say(f"  {name:<{width}}  {told}".replace("\n", "\n" + " " * (width + 4)))
 
 
 def _needs(action: Action) -> str:
