@@ -23,14 +23,12 @@ run: $(RUNS) ## Set everything up and run the system with the sample company (PO
 
 test: $(TESTS) ## Install what the tests need and run all of them (ARGS=... for pytest)
 	@sh scripts/servers
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 8 $(ARGS)
 
 check: $(TESTS) ## Format, lint, types, import contracts and the policies' own tests
-	@echo "format";    $(BIN)/ruff format --check --quiet .
-	@echo "lint";      $(BIN)/ruff check --quiet .
-	@echo "types";     $(BIN)/mypy
-	@echo "imports";   $(BIN)/lint-imports
-	@echo "policies";  $(BIN)/caseworker policy test
+	@failed=; for step in "ruff format --check --quiet ." "ruff check --quiet ." "mypy" "lint-imports" "caseworker policy test"; do \
+	    echo "── $$step"; $(BIN)/$$step || failed="$$failed\n  $$step"; \
+	done; if [ -n "$$failed" ]; then printf "\nNot passed:$$failed\n"; exit 1; fi
 
 demo: $(RUNS) ## Drive a dozen sample events through the system and say what happened
 	@$(BIN)/caseworker demo
