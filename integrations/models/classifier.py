@@ -107,7 +107,7 @@ class Classifier:
     def load(cls, path: Path) -> Classifier:
         """Read what `save` wrote. Raise `ValueError` for anything else, `FileNotFoundError` where there is nothing."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 about = json.loads(arrays["about"].tobytes())
                 loaded = cls(
                     labels=tuple(about["labels"]),

@@ -22,9 +22,11 @@ _QUOTE_BEGINS = re.compile(
     r"|^(?:From|Von|De|Da|Van): .{3,160}$(?=\s*(?:Sent|Gesendet|Envoyé|Enviado|Inviato|Verzonden|Date|Datum|To|An|À|Para|A|Aan)\s?:)",
     re.MULTILINE | re.IGNORECASE,
 )
+#: A greeting alone: the word and at most two more ("Hello there", "Dear Mr Smith").
 _GREETING = re.compile(
-    r"(?:hi|hello|hey|dear|good (?:morning|afternoon|evening)|hallo|guten (?:tag|morgen|abend)|liebe[sr]?|sehr geehrte[r]?|bonjour|bonsoir"
-    r"|madame|hola|buen[oa]s|estimad[oa]s?|buongiorno|salve|gentile|goede\w+|beste|geachte|olá|bom dia)\b[^.!?\n]{0,40}",
+    r"(?:hi|hello|hey|dear|to whom it may concern|good (?:morning|afternoon|evening)|hallo|guten (?:tag|morgen|abend)|liebe[sr]?"
+    r"|sehr geehrte (?:damen und herren|frau|herr)|bonjour|bonsoir|madame|hola|buen[oa]s|estimad[oa]s?|buongiorno|salve|gentile"
+    r"|goede\w+|beste|geachte|olá|bom dia)(?:[ ,]+[\w.]+){0,2}\W*",
     re.IGNORECASE,
 )
 

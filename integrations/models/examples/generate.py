@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,12 +32,17 @@ WITH_TYPO: Final = 0.12
 
 def main() -> None:
     for name, examples in (("support", support()), ("transactions", transactions()), ("content", content())):
-        number: dict[str, int] = {}
-        lines = []
-        for example in examples:
-            example["groups"] = [number.setdefault(group, len(number)) for group in example["groups"]]
-            lines.append(json.dumps(example, ensure_ascii=False, separators=(",", ":")))
-        (HERE / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (HERE / f"{name}.jsonl").write_text("\n".join(lines(examples)) + "\n", encoding="utf-8")
+
+
+def lines(examples: Iterable[Example]) -> list[str]:
+    """One line of JSON each, with the sentences that labels come from as numbers."""
+    number: dict[str, int] = {}
+    written = []
+    for example in examples:
+        groups = [number.setdefault(group, len(number)) for group in example["groups"]]
+        written.append(json.dumps({**example, "groups": groups}, ensure_ascii=False, separators=(",", ":")))
+    return written
 
 
 def support() -> Iterator[Example]:
