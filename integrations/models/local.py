@@ -136,13 +136,17 @@ class LocalModel:
         fields = [name for name in rows[0] if name not in ("text", "groups")]
         decided = [item for item in self._extra() if item[0] == domain] if self._extra is not None else []
         heads = {}
+        described: dict[str, list[str]] = {}
         for place, field in enumerate(fields):
             labelled = [(row["text"], row[field], f"shipped {row['groups'][place]}") for row in rows if row.get(field)]
             labelled += [(text, label, text) for _, name, text, label in decided if name == field]
-            heads[field] = self._head(domain, field, labelled)
+            heads[field] = self._head(domain, field, labelled, described)
         return heads
 
-    def _head(self, domain: str, field: str, labelled: list[tuple[str, str, str]]) -> Classifier:
+    def _head(
+        self, domain: str, field: str, labelled: list[tuple[str, str, str]], described: dict[str, list[str]]
+    ) -> Classifier:
+        """`described` keeps the concepts of texts from one field of the domain to the next."""
         cached = None if self._cache is None else self._cache / f"{domain}.{field}.{_digest(labelled)}.npz"
         if cached is not None:
             try:
@@ -152,10 +156,11 @@ class LocalModel:
             except ValueError:
                 logger.warning("saved_classifier_unreadable domain=%s field=%s", domain, field)
         texts = [text for text, _, _ in labelled]
+        described |= {text: concepts(domain, text) for text in texts if text not in described}
         trained = Classifier.train(
             texts,
             [label for _, label, _ in labelled],
-            tags=[concepts(domain, text) for text in texts],
+            tags=[described[text] for text in texts],
             groups=[group for _, _, group in labelled],
         )
         if cached is not None:
