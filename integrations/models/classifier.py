@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from integrations.models.calibration import softmax
-from integrations.models.grams import Block, Floats, Grams, Vocabulary, grams
+from integrations.models.grams import MAX_CHARS, Block, Floats, Grams, Vocabulary, grams
 
 Tags: TypeAlias = Sequence[Sequence[str]]
 """For each text, symbols that describe it beside its words."""
@@ -27,7 +27,9 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 #: Part of every saved file: raise it whenever features, weights or calibration change their meaning.
 FORMAT: Final = 1
-BATCH: Final = 256
+#: Texts taken together: the more, the faster for each, while their features stay within some tens of megabytes.
+BATCH: Final = 1024
+BATCH_CHARS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,13 @@ class Classifier:
 
     def predict(self, texts: Sequence[str], tags: Tags | None = None) -> list[Prediction]:
         found: list[Prediction] = []
-        for begin in range(0, len(texts), BATCH):
-            part = slice(begin, begin + BATCH)
-            found += self.predict_grams(grams(texts[part], tags[part] if tags is not None else None))
+        while len(found) < len(texts):
+            begin = end = len(found)
+            chars = 0
+            while end < len(texts) and end - begin < BATCH and (chars < BATCH_CHARS or end == begin):
+                chars += min(len(texts[end]), MAX_CHARS)
+                end += 1
+            found += self.predict_grams(grams(texts[begin:end], tags[begin:end] if tags is not None else None))
         return found
 
     def predict_grams(self, batch: Grams) -> list[Prediction]:

@@ -91,6 +91,17 @@ def test_a_batch_answers_as_one_at_a_time_does(classifier):
         assert alone.confidence == pytest.approx(guess.confidence, abs=1e-5)
 
 
+def test_long_texts_are_taken_a_few_at_a_time_and_none_is_lost(classifier):
+    texts = ["zip torn " * 5_000, *["money back"] * 1_500, "", "parcel not arrived " * 4_000, *["zip torn"] * 40]
+
+    found = [guess.label for guess in classifier.predict(texts)]
+
+    assert len(found) == len(texts)
+    assert found[:2] + found[-1:] == ["damaged", "refund", "damaged"]
+    assert found[1502] == "late"
+    assert classifier.predict([]) == []
+
+
 def test_tags_count_beside_words():
     texts = [f"message {n}" for n in range(40)]
     tags = [["angry"] if n % 2 else ["calm", "polite"] for n in range(40)]
