@@ -224,10 +224,10 @@ class Engine:
         return service.decide(self.system, by or self.person(), action.id, choice)
 
 
-def make_engine(folder: Path, *, url: str | None = None) -> Engine:
+def make_engine(folder: Path, *, url: str | None = None, busy_seconds: float = 10.0) -> Engine:
     clock, hints, house, model = Clock(), Hints(), House(), ScriptedModel()
     settings = Settings(_env_file=None, data=folder, lease_seconds=60)
-    db = Database(url or f"sqlite:///{folder / 'engine.db'}", connections=30)
+    db = Database(url or f"sqlite:///{folder / 'engine.db'}", connections=30, busy_seconds=busy_seconds)
     upgrade(db)
     system = System(
         settings=settings,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from policies.loader import load
-from tests.kit.engine import documents, refund, reply
+from tests.kit.engine import documents, make_engine, refund, reply
 from tests.kit.house import timed_out
 from workers.execute import carry_out
 from workers.inbox.words import AlreadyDecided, Invalid, NotAllowed, Word
@@ -131,6 +131,21 @@ def test_a7_two_of_a_kind_get_their_own_decisions_in_any_order(engine):
     engine.drain()
 
     assert engine.house.done("refund") == [3000]
+
+
+def test_a8_everything_restarted_between_decision_and_effect_changes_nothing(engine, pending, tmp_path):
+    approved = engine.decide(pending)
+    again = make_engine(tmp_path, url=engine.system.db.url)
+    again.house.by_key, again.house.effects = engine.house.by_key, engine.house.effects
+    try:
+        assert again.action("refund_payment") == approved
+        again.sweep()
+        again.sweep()
+    finally:
+        again.system.close()
+
+    assert engine.house.done("refund") == [4000]
+    assert engine.action("refund_payment").state == ActionState.DONE
 
 
 def test_a9_a_decision_in_the_instant_the_action_appears_is_kept(engine):

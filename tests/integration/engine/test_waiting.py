@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+from sqlalchemy import event
 
 from integrations.errors import Permanent, Temporary
+from tests.kit.engine import make_engine
 from workers import pipeline
 from workers.inbox.case_service import decide_case
 from workers.patience import LONGEST, pause
@@ -98,6 +100,46 @@ def test_a_locked_database_is_named_and_nothing_of_the_commit_is_kept(tmp_path):
         pass
     db.dispose()
     holder.close()
+
+
+def test_a_full_disk_keeps_nothing_of_the_event_and_frees_itself(tmp_path):
+    engine = make_engine(tmp_path)
+    limit = f"PRAGMA max_page_count = {_pages(tmp_path / 'engine.db')}"
+    event.listen(engine.system.db.engine, "checkout", lambda connection, *_: connection.execute(limit))
+    with pytest.raises(StoreUnavailable, match="full"):
+        engine.event(text="x" * 2_000_000)
+
+    limit = "PRAGMA max_page_count = 1000000"
+    engine.event(text="x" * 2_000_000)
+    engine.drain()
+
+    assert engine.case().events_total == 1
+    engine.system.close()
+
+
+def test_a_database_that_locks_in_the_middle_of_a_case_delays_it_and_loses_nothing(tmp_path):
+    engine = make_engine(tmp_path, busy_seconds=0.2)
+    engine.event()
+    holder = sqlite3.connect(tmp_path / "engine.db", check_same_thread=False)
+    engine.model.during = lambda: holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="locked"):
+        engine.drain()
+    holder.rollback()
+    holder.close()
+    engine.model.during = lambda: None
+
+    engine.clock.on(minutes=2)
+    engine.sweep()
+
+    assert engine.case().state == CaseState.INBOX
+    engine.system.close()
+
+
+def _pages(path):
+    connection = sqlite3.connect(path)
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.close()
+    return pages
 
 
 def test_the_wait_doubles_up_to_a_bound_and_is_never_shorter_than_asked():
