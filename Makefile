@@ -23,7 +23,7 @@ run: $(RUNS) ## Set everything up and run the system with the sample company (PO
 
 test: $(TESTS) ## Install what the tests need and run all of them (ARGS=... for pytest)
 	@sh scripts/servers
-	@$(BIN)/pytest -n auto --maxprocesses 8 $(ARGS)
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/pytest -n auto --maxprocesses 8 $(ARGS)
 
 check: $(TESTS) ## Format, lint, types, import contracts and the policies' own tests
 	@failed=; for step in "ruff format --check --quiet ." "ruff check --quiet ." "mypy" "lint-imports" "caseworker policy test"; do \
