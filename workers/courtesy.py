@@ -33,8 +33,8 @@ class Courtesy:
                 if not self._at_the_door:
                     self._changed.notify_all()
 
-    def give_way(self) -> None:
-        """Before work that can wait: until nobody is at the door, or long enough."""
+    def give_way(self, longest: float | None = None) -> None:
+        """Before work that can wait: until nobody is at the door, or long enough (seconds)."""
         if self._at_the_door:
             with self._changed:
-                self._changed.wait_for(lambda: not self._at_the_door, self._longest)
+                self._changed.wait_for(lambda: not self._at_the_door, self._longest if longest is None else longest)

@@ -43,6 +43,7 @@ DECIDED = "decided"
 
 def advance(system: System, case_id: str) -> None:
     """Work a case from where it stands until it waits or is closed. Finding nothing to do is normal."""
+    system.courtesy.give_way()
     with system.db.write() as tx:
         case = cases.claim(tx, case_id, worker=system.worker, now=system.clock(), lease=system.settings.lease)
     if case is None:

@@ -17,6 +17,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
+from workers.courtesy import Courtesy
 from workers.log import logger
 
 QUEUES = ("events", "support", "transactions", "content", "supply", "actions", "upkeep")
@@ -27,6 +28,7 @@ RECEIVE = "caseworker.receive"
 # At each lost connection Celery announces that a default will change. The setting is chosen below, knowingly.
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
+LONGEST_WAIT_FOR_A_HINT = 0.05
 IN_PROCESS = "memory://localhost/"
 
 
@@ -85,8 +87,9 @@ def _queue(name: str, broker_url: str) -> Queue:
 class Hints:
     """Publishes ids from a thread of its own. Dropping one is allowed: the sweeper finds the row."""
 
-    def __init__(self, app: Celery, *, capacity: int = 10_000) -> None:
+    def __init__(self, app: Celery, *, courtesy: Courtesy | None = None, capacity: int = 10_000) -> None:
         self._app = app
+        self._courtesy = courtesy or Courtesy()
         self._waiting: queue.Queue[tuple[str, str, str] | None] = queue.Queue(capacity)
         self._thread = threading.Thread(target=self._publish, name="hints", daemon=True)
         self._thread.start()
@@ -114,6 +117,7 @@ class Hints:
     def _publish(self) -> None:
         while (hint := self._waiting.get()) is not None:
             task, target, row_id = hint
+            self._courtesy.give_way(LONGEST_WAIT_FOR_A_HINT)
             try:
                 self._app.send_task(task, args=[row_id], queue=target)
             except (OperationalError, OSError) as error:

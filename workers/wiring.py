@@ -60,6 +60,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     env = vendor_environment() if environment is None else environment
     db = Database(settings.database, connections=settings.database_connections)
     app = make_app(settings.broker_url)
+    courtesy = Courtesy()
     return System(
         settings=settings,
         db=db,
@@ -73,7 +74,8 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
             learned=lambda: learned_examples(db),
         ),
         app=app,
-        hints=Hints(app),
+        hints=Hints(app, courtesy=courtesy),
+        courtesy=courtesy,
         leases=Leases(
             db,
             utc_now,
