@@ -21,9 +21,11 @@ changes, `workers.settlement` wakes what waited for it and closes the case after
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from integrations.errors import IntegrationError, Permanent, Temporary
+from integrations.models.base import Unanswered, Usage
 from workers import faults
 from workers.agents.base import Agent, Inquiry
 from workers.drafting import Drafted, lay_out
@@ -55,6 +57,8 @@ def advance(system: System, case_id: str) -> None:
                 case = _next(system, case)
         except Temporary as error:
             _wait(system, case, error)
+        except Unanswered as error:
+            _ask_for_help(system, case, str(error), error.usage)
         except IntegrationError as error:
             _ask_for_help(system, case, str(error))
         except LostClaim:
@@ -273,7 +277,7 @@ def _wait(system: System, case: Case, error: Temporary) -> None:
             logger.info("claim_lost", case_id=case.id, step=case.step)
 
 
-def _ask_for_help(system: System, case: Case, reason: str) -> None:
+def _ask_for_help(system: System, case: Case, reason: str, usage: Usage | None = None) -> None:
     """The agent cannot go on by itself: a person must look."""
     logger.warning("case_needs_a_person", case_id=case.id, step=case.step, reason=reason)
     with system.db.write() as tx:
@@ -284,3 +288,8 @@ def _ask_for_help(system: System, case: Case, reason: str) -> None:
             logger.info("claim_lost", case_id=case.id, step=case.step)
             return
         audit.append(tx, case.id, now, Note("caseworker", "asked_for_help", {"step": case.step, "reason": reason}))
+        if usage is not None:
+            # An answer that cannot be used was paid for all the same.
+            steps.add_usage(
+                tx, {**asdict(usage), "case_id": case.id, "round": case.round, "step": case.step, "at": now}
+            )

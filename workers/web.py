@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -94,6 +94,7 @@ def make_app(
         ]
     )
     _handle_errors(app)
+    app.add_middleware(NoNul)
     app.add_middleware(SecurityHeaders, https=is_https(system))
     return app
 
@@ -159,6 +160,19 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class NoNul:
+    """Refuses addresses with a NUL: nobody types one, and PostgreSQL cannot even look for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\x00" in scope["path"] or b"%00" in scope["query_string"]):
+            await PlainTextResponse("This address cannot be read.", status_code=400)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 # ── health ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,6 +27,8 @@ from workers.settings import Settings, vendor_environment
 from workers.store import examples
 from workers.store.database import Database
 
+LEARNING_LOT = 25
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
@@ -93,6 +95,10 @@ def hands(settings: Settings, *, environment: Mapping[str, str] | None = None) -
 
 
 def learned_examples(db: Database) -> list[tuple[str, str, str, str]]:
-    """(domain, field, text, label) from cases that people decided, for the local model to learn from."""
+    """(domain, field, text, label) from cases that people decided, for the local model to learn from.
+
+    In full lots only: what was learned is kept until the examples change, and should not be learned anew at each start.
+    """
     with db.read() as tx:
-        return examples.confirmed(tx)
+        confirmed = examples.confirmed(tx)
+    return confirmed[: len(confirmed) // LEARNING_LOT * LEARNING_LOT]

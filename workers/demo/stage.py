@@ -33,6 +33,8 @@ from workers.web import make_app
 from workers.wiring import System
 
 PATIENCE_SECONDS = 60.0
+#: no password has this hash: the colleagues decide through their tokens
+NO_SIGN_IN = "!"
 AT_WORK = (CaseState.WORKING, CaseState.ACTING, CaseState.WAITING)
 
 
@@ -171,7 +173,7 @@ def _colleagues(system: System) -> dict[str, str]:
     with system.db.write() as tx:
         for name, of in groups.items():
             person = people.add(
-                tx, email=f"{name}@example.com", name=name.title(), password_hash="!", groups=of, now=now
+                tx, email=f"{name}@example.com", name=name.title(), password_hash=NO_SIGN_IN, groups=of, now=now
             )
             plain, kept = make_token()
             people.add_token(tx, name="demo", token_hash=kept, scopes=["read", "decide"], person_id=person.id, now=now)

@@ -94,8 +94,13 @@ class Card:
         return self.kind.title if self.kind is not None else self.action.kind
 
     @property
-    def unproved(self) -> tuple[Claim, ...]:
-        return tuple(claim for claim in self.claims if not claim.confirmed)
+    def telling(self) -> tuple[FactView, ...]:
+        """Facts that the draft cites or that bear it out; the others were looked up and not used."""
+        return tuple(view for view in self.facts if view.cited or view.proves)
+
+    @property
+    def unused(self) -> tuple[FactView, ...]:
+        return tuple(view for view in self.facts if not view.cited and not view.proves)
 
     @property
     def rests_on(self) -> tuple[Action, ...]:
@@ -159,20 +164,25 @@ def _revisions(revisions: Sequence[Revision]) -> tuple[RevisionView, ...]:
 
 
 def _facts(facts: Sequence[Fact], cited: Sequence[str], told: Sequence[Claim]) -> tuple[FactView, ...]:
-    """Cited facts first, in the order in which they were gathered."""
+    """Each record once, cited ones first, else in the order in which they were gathered."""
+    once: dict[str, Fact] = {}
+    for fact in facts:
+        once.setdefault(fact.ref, fact)
     views = [
         FactView(
             fact=fact,
             system=fact.ref.partition(":")[0],
             cited=fact.ref in cited,
             proves=tuple(
-                dict.fromkeys(claim.text for claim in told if fact.ref in {source.ref for source in claim.sources})
+                claim.text
+                for claim in told
+                if claim.kind != "number" and fact.ref in {source.ref for source in claim.sources}
             ),
             entries=entries(fact.data),
         )
-        for fact in facts
+        for fact in once.values()
     ]
-    return tuple(sorted(views, key=lambda view: not view.cited))
+    return tuple(sorted(views, key=lambda view: (not view.cited, not view.proves)))
 
 
 def _message(event: Event) -> Message:

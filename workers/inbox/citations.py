@@ -114,7 +114,7 @@ def sources_of(facts: Sequence[Fact], events: Sequence[Event]) -> list[Source]:
 
 def claims(arguments: Mapping[str, Any], sources: Sequence[Source], cited: Sequence[str]) -> list[Claim]:
     """Every checkable part of a draft, once; what could not be found first."""
-    told: dict[tuple[str, str, str], Claim] = {}
+    told: dict[tuple[str, str], Claim] = {}
     for found in parts_of(arguments):
         holding = tuple(source for source in sources if source.holds(found))
         holding = tuple(sorted(holding, key=lambda s: (not s.trusted, s.ref not in cited)))
@@ -123,7 +123,7 @@ def claims(arguments: Mapping[str, Any], sources: Sequence[Source], cited: Seque
         name = label(found.path.partition(".")[0])
         last = found.path.rpartition(".")[2].replace("_", " ")
         text = f"{last} {found.text}" if found.kind == "number" else found.text
-        told.setdefault((name, found.kind, normal(text)), Claim(name, found.kind, text, standing, holding))
+        told.setdefault((found.kind, normal(text)), Claim(name, found.kind, text, standing, holding))
     return sorted(told.values(), key=lambda claim: (claim.standing is Standing.VERIFIABLE, claim.confirmed))
 
 

@@ -81,11 +81,12 @@ def sureness(action: Action, triage: Mapping[str, Any], missing: Sequence[str], 
         doubts.append(f"Unsure about this draft ({plain(action.confidence)}).")
     if missing:
         doubts.append(f"Could not be looked up: {', '.join(missing)}.")
-    unproved = [claim for claim in claims if claim.standing is not Standing.VERIFIABLE]
+    unproved = [claim.text for claim in claims if claim.standing is not Standing.VERIFIABLE]
     if unproved:
-        shown = ", ".join(f"“{claim.text}”" for claim in unproved[:4])
-        more = f" and {len(unproved) - 4} more" if len(unproved) > 4 else ""
-        doubts.append(f"Not found in what was gathered: {shown}{more}.")
+        doubts.append(f"Not found in what was gathered: {_some(unproved)}.")
+    hearsay = [c.text for c in claims if c.standing is Standing.VERIFIABLE and not c.confirmed and c.kind != "number"]
+    if hearsay:
+        doubts.append(f"Said only in text from outside: {_some(hearsay)}.")
     understood = tuple(
         (label(name), str(triage.get(name, "")), band(value))
         for name, value in confidence.items()
@@ -98,6 +99,11 @@ def band(confidence: float) -> str:
     if confidence >= SURE:
         return "sure"
     return "fairly sure" if confidence >= FAIRLY else "unsure"
+
+
+def _some(texts: Sequence[str]) -> str:
+    shown = ", ".join(f"“{text}”" for text in texts[:4])
+    return f"{shown} and {len(texts) - 4} more" if len(texts) > 4 else shown
 
 
 def _rule(answer: Mapping[str, Any], facts: Mapping[str, Any], deciding: Sequence[str]) -> RuleView:

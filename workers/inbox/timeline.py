@@ -22,6 +22,11 @@ STEP_TITLES = {
     "decide": "Judged the draft by the policy",
 }
 
+#: what comes first of things written down at the same instant
+_ORDER = {
+    kind: place for place, kind in enumerate(("event", "step", "action", "revision", "decision", "attempt", "closed"))
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -90,7 +95,7 @@ def load(tx: Tx, case_id: str) -> Life | None:
         told.append(Entry(case.closed_at, "closed", f"Closed: {outcome}", "caseworker"))
     return Life(
         case=case,
-        entries=tuple(sorted(told, key=lambda entry: entry.at)),
+        entries=tuple(sorted(told, key=lambda entry: (entry.at, _ORDER[entry.kind]))),
         actions=tuple(lives),
         facts=tuple(steps.facts_of(tx, case_id, up_to_round=case.round)),
         usage=tuple(usage),

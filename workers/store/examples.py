@@ -27,7 +27,7 @@ def confirmed(tx: Tx, limit: int = 5000) -> list[tuple[str, str, str, str]]:
         .join(events, (events.c.case_id == cases.c.id) & (events.c.position == 1))
         .join(steps, (steps.c.case_id == cases.c.id) & (steps.c.round == 1) & (steps.c.name == "triage"))
         .where(cases.c.id.in_(approved))
-        .order_by(cases.c.opened_at.desc())
+        .order_by(cases.c.opened_at)
         .limit(limit)
     )
     return [

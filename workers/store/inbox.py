@@ -134,8 +134,8 @@ def last_change(tx: Tx, case_id: str) -> int:
 
 def last_decision(tx: Tx, action_id: str) -> Decision | None:
     """What a person said last of an action."""
-    query = select(*_DECISION).where(decisions.c.action_id == action_id).order_by(decisions.c.id.desc()).limit(1)
-    found = many(Decision, tx.execute(query).all())
+    query = select(*_DECISION).where(decisions.c.action_id == action_id)
+    found = many(Decision, tx.execute(query.order_by(decisions.c.decided_at.desc()).limit(1)).all())
     return found[0] if found else None
 
 

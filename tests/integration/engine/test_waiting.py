@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import event
 
 from integrations.errors import Permanent, Temporary
+from integrations.models.base import InvalidOutput, Usage
 from tests.kit.engine import make_engine
 from workers import pipeline
 from workers.inbox.case_service import decide_case
 from workers.patience import LONGEST, pause
+from workers.store import steps
 from workers.store.database import Database, StoreUnavailable
 from workers.store.records import CaseState
 
@@ -67,6 +69,17 @@ def test_a_refusal_of_the_model_asks_for_a_person_and_retrying_goes_on(engine):
 
     assert engine.case().attention is None
     assert len(engine.actions()) == 2
+
+
+def test_an_answer_that_cannot_be_used_is_on_the_bill_all_the_same(engine):
+    paid = Usage("scripted", "script-1", 700, 30, 0, 0, 5, None, "req_9", "end_turn")
+    engine.model.faults.append(InvalidOutput("The answer does not fit.", usage=paid))
+    engine.event()
+    engine.drain()
+
+    with engine.system.db.read() as tx:
+        assert [(u.step, u.input_tokens) for u in steps.usage_of(tx, engine.case().id)] == [("triage", 700)]
+    assert engine.case().attention == "The answer does not fit."
 
 
 def test_a_case_that_kills_its_workers_ends_with_a_person(engine):
