@@ -33,6 +33,9 @@ check: $(TESTS) ## Format, lint, types, import contracts and the policies' own t
 demo: $(RUNS) ## Drive a dozen sample events through the system and say what happened
 	@$(BIN)/caseworker demo
 
+bench: $(RUNS) ## Measure webhooks a second, webhook to inbox, and what it uses when idle (ARGS=... see benchmarks/)
+	@$(BIN)/python benchmarks/embedded.py $(ARGS)
+
 format: $(TESTS) ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .

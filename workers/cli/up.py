@@ -10,7 +10,9 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
+from socket import socket
 from typing import Annotated, Protocol, runtime_checkable
 
 import typer
@@ -72,7 +74,7 @@ def up(
                 password = _set_up(console, found)
                 opening.log_to(found.log_level, found.log_format)
                 with embedded.running(found, public_url=here) as system:
-                    console.print(_welcome(system, here, password))
+                    console.print(_welcome(system, listener, password))
                     pages = sample_pages.routes(registry.company(found.data)) if found.sample_company else ()
                     serve(make_app(system, webhooks=sources, extra_routes=pages), listener)
         except embedded.FolderInUse as error:
@@ -127,8 +129,8 @@ def _first_person(db: Database) -> str | None:
     return password
 
 
-def _welcome(system: System, here: str, password: str | None) -> Panel:
-    here = escape(here)
+def _welcome(system: System, listener: socket, password: str | None) -> Panel:
+    here = escape(address(listener))
     lines = [f"[bold]{here}[/bold]", ""]
     if password is not None:
         lines += [
@@ -139,9 +141,11 @@ def _welcome(system: System, here: str, password: str | None) -> Panel:
         ]
     if system.settings.sample_company:
         lines += [f"sample      {here}/sample", "            write it a ticket, then look into the inbox"]
+        if not ip_address(listener.getsockname()[0]).is_loopback:
+            lines.append("            open to whoever reaches it; --no-sample closes it")
     lines += [
         f"model       {system.model.name} ({system.model.provider})",
-        f"data        {system.settings.data}",
+        f"data        {escape(str(system.settings.data))}",
         "",
         "Ctrl-C stops it.",
     ]
