@@ -18,6 +18,7 @@ from workers.inbox.citations import Claim, Comparison, claims, comparisons, sour
 from workers.inbox.explained import Sureness, Why, sureness, why
 from workers.inbox.shown import Entry, entries
 from workers.inbox.standing import Standing, standing
+from workers.inbox.timeline import made_at
 from workers.store import actions, cases, events, inbox, people, steps
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Attempt, Case, Decision, Event, Fact, Person, Revision, Step
@@ -200,7 +201,7 @@ def _since(
         for event in thread
         if event.received_at > action.created_at
     ]
-    told += [Happening(r.created_at, r.author, f"Made revision {r.revision}.") for r in revisions[1:]]
+    told += [Happening(made_at(r, decisions), r.author, f"Made revision {r.revision}.") for r in revisions[1:]]
     told += [Happening(d.decided_at, d.actor, _said(d)) for d in decisions]
     return tuple(sorted(told, key=lambda happening: happening.at))
 

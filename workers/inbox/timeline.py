@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from workers.actions.base import ActionKind
+from workers.actions.catalogue import CATALOGUE
 from workers.store import actions, audit, cases, events, steps
 from workers.store.database import Tx
 from workers.store.records import Action, Attempt, AuditEntry, Case, Decision, Event, Fact, ModelUsage, Revision, Step
@@ -87,7 +89,7 @@ def load(tx: Tx, case_id: str) -> Life | None:
     told = [_event(event) for event in events.of_case(tx, case_id)]
     told += [_step(step, usage) for step in steps.of_case(tx, case_id)]
     for life in lives:
-        told += _life(life)
+        told += _life(life, case.customer)
     log = audit.of_chain(tx, case_id)
     told += [_by_hand(entry) for entry in log if entry.verb == "decided_case"]
     if case.closed_at is not None:
@@ -142,15 +144,25 @@ def _step(step: Step, usage: Sequence[ModelUsage]) -> Entry:
     )
 
 
-def _life(life: ActionLife) -> list[Entry]:
+def made_at(revision: Revision, decisions: Sequence[Decision]) -> datetime:
+    """When a revision came about: with the decision that made it, whose time was taken a moment before."""
+    made_by = [d.decided_at for d in decisions if d.revision == revision.revision and d.actor == revision.author]
+    return min([revision.created_at, *made_by])
+
+
+def _life(life: ActionLife, customer: str) -> list[Entry]:
     action = life.action
+    kind = CATALOGUE.get(action.kind)
+    # What was drafted, decided or tried is told as it was then, whatever became of the draft since.
+    sentences = {r.revision: _sentence(kind, r, customer, action.sentence) for r in life.revisions}
+    by_digest = {r.digest: sentences.get(r.revision, action.sentence) for r in life.revisions}
     first = life.revisions[0] if life.revisions else None
     verdict = (first.record.get("verdict") or {}) if first is not None else action.verdict
     told = [
         Entry(
             action.created_at,
             "action",
-            action.sentence,
+            sentences.get(1, action.sentence),
             first.author if first is not None else "agent",
             action.rationale,
             ref=action.id,
@@ -160,9 +172,9 @@ def _life(life: ActionLife) -> list[Entry]:
     ]
     told += [
         Entry(
-            revision.created_at,
+            made_at(revision, life.decisions),
             "revision",
-            f"Revision {revision.revision} of “{action.sentence}”",
+            f"Revision {revision.revision}: {sentences.get(revision.revision, action.sentence)}",
             revision.author,
             ref=action.id,
             data={"revision": revision.revision, "digest": revision.digest, "arguments": dict(revision.arguments)},
@@ -173,7 +185,7 @@ def _life(life: ActionLife) -> list[Entry]:
         Entry(
             decision.decided_at,
             "decision",
-            f"{decision.decision.replace('_', ' ').capitalize()}: {action.sentence}",
+            f"{decision.decision.replace('_', ' ').capitalize()}: {by_digest.get(decision.digest, action.sentence)}",
             decision.actor,
             decision.reason or "",
             ref=action.id,
@@ -181,11 +193,19 @@ def _life(life: ActionLife) -> list[Entry]:
         )
         for decision in life.decisions
     ]
-    told += [_attempt(action, attempt) for attempt in life.attempts]
+    told += [_attempt(attempt, by_digest.get(attempt.digest, action.sentence)) for attempt in life.attempts]
     return told
 
 
-def _attempt(action: Action, attempt: Attempt) -> Entry:
+def _sentence(kind: ActionKind | None, revision: Revision, customer: str, otherwise: str) -> str:
+    """What a revision would have done. The catalogue may have changed since, so that its words no longer fit."""
+    try:
+        return kind.describe(revision.arguments, customer) if kind is not None else otherwise
+    except KeyError:
+        return otherwise
+
+
+def _attempt(attempt: Attempt, sentence: str) -> Entry:
     outcome = (attempt.outcome or "under way").replace("_", " ")
     data = {
         "number": attempt.number,
@@ -194,9 +214,15 @@ def _attempt(action: Action, attempt: Attempt) -> Entry:
         "started_at": attempt.started_at.isoformat(),
         "receipt": dict(attempt.receipt) if attempt.receipt else None,
     }
-    title = f"Attempt {attempt.number}, {outcome}: {action.sentence}"
-    at = attempt.finished_at or attempt.started_at
-    return Entry(at, "attempt", title, "caseworker", attempt.error or "", ref=action.id, data=data)
+    return Entry(
+        attempt.finished_at or attempt.started_at,
+        "attempt",
+        f"Attempt {attempt.number}, {outcome}: {sentence}",
+        "caseworker",
+        attempt.error or "",
+        ref=attempt.action_id,
+        data=data,
+    )
 
 
 def _by_hand(entry: AuditEntry) -> Entry:

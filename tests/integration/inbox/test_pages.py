@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -141,6 +142,26 @@ def test_a_case_tells_its_life_in_order(site):
     assert "Audit log: " in page
 
 
+def test_what_was_drafted_and_what_was_approved_are_told_as_they_were(site):
+    action = site.drafted(refund())[0]
+    site.engine.clock.on(minutes=5)
+    edited = {**action.arguments, "amount_minor": 3500}
+    body = {"decision": "approve", "revision": 1, "digest": action.digest, "arguments": edited}
+    client = site.signed_in()
+    client.post(f"/api/v1/actions/{action.id}/decision", json=body)
+    site.engine.drain()
+
+    told = client.get(f"/api/v1/cases/{action.case_id}/timeline").json()["entries"]
+
+    lives = [(e["kind"], e["title"][:32]) for e in told if e["kind"] in ("action", "revision", "decision", "attempt")]
+    assert lives == [
+        ("action", "Refund 40.00 EUR of charge ch_1 "),
+        ("revision", "Revision 2: Refund 35.00 EUR of "),
+        ("decision", "Approve: Refund 35.00 EUR of cha"),
+        ("attempt", "Attempt 1, done: Refund 35.00 EU"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [("q=broken", True), ("q=ANA%40", True), ("q=house:ticket:7", True), ("q=tent", False), ("q=%25", False),
@@ -187,6 +208,10 @@ def test_every_operation_of_the_api_is_described(site):
     assert "/api/v1/actions/{action_id}/decision" in description["paths"]
     assert all(path in page for path in description["paths"])
     assert all(path.startswith("/api/v1/") for path in description["paths"])
+    written = (Path(web.__file__).parent.parent / "docs" / "api.md").read_text()
+    for path, methods in description["paths"].items():
+        for method in methods:
+            assert f"`{method.upper()} {path.replace('case_id', 'id').replace('action_id', 'id')}`" in written
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/nope", "/api/v1/cases", "/healthz", "/docs", "/static/app.css"])

@@ -1,0 +1,66 @@
+"""The pages and the API on PostgreSQL: the same queries, the other database."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.integration.inbox.conftest import Web, seen
+from tests.kit.engine import make_engine, refund, reply
+from tests.servers.postgres import Postgres, binaries
+from workers import web
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def site(tmp_path, postgres):
+    engine = make_engine(tmp_path, url=postgres.database("inbox"))
+    made = Web(engine, web.make_app(engine.system, webhooks={}))
+    yield made
+    for client in made.clients:
+        client.close()
+    engine.system.close()
+
+
+def test_every_page_is_shown_and_a_decision_is_taken(site):
+    first, second = site.drafted(refund(), reply())
+    client, reader = site.signed_in(), site.with_token("read")
+    address = f"/actions/{first.id}/changes?since=0&revision=1&digest={first.digest}"
+    pages = ["/", "/?tab=all", "/?tab=waiting&domain=support", "/?tab=done", f"/actions/{first.id}", address, "/cases"]
+    pages += ["/cases?q=50%25_broken", "/cases?q=BROKEN&state=inbox&domain=support", f"/cases/{first.case_id}"]
+
+    for page in pages:
+        assert client.get(page).status_code == 200, page
+    pending = reader.get("/api/v1/actions?state=pending").json()["actions"]
+    assert {a["id"] for a in pending} == {first.id, second.id}
+    assert first.case_id in client.get("/cases?q=BROKEN&state=inbox").text
+    assert first.case_id not in client.get("/cases?q=50%25_broken").text
+
+    answer = client.post(f"/actions/{first.id}/decision", data={"decision": "approve", **seen(first)})
+    site.engine.drain()
+    assert answer.status_code == 303
+    assert site.engine.house.done("refund") == [4000]
+    assert reader.get(f"/api/v1/cases/{first.case_id}/timeline").json()["entries"][-1]["kind"] == "attempt"
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "tab\tand\nline", "\x1b[31m"])
+def test_control_characters_in_a_form_never_reach_the_database(site, text):
+    action = site.drafted(reply())[0]
+    client = site.signed_in()
+
+    for path in ("/cases", "/", "/api/v1/cases"):
+        told = client.get(path, params={"q": text, "domain": text, "before": text, "after": text})
+        assert told.status_code == (400 if "\x00" in text else 200), path
+    assert client.get(f"/actions/{quote(text)}").status_code == (400 if "\x00" in text else 404)
+    answer = client.post(f"/actions/{action.id}/decision", data={"decision": "reject", "reason": text, **seen(action)})
+
+    assert answer.status_code == 303
+    assert "\x00" not in site.engine.action("reply_to_customer").reason
