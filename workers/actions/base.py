@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from integrations.base import Receipt
+from policies import messages
 
 
 class Delivery(StrEnum):
@@ -96,11 +97,8 @@ class ActionKind:
 
 def money(arguments: Mapping[str, Any]) -> str:
     """``40.00 EUR`` from ``amount_minor`` and ``currency``; empty where there is no amount."""
-    amount = arguments.get("amount_minor")
-    if not isinstance(amount, int):
-        return ""
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{abs(amount) // 100:,}.{abs(amount) % 100:02d} {arguments.get('currency', '')}".strip()
+    amount, currency = arguments.get("amount_minor"), arguments.get("currency")
+    return messages.money(amount, currency) if isinstance(amount, int) and isinstance(currency, str) else ""
 
 
 def subject_target(_arguments: Mapping[str, Any], subject: str) -> str:
