@@ -56,24 +56,25 @@ def sole_owner(data: Path) -> Iterator[None]:
         yield
 
 
-def environment(settings: Settings) -> Mapping[str, str]:
-    """The vendors' settings, with the secret that this installation shares with its sample company."""
-    env = dict(vendor_environment())
+def environment(settings: Settings, vendors: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """The vendors' settings (those given, else this machine's), with the secret shared with the sample company."""
+    env = dict(vendor_environment() if vendors is None else vendors)
     if settings.sample_company:
         env.setdefault("SAMPLE_WEBHOOK_SECRET", registry.sample_secret(settings.data))
     return env
 
 
 @contextmanager
-def running(settings: Settings, *, public_url: str) -> Iterator[System]:
+def running(settings: Settings, *, public_url: str, vendors: Mapping[str, str] | None = None) -> Iterator[System]:
     """Everything but the web server: migrated, wired, with worker, sweeper and the sample company's sender started."""
-    env = environment(settings)
+    env = environment(settings, vendors)
     system = wiring.build(settings, environment=env)
     try:
         upgrade(system.db)
-        with system.db.write() as tx:
-            freed = cases.free_all(tx, system.clock())
-        if freed:
+        if system.db.is_sqlite:
+            # The lock on the folder says that nobody else works on this file. Of a server it says nothing.
+            with system.db.write() as tx:
+                freed = cases.free_all(tx, system.clock())
             logger.info("claims_freed", rows=freed)
         register(system.app, system, wiring.hands(settings, environment=env))
         worker = WorkerThread(system.app, threads=settings.worker_threads)

@@ -6,6 +6,7 @@ A task never retries and never raises: whatever fails, the row says when it is d
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 
 import structlog
 from celery import Celery
+from celery.exceptions import Reject
 
 from integrations import cloudevents
 from integrations.errors import IntegrationError
@@ -23,6 +25,8 @@ from workers.log import logger
 from workers.queue import ADVANCE, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
 from workers.wiring import System
+
+PAUSE_BEFORE_REQUEUE = 1.0
 
 
 def register(app: Celery, system: System, writers: Writers | None) -> None:
@@ -63,4 +67,9 @@ def _receive(system: System, event: dict[str, Any]) -> None:
     except IntegrationError as error:
         logger.warning("event_refused", reason=str(error))
         return
-    receive(system, [inbound], Provenance(door="queue", raw=raw))
+    try:
+        receive(system, [inbound], Provenance(door="queue", raw=raw))
+    except StoreUnavailable as error:
+        # A failed task is acknowledged like any other, and this message is the only copy: back it goes, unhurriedly.
+        time.sleep(PAUSE_BEFORE_REQUEUE)
+        raise Reject(str(error), requeue=True) from error

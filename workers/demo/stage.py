@@ -26,6 +26,7 @@ from integrations.webhooks import Secret, load_secrets, sign
 from integrations.webhooks.schemes import STANDARD_V1
 from workers import embedded
 from workers.access import make_token
+from workers.queue import IN_PROCESS
 from workers.settings import Settings
 from workers.store import actions, cases, people
 from workers.store.records import Action, ActionState, Case, CaseState
@@ -140,11 +141,12 @@ class Stage:
 @contextmanager
 def set_up(data: Path) -> Iterator[Stage]:
     """The embedded system, running, with two colleagues who can decide."""
-    settings = Settings(data=data, sample_company=True)
+    # Whatever this machine is set up for: its own database, its own queue, the local model.
+    settings = Settings(data=data, sample_company=True, database_url="", broker_url=IN_PROCESS)
     listener = embedded.free_listener()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    env = embedded.environment(settings)
-    with embedded.sole_owner(settings.data), embedded.running(settings, public_url=address) as system:
+    env = embedded.environment(settings, {})
+    with embedded.sole_owner(settings.data), embedded.running(settings, public_url=address, vendors={}) as system:
         app = make_app(system, webhooks=registry.webhooks(env))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)

@@ -181,7 +181,23 @@ def _edit(d: Deciding, arguments: Mapping[str, Any]) -> Action | None:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise Invalid(f"The changed draft does not fit: {problems}") from error
-    return rejudge(d.system, d.tx, d.case, d.action, plain, author=d.actor, edited=True)
+    edited = rejudge(d.system, d.tx, d.case, d.action, plain, author=d.actor, edited=True)
+    if edited is not None:
+        _have_read_again(d, edited)
+    return edited
+
+
+def _have_read_again(d: Deciding, edited: Action) -> None:
+    """What rests on an edited action was drafted for what it was before: a reply may name the old amount.
+
+    It becomes a new revision that says so, and an approval of the old one lapses.
+    """
+    for other in actions.unsettled(d.tx, d.case.id):
+        if edited.id in other.rests_on and other.state in (ActionState.PENDING, ActionState.APPROVED):
+            anew = rejudge(d.system, d.tx, d.case, other, other.arguments, author="caseworker", edited=False)
+            if anew is not None:
+                why = f"Read it again: since it was drafted, this was changed by hand to “{edited.sentence}”."
+                actions.change(d.tx, anew, now=d.now, waiting_for=why)
 
 
 def _may_approve(d: Deciding, edited: Action) -> bool:

@@ -142,6 +142,22 @@ def test_an_edit_beyond_the_editors_rights_waits_for_somebody_else(engine):
     assert engine.house.done("refund") == [50_000]
 
 
+def test_a_reply_that_was_approved_for_another_amount_must_be_read_again(engine):
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("reply_to_customer"))
+    refunding = engine.action("refund_payment")
+
+    engine.decide(refunding, arguments={**refunding.arguments, "amount_minor": 3000})
+    engine.drain()
+
+    answer = engine.action("reply_to_customer")
+    assert engine.house.done("refund") == [3000]
+    assert engine.house.done("reply") == []
+    assert (answer.state, answer.revision) == (ActionState.PENDING, 2)
+    assert "30.00 EUR" in answer.waiting_for
+
+
 def test_requested_changes_go_back_to_the_agent_with_the_instruction(engine):
     engine.model.drafts = [[refund(), reply()], [reply("A shorter one.")]]
     engine.event()
