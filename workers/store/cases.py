@@ -232,7 +232,7 @@ def listing(
 
 def needing_attention(tx: Tx, limit: int = 100) -> list[Case]:
     """Open cases that ask for a person although no action of theirs is pending."""
-    query = select(*_COLUMNS).where(cases.c.attention.is_not(None), _OPEN).order_by(cases.c.updated_at).limit(limit)
+    query = select(*_COLUMNS).where(cases.c.attention.is_not(None), _OPEN).order_by(cases.c.opened_at).limit(limit)
     return many(Case, tx.execute(query).all())
 
 

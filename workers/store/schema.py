@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from workers.store.database import Database, Tx
-from workers.store.tables import metadata
+from workers.store.tables import cases
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x63617365  # "case": one migration at a time, whoever starts first
@@ -41,7 +41,7 @@ def pending(db: Database) -> bool:
 def differences(db: Database) -> list[object]:
     """What distinguishes the migrated database from the tables declared in code; empty when they agree."""
     with db.read() as tx:
-        return list(compare_metadata(MigrationContext.configure(tx, opts={"compare_type": True}), metadata))
+        return list(compare_metadata(MigrationContext.configure(tx, opts={"compare_type": True}), cases.metadata))
 
 
 def _head() -> str | None:

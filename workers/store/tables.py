@@ -7,84 +7,28 @@ work asserts it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Numeric,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware UTC in, aware UTC out, on both databases. A naive time is a bug and is refused."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("naive datetime: times are aware and UTC here")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base's signature
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-Json = JSON().with_variant(JSONB(), "postgresql")
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
 )
 
-
-def _id() -> Column[str]:
-    return Column("id", String(40), primary_key=True)
-
-
-def _ref(name: str, target: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, String(40), ForeignKey(target), nullable=nullable)
-
-
-def _at(name: str, *, nullable: bool = False) -> Column[datetime]:
-    return Column(name, UtcDateTime(), nullable=nullable)
-
-
-def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
-
+from workers.store.columns import Json, UtcDateTime, at, identity, metadata, partial, ref
 
 cases = Table(
     "cases",
     metadata,
-    _id(),
+    identity(),
     Column("domain", String(32), nullable=False),
     Column("subject", String(300), nullable=False),
     Column("source", String(200), nullable=False),
@@ -107,20 +51,32 @@ cases = Table(
     Column("assignee", String(40)),
     Column("outcome", String(40)),
     Column("pipeline_version", Integer, nullable=False),
-    _at("opened_at"),
-    _at("updated_at"),
-    _at("closed_at", nullable=True),
+    at("opened_at"),
+    at("updated_at"),
+    at("closed_at", nullable=True),
     # One open case per (domain, subject): the index decides, so two deliveries at once cannot open two.
-    _partial("uq_cases_open_subject", "domain", "subject", where="closed_at IS NULL", unique=True),
-    _partial("ix_cases_due", "wake_at", where="wake_at IS NOT NULL"),
-    _partial("ix_cases_attention", "updated_at", where="attention IS NOT NULL AND closed_at IS NULL"),
+    partial("uq_cases_open_subject", "domain", "subject", where="closed_at IS NULL", unique=True),
+    partial("ix_cases_due", "wake_at", where="wake_at IS NOT NULL"),
+    # Not by updated_at: an index over a column that each step changes would make each step rewrite every index.
+    partial("ix_cases_attention", "opened_at", where="attention IS NOT NULL AND closed_at IS NULL"),
+    # Who is being worked for just now: the caps per customer and source count these, few and short-lived rows.
+    partial("ix_cases_claimed", "customer", "source", where="claimed_by IS NOT NULL"),
+    # What must not wait behind bulk; most of the time it is empty.
+    partial(
+        "ix_cases_urgent",
+        "domain",
+        "wake_at",
+        where="priority = 'urgent' AND claimed_by IS NULL AND wake_at IS NOT NULL",
+    ),
     Index("ix_cases_opened_at", "opened_at"),
+    # Room on each page for the next versions of its rows, so that a step that moves no index stays on the page.
+    postgresql_with={"fillfactor": "70"},
 )
 
 events = Table(
     "events",
     metadata,
-    _id(),
+    identity(),
     Column("source", String(200), nullable=False),
     Column("delivery_id", String(200), nullable=False),
     # Set only for schemes that sign just the body: there a replay can carry a fresh delivery id.
@@ -128,8 +84,8 @@ events = Table(
     Column("type", String(64), nullable=False),
     Column("vendor_type", String(128), nullable=False),
     Column("subject", String(300), nullable=False),
-    _at("occurred_at"),
-    _at("received_at"),
+    at("occurred_at"),
+    at("received_at"),
     Column("data", Json, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("headers", Json, nullable=False),
@@ -137,7 +93,7 @@ events = Table(
     Column("door", String(16), nullable=False),
     Column("duplicates", Integer, nullable=False),
     # Set in the transaction of the insert, which comes first because it decides whether there is anything to attach.
-    _ref("case_id", "cases.id", nullable=True),
+    ref("case_id", "cases.id", nullable=True),
     Column("position", Integer, nullable=False),
     UniqueConstraint("source", "delivery_id"),
     UniqueConstraint("source", "body_key"),
@@ -147,22 +103,22 @@ events = Table(
 steps = Table(
     "steps",
     metadata,
-    _id(),
-    _ref("case_id", "cases.id"),
+    identity(),
+    ref("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("name", String(16), nullable=False),
     Column("input_digest", String(64), nullable=False),
     Column("output", Json, nullable=False),
-    _at("started_at"),
-    _at("finished_at"),
+    at("started_at"),
+    at("finished_at"),
     UniqueConstraint("case_id", "round", "name"),
 )
 
 facts = Table(
     "facts",
     metadata,
-    _id(),
-    _ref("case_id", "cases.id"),
+    identity(),
+    ref("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("name", String(40), nullable=False),
@@ -173,15 +129,15 @@ facts = Table(
     Column("version", String(200), nullable=False),
     Column("trusted", Boolean, nullable=False),
     Column("url", String(500)),
-    _at("fetched_at"),
+    at("fetched_at"),
     UniqueConstraint("case_id", "round", "position"),
 )
 
 actions = Table(
     "actions",
     metadata,
-    _id(),
-    _ref("case_id", "cases.id"),
+    identity(),
+    ref("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("ordinal", Integer, nullable=False),
     Column("kind", String(40), nullable=False),
@@ -200,7 +156,7 @@ actions = Table(
     Column("confidence", Float, nullable=False),
     Column("rests_on", Json, nullable=False),
     Column("decided_by", String(200)),
-    _at("decided_at", nullable=True),
+    at("decided_at", nullable=True),
     Column("approved_digest", String(64)),
     Column("reason", Text),
     Column("wake_at", UtcDateTime()),
@@ -209,19 +165,20 @@ actions = Table(
     Column("tries", Integer, nullable=False),
     Column("waiting_for", Text),
     Column("receipt", Json),
-    _at("created_at"),
-    _at("updated_at"),
-    _at("expires_at", nullable=True),
-    _at("settled_at", nullable=True),
+    at("created_at"),
+    at("updated_at"),
+    at("expires_at", nullable=True),
+    at("settled_at", nullable=True),
     UniqueConstraint("case_id", "round", "ordinal"),
-    _partial("ix_actions_due", "wake_at", where="wake_at IS NOT NULL"),
-    _partial("ix_actions_open", "state", "created_at", where="settled_at IS NULL"),
+    partial("ix_actions_due", "wake_at", where="wake_at IS NOT NULL"),
+    partial("ix_actions_open", "state", "created_at", where="settled_at IS NULL"),
+    postgresql_with={"fillfactor": "70"},
 )
 
 revisions = Table(
     "revisions",
     metadata,
-    _ref("action_id", "actions.id"),
+    ref("action_id", "actions.id"),
     Column("revision", Integer, nullable=False),
     Column("arguments", Json, nullable=False),
     Column("target", String(300), nullable=False),
@@ -229,51 +186,51 @@ revisions = Table(
     Column("digest", String(64), nullable=False),
     Column("author", String(200), nullable=False),
     Column("record", Json, nullable=False),
-    _at("created_at"),
+    at("created_at"),
     UniqueConstraint("action_id", "revision"),
 )
 
 people = Table(
     "people",
     metadata,
-    _id(),
+    identity(),
     Column("email", String(320), nullable=False, unique=True),
     Column("name", String(200), nullable=False),
     Column("password_hash", String(200), nullable=False),
     Column("groups", Json, nullable=False),
     Column("active", Boolean, nullable=False),
-    _at("created_at"),
+    at("created_at"),
 )
 
 decisions = Table(
     "decisions",
     metadata,
-    _id(),
-    _ref("action_id", "actions.id"),
-    _ref("case_id", "cases.id"),
+    identity(),
+    ref("action_id", "actions.id"),
+    ref("case_id", "cases.id"),
     Column("revision", Integer, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("decision", String(20), nullable=False),
-    _ref("person_id", "people.id", nullable=True),
+    ref("person_id", "people.id", nullable=True),
     Column("actor", String(200), nullable=False),
     Column("reason", Text),
     Column("before", Json),
     Column("after", Json),
     Column("channel", String(16), nullable=False),
-    _at("decided_at"),
+    at("decided_at"),
     Index("ix_decisions_action_id", "action_id"),
 )
 
 attempts = Table(
     "attempts",
     metadata,
-    _id(),
-    _ref("action_id", "actions.id"),
+    identity(),
+    ref("action_id", "actions.id"),
     Column("number", Integer, nullable=False),
     Column("key", String(80), nullable=False),
     Column("digest", String(64), nullable=False),
-    _at("started_at"),
-    _at("finished_at", nullable=True),
+    at("started_at"),
+    at("finished_at", nullable=True),
     Column("outcome", String(16)),
     Column("receipt", Json),
     Column("error", Text),
@@ -286,7 +243,7 @@ audit = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("chain", String(40), nullable=False),
     Column("seq", Integer, nullable=False),
-    _at("at"),
+    at("at"),
     Column("actor", String(200), nullable=False),
     Column("verb", String(40), nullable=False),
     Column("data", Json, nullable=False),
@@ -307,7 +264,7 @@ audit_anchors = Table(
     "audit_anchors",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    _at("at"),
+    at("at"),
     Column("last_audit_id", Integer, nullable=False),
     Column("entries", Integer, nullable=False),
     Column("digest", String(64), nullable=False),
@@ -317,29 +274,29 @@ sessions = Table(
     "sessions",
     metadata,
     Column("token_hash", String(64), primary_key=True),
-    _ref("person_id", "people.id"),
+    ref("person_id", "people.id"),
     Column("csrf", String(64), nullable=False),
-    _at("created_at"),
-    _at("expires_at"),
+    at("created_at"),
+    at("expires_at"),
 )
 
 tokens = Table(
     "tokens",
     metadata,
-    _id(),
+    identity(),
     Column("name", String(200), nullable=False),
     Column("token_hash", String(64), nullable=False, unique=True),
     Column("scopes", Json, nullable=False),
-    _ref("person_id", "people.id", nullable=True),
-    _at("created_at"),
-    _at("revoked_at", nullable=True),
+    ref("person_id", "people.id", nullable=True),
+    at("created_at"),
+    at("revoked_at", nullable=True),
 )
 
 model_usage = Table(
     "model_usage",
     metadata,
-    _id(),
-    _ref("case_id", "cases.id"),
+    identity(),
+    ref("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("step", String(16), nullable=False),
     Column("provider", String(40), nullable=False),
@@ -352,24 +309,66 @@ model_usage = Table(
     Column("cost_usd", Numeric(12, 6)),
     Column("request_id", String(120)),
     Column("stop_reason", String(40), nullable=False),
-    _at("at"),
+    at("at"),
     Index("ix_model_usage_case_id", "case_id"),
 )
 
 quarantine = Table(
     "quarantine",
     metadata,
-    _id(),
+    identity(),
     Column("source", String(200), nullable=False),
-    _at("received_at"),
+    at("received_at"),
     Column("reason", String(40), nullable=False),
     Column("headers", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("size", Integer, nullable=False),
     Column("sha256", String(64), nullable=False),
-    _at("replayed_at", nullable=True),
+    at("replayed_at", nullable=True),
     Column("replay_result", String(80)),
     Index("ix_quarantine_source_received_at", "source", "received_at"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    identity(),
+    at("received_at"),
+    # How it came: the Celery task, or the exchange for plain CloudEvents.
+    Column("door", String(16), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("headers", Json, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    at("replayed_at", nullable=True),
+    Column("replay_result", String(200)),
+    Index("ix_dead_letters_received_at", "received_at"),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("queues", Json, nullable=False),
+    # Raised at each heartbeat: whether a process lives is told by its moving, not by comparing two machines' clocks.
+    Column("beat", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
+    at("started_at"),
+    at("seen_at"),
+    postgresql_with={"fillfactor": "30"},
+)
+
+allowances = Table(
+    "allowances",
+    metadata,
+    # A vendor's name; one token bucket for all processes, where no Redis keeps it.
+    Column("vendor", String(80), primary_key=True),
+    Column("tokens", Float, nullable=False),
+    Column("refilled_at", UtcDateTime(), nullable=False),
+    # Nobody calls before this moment: the vendor said “Retry-After”.
+    Column("closed_until", UtcDateTime()),
+    postgresql_with={"fillfactor": "30"},
 )
 
 switches = Table(
@@ -378,7 +377,7 @@ switches = Table(
     Column("scope", String(80), primary_key=True),
     Column("reason", Text, nullable=False),
     Column("actor", String(200), nullable=False),
-    _at("thrown_at"),
+    at("thrown_at"),
 )
 
 Row = dict[str, Any]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from workers.store.tables import metadata
+from workers.store.tables import cases
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=cases.metadata,
     render_as_batch=True,
     transaction_per_migration=False,
 )
