@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -29,23 +30,35 @@ from workers.wiring import System
 PAUSE_BEFORE_REQUEUE = 1.0
 
 
-def register(app: Celery, system: System, writers: Writers | None) -> None:
+@dataclass
+class Post:
+    """What this process's tasks work on. A process that was forked fills it anew."""
+
+    system: System
+    writers: Writers | None
+
+
+def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
+    post = Post(system, writers)
 
     @app.task(name=ADVANCE, shared=False)
     def advance(case_id: str) -> None:
-        _run(partial(pipeline.advance, system), case_id=case_id)
+        _run(partial(pipeline.advance, post.system), case_id=case_id)
 
     if writers is not None:
 
         @app.task(name=EXECUTE, shared=False)
         def carry_out(action_id: str) -> None:
-            _run(partial(execute.carry_out, system, writers), action_id=action_id)
+            assert post.writers is not None
+            _run(partial(execute.carry_out, post.system, post.writers), action_id=action_id)
 
     # The message is the only copy of its event, so it is acknowledged after the commit.
     @app.task(name=RECEIVE, shared=False, acks_late=True, reject_on_worker_lost=True)
     def receive_event(event: dict[str, Any]) -> None:
-        _receive(system, event)
+        _receive(post.system, event)
+
+    return post
 
 
 def _run(work: Callable[[str], None], **row: str) -> None:

@@ -10,11 +10,10 @@ from typing import Annotated
 
 import typer
 
-from workers import embedded, log, wiring
+from workers import crew, embedded, wiring
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
 from workers.queue import QUEUES
-from workers.tasks import register
 
 app = typer.Typer(add_completion=False)
 
@@ -39,20 +38,8 @@ def worker(
     with wired.system(found) as system:
         opening.log_to(found.log_level, found.log_format)
         writers = wiring.hands(found, environment=embedded.environment(found)) if "actions" in chosen else None
-        register(system.app, system, writers)
-        celery = system.app.Worker(
-            pool="threads",
-            concurrency=found.worker_threads,
-            queues=chosen,
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            quiet=True,
-            loglevel=found.log_level,
-        )
-        log.logger.info("worker_started", queues=chosen, threads=found.worker_threads, model=system.model.name)
-        celery.start()
-    sys.exit(celery.exitcode)
+        code = crew.work(system, writers, queues=chosen, concurrency=found.worker_threads)
+    sys.exit(code)
 
 
 def named(queues: str) -> list[str]:
