@@ -1,7 +1,17 @@
-"""Bringing a database to the schema that this code needs, and telling whether it is there."""
+"""Bringing a database to the schema that this code needs, and telling whether it is there.
+
+Migrations run before the processes of a new version and beside those of the old one, so they only add, and wait for no lock
+for long: somebody who waits for a table's lock holds up everybody who comes after. What cannot be had in time is tried
+again a few times and then given up, with nothing half done that a second run would not finish.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from alembic import command
@@ -9,22 +19,62 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy.exc import OperationalError
 
-from workers.store.database import Database, Tx
+from workers.store.archive_tables import schema_floor
+from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.tables import cases
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x63617365  # "case": one migration at a time, whoever starts first
+#: longest wait for a lock that others queue behind
+LOCK_TIMEOUT = "3s"
+#: how often a migration that could not get a lock is tried
+TRIES = 5
+#: pause between tries, in which others get their turn
+PAUSE_SECONDS = 2.0
+#: longest wait for another process that is migrating the same database
+TURN_SECONDS = 600.0
+
+
+class Standing(StrEnum):
+    """How the database's schema and this code stand to each other."""
+
+    CURRENT = "current"
+    BEHIND = "behind"  # migrations have yet to be applied
+    AHEAD = "ahead"  # a newer version migrated it, by additions that this code need not know
+    TOO_NEW = "too_new"  # a newer version changed what this code relies on, or nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One migration that would be applied."""
+
+    revision: str
+    summary: str
 
 
 def upgrade(db: Database) -> None:
-    """Apply what is missing, in one transaction; several processes may try at once."""
-    with db.write() as tx:
-        if not db.is_sqlite:
-            tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        config = _config(tx)
-        command.upgrade(config, "head")
+    """Apply what is missing; several processes may try at once. Raises `StoreUnavailable` when a lock cannot be had."""
+    if db.is_sqlite:
+        with db.write() as tx:
+            command.upgrade(_config(tx), "head")
+        return
+    with _my_turn(db):
+        for left in reversed(range(TRIES)):
+            try:
+                with _patient(db) as connection:
+                    command.upgrade(_config(connection), "head")
+            except OperationalError as error:
+                if not left:
+                    raise StoreUnavailable(
+                        f"a migration waited in vain for a lock, {TRIES} times: {error.orig} "
+                        "Nothing was left half done. Look for long transactions in pg_stat_activity and run it again."
+                    ) from error
+                time.sleep(PAUSE_SECONDS)
+            else:
+                return
 
 
 def downgrade(db: Database, revision: str) -> None:
@@ -32,10 +82,37 @@ def downgrade(db: Database, revision: str) -> None:
         command.downgrade(_config(tx), revision)
 
 
+def outstanding(db: Database) -> list[Step]:
+    """What `upgrade` would apply, in order."""
+    if standing(db) is not Standing.BEHIND:
+        return []
+    scripts = _scripts()
+    steps = scripts.iterate_revisions(scripts.get_current_head(), _current(db) or "base")
+    return [Step(step.revision, (step.doc or "").partition("\n")[0]) for step in reversed(list(steps))]
+
+
+def standing(db: Database) -> Standing:
+    """Whether this code may run on the database.
+
+    A revision that this code does not know was made by a newer version. Each migration that only adds leaves the floor
+    where it is; one that takes something away raises it to the first version that can do without.
+    """
+    scripts, current = _scripts(), _current(db)
+    known = {step.revision for step in scripts.walk_revisions()}
+    if current == scripts.get_current_head():
+        return Standing.CURRENT
+    if current is None or current in known:
+        return Standing.BEHIND
+    return Standing.AHEAD if _floor(db) in known else Standing.TOO_NEW
+
+
 def pending(db: Database) -> bool:
-    """True when migrations have yet to be applied."""
-    with db.read() as tx:
-        return MigrationContext.configure(tx).get_current_revision() != _head()
+    """True when migrations have yet to be applied, or a newer version has taken away what this code needs."""
+    return standing(db) in (Standing.BEHIND, Standing.TOO_NEW)
+
+
+def revision(tx: Tx) -> str:
+    return MigrationContext.configure(tx).get_current_revision() or ""
 
 
 def differences(db: Database) -> list[object]:
@@ -44,11 +121,56 @@ def differences(db: Database) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(tx, opts={"compare_type": True}), cases.metadata))
 
 
-def _head() -> str | None:
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+def _current(db: Database) -> str | None:
+    with db.read() as tx:
+        return MigrationContext.configure(tx).get_current_revision()
 
 
-def _config(tx: Tx) -> Config:
+def _floor(db: Database) -> str | None:
+    with db.read() as tx:
+        if not inspect(tx).has_table(schema_floor.name):
+            return None
+        floor: str | None = tx.execute(select(func.max(schema_floor.c.revision))).scalar()
+        return floor
+
+
+@contextmanager
+def _my_turn(db: Database) -> Iterator[None]:
+    """One migration at a time. Asked for again and again: whoever waits inside the database holds a snapshot, for which the
+    building of an index waits in turn.
+    """
+    with db.engine.connect() as connection:
+        mine = connection.execution_options(isolation_level="AUTOCOMMIT")
+        deadline = time.monotonic() + TURN_SECONDS
+        while not mine.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar():
+            if time.monotonic() > deadline:
+                raise StoreUnavailable("another process has been migrating this database for too long")
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            mine.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+
+
+@contextmanager
+def _patient(db: Database) -> Iterator[Connection]:
+    """A connection that does not wait for locks for long, given back as it was."""
+    with db.engine.connect() as connection:
+        connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+        connection.commit()
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            connection.execute(text("RESET lock_timeout"))
+            connection.commit()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
+
+
+def _config(tx: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs migrations on the connection that `workers.store.schema` hands over, inside its transaction."""
+"""Alembic's entry: runs migrations on the connection that `workers.store.schema` hands over, one transaction each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=cases.metadata,
     render_as_batch=True,
-    transaction_per_migration=False,
+    # A migration that builds an index without stopping writers has to leave its transaction for it.
+    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()
