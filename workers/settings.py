@@ -42,9 +42,19 @@ class Settings(BaseSettings):
         60, ge=1, description="How long a claim lasts unless renewed: the longest wait after a killed worker."
     )
     sweep_seconds: float = Field(1.0, gt=0, description="How often the sweeper looks for what is due.")
+    customer_cap: int = Field(
+        8, ge=0, description="Cases of one customer worked on at once, over all processes. 0: no cap."
+    )
+    source_cap: int = Field(0, ge=0, description="Cases of one source worked on at once. 0: no cap.")
     max_claims: int = Field(5, ge=1, description="Tries at one step without progress before a person is asked.")
     max_redrafts: int = Field(5, ge=1, description="Rounds of a case beyond its events before a person is asked.")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest inbound request body.")
+    door_waiting: int = Field(
+        2000, ge=1, description="Requests that may wait to be stored, per process; one more is answered with 503."
+    )
+    door_wait_seconds: float = Field(
+        5.0, gt=0, description="Longest wait of a request to be stored; then 503, below the senders' own time-outs."
+    )
     decide_within_days: int = Field(7, ge=1, description="Pending actions expire, as refused, after so many days.")
     session_hours: int = Field(12, ge=1, description="How long a sign-in lasts.")
     quarantine_hours: int = Field(72, ge=1, description="How long rejected requests are kept for replay.")
