@@ -19,7 +19,8 @@ from workers.actions.catalogue import CATALOGUE
 from workers.agents.base import Agent, Draft, Proposal
 from workers.journal import output_of
 from workers.judgement import Judged, Matter, judge
-from workers.store import actions, events, steps
+from workers.store import actions, events, flow, steps
+from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case
@@ -27,24 +28,20 @@ from workers.wiring import System
 
 
 @dataclass(frozen=True, slots=True)
-class Drafted:
-    """A draft with everything that it is judged on, read in one go."""
+class LaidOut:
+    """A proposed action as it will be stored: its row, its first revision, and what the audit log says of the verdict."""
 
-    draft: Draft
-    matter: Matter
-    #: (kind, target) of actions in this installation that were carried out, are under way or approved
-    live: Mapping[tuple[str, str], int]
+    action: dict[str, Any]
+    revision: dict[str, Any]
+    note: Note
 
-    @classmethod
-    def load(cls, tx: Tx, case: Case) -> Drafted:
-        draft = Draft.model_validate(output_of(steps.latest(tx, case.id, "draft", up_to_round=case.round)))
-        live = {}
-        for proposal in draft.actions:
-            kind = CATALOGUE.get(proposal.kind)
-            if kind is not None:
-                target = kind.target(proposal.arguments, case.subject)
-                live[proposal.kind, target] = actions.same_kind_and_target(tx, proposal.kind, target)
-        return cls(draft, matter_of(tx, case), live)
+
+def live_targets(system: System, matter: Matter, drafted: Draft) -> Mapping[tuple[str, str], int]:
+    """(kind, target) of actions in this installation that were carried out, are under way or approved, of those that are
+    proposed now."""
+    proposed = [(kind, proposal) for proposal in drafted.actions if (kind := CATALOGUE.get(proposal.kind)) is not None]
+    targets = {kind.target(proposal.arguments, matter.case.subject) for kind, proposal in proposed}
+    return flow.live_on(system.db, sorted({kind.name for kind, _ in proposed}), sorted(targets))
 
 
 def matter_of(tx: Tx, case: Case) -> Matter:
@@ -63,22 +60,23 @@ def matter_of(tx: Tx, case: Case) -> Matter:
     )
 
 
-def lay_out(system: System, agent: Agent, case: Case, drafted: Drafted) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def lay_out(
+    system: System, agent: Agent, matter: Matter, drafted: Draft, live: Mapping[tuple[str, str], int]
+) -> list[LaidOut]:
     """Rows for each proposed action and its first revision, money first, what speaks of it resting on it."""
+    case = matter.case
     now = system.clock()
-    laid_out: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    laid_out: list[LaidOut] = []
     money: list[str] = []
-    seen: dict[tuple[str, str], int] = dict(drafted.live)
-    ordered = sorted(
-        drafted.draft.actions, key=lambda p: not CATALOGUE[p.kind].moves_money if p.kind in CATALOGUE else 1
-    )
+    seen: dict[tuple[str, str], int] = dict(live)
+    ordered = sorted(drafted.actions, key=lambda p: not CATALOGUE[p.kind].moves_money if p.kind in CATALOGUE else 1)
     for ordinal, proposal in enumerate(ordered, start=1):
         kind, arguments = checked(agent, proposal)
         target = kind.target(arguments, case.subject)
-        version = version_of(drafted.matter, target) if kind.guarded else ""
+        version = version_of(matter, target) if kind.guarded else ""
         judged = judge(
             system.policy,
-            drafted.matter,
+            matter,
             kind,
             arguments,
             target=target,
@@ -106,7 +104,7 @@ def lay_out(system: System, agent: Agent, case: Case, drafted: Drafted) -> list[
             "target_version": version,
             "sentence": kind.describe(arguments, case.customer),
             "rationale": proposal.rationale,
-            "citations": cited(drafted.matter, proposal.citations),
+            "citations": cited(matter, proposal.citations),
             "confidence": proposal.confidence,
             "rests_on": rests_on,
             "version": 1,
@@ -115,7 +113,9 @@ def lay_out(system: System, agent: Agent, case: Case, drafted: Drafted) -> list[
             "updated_at": now,
             **standing(system, kind, judged, waits=bool(rests_on), now=now),
         }
-        laid_out.append((action, revision_row(action, judged, f"agent:{agent.domain}", now)))
+        told = {"action": action_id, "kind": kind.name, "outcome": judged.verdict["outcome"]}
+        note = Note(f"policy:{judged.record.policy}", "judged", told)
+        laid_out.append(LaidOut(action, revision_row(action, judged, f"agent:{agent.domain}", now), note))
     return laid_out
 
 

@@ -13,7 +13,8 @@ one that was decided under, no kill switch may be thrown, and the target must no
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from integrations.base import Receipt, VersionReader
@@ -27,8 +28,9 @@ from workers.drafting import rejudge
 from workers.ledger import MOST_TRIES, again, ended, lapse, redraft, uncertain
 from workers.log import logger
 from workers.patience import pause
-from workers.store import actions, cases, switches
-from workers.store.records import Action, ActionState, Attempt, Case
+from workers.store import actions, cases, flow
+from workers.store.flow import Errand
+from workers.store.records import Action, ActionState, Case
 from workers.wiring import System
 
 CRASH_POINTS = (
@@ -44,89 +46,77 @@ SWITCH_CHECK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Errand:
+class _Call:
     """An action on its way out."""
 
-    action: Action
-    case: Case
+    errand: Errand
     kind: ActionKind
     writer: Any
     effect: Effect
 
     @property
     def arguments(self) -> Any:
-        return self.kind.arguments.model_validate(dict(self.action.arguments))
+        return self.kind.arguments.model_validate(dict(self.errand.action.arguments))
 
 
 def carry_out(system: System, writers: Writers, action_id: str) -> None:
     """Do what is due for an action: carry it out, find out what became of a broken attempt, or let it expire."""
-    with system.db.read() as tx:
-        action = actions.get(tx, action_id)
-        case = cases.get(tx, action.case_id) if action is not None else None
-    if action is None or case is None or action.wake_at is None or action.wake_at > system.clock():
+    errand = flow.errand(system.db, action_id)
+    if errand is None or errand.action.wake_at is None or errand.action.wake_at > system.clock():
         return
     faults.point("action.begun")
-    if action.state == ActionState.PENDING:
-        lapse(system, action)
-    elif action.state == ActionState.APPROVED:
-        _begin(system, writers, case, action)
-    elif action.state == ActionState.EXECUTING:
-        _recover(system, writers, case, action)
+    if errand.action.state == ActionState.PENDING:
+        lapse(system, errand.action)
+    elif errand.action.state == ActionState.APPROVED:
+        _begin(system, writers, errand)
+    elif errand.action.state == ActionState.EXECUTING:
+        _recover(system, writers, errand)
 
 
-def _begin(system: System, writers: Writers, case: Case, action: Action) -> None:
+def _begin(system: System, writers: Writers, errand: Errand) -> None:
+    action = errand.action
     if (
-        _held_back(system, case, action)
-        or _changed_since_approval(system, case, action)
-        or _not_its_turn(system, action)
+        _held_back(system, errand)
+        or _changed_since_approval(system, errand.case, action)
+        or _not_its_turn(system, errand)
     ):
         return
     try:
-        errand = _errand(system, writers, case, action)
-        if errand.kind.guarded and action.target_version:
-            _refuse_if_stale(system, errand)
+        call = _prepare(writers, errand)
+        if call.kind.guarded and action.target_version:
+            _refuse_if_stale(system, call)
     except Temporary as error:
-        again(system, action, error)
+        again(system, errand, error)
         return
     except Stale as error:
         redraft(system, action, str(error))
         return
     except Permanent as error:
-        ended(system, action, ActionState.FAILED, error=str(error))
+        ended(system, errand, ActionState.FAILED, error=str(error))
         return
-    started = _start(system, action)
-    if started is not None:
-        _call(system, errand, *started)
+    _attempt(system, call)
 
 
-def _held_back(system: System, case: Case, action: Action) -> bool:
+def _held_back(system: System, errand: Errand) -> bool:
     """A thrown switch holds the action where it is; releasing the switch lets it go on."""
-    with system.db.read() as tx:
-        switch = switches.thrown(tx, ["all", f"domain:{case.domain}", f"action:{action.kind}"])
-    if switch is None:
+    if errand.switch is None:
         return False
-    reason = f"Held by the switch “{switch.scope}”: {switch.reason}"
-    again(system, action, Temporary(reason, retry_after=SWITCH_CHECK_SECONDS))
+    reason = f"Held by the switch “{errand.switch.scope}”: {errand.switch.reason}"
+    again(system, errand, Temporary(reason, retry_after=SWITCH_CHECK_SECONDS))
     return True
 
 
-def _not_its_turn(system: System, action: Action) -> bool:
+def _not_its_turn(system: System, errand: Errand) -> bool:
     """Two writes to one target at once would make each other stale, so a case's actions on it go one after the other.
 
     The one that waits is due again when the other has ended (`settle` wakes it).
     """
+    action = errand.action
+    if not _before(action, errand.others):
+        return False
     with system.db.write() as tx:
         cases.lock(tx, action.case_id)
-        before = [
-            other
-            for other in actions.unsettled(tx, action.case_id)
-            if other.target == action.target
-            and other.id != action.id
-            and (
-                other.state == ActionState.EXECUTING
-                or (other.state == ActionState.APPROVED and other.wake_at is not None and _earlier(other, action))
-            )
-        ]
+        before = _before(action, actions.unsettled(tx, action.case_id))
         if before:
             actions.change(
                 tx,
@@ -136,6 +126,20 @@ def _not_its_turn(system: System, action: Action) -> bool:
                 waiting_for=f"Waits its turn after “{before[0].sentence}”.",
             )
     return bool(before)
+
+
+def _before(action: Action, others: Sequence[Action]) -> list[Action]:
+    """Those that write to the same target and whose turn comes first."""
+    return [
+        other
+        for other in others
+        if other.target == action.target
+        and other.id != action.id
+        and (
+            other.state == ActionState.EXECUTING
+            or (other.state == ActionState.APPROVED and other.wake_at is not None and _earlier(other, action))
+        )
+    ]
 
 
 def _earlier(one: Action, other: Action) -> bool:
@@ -166,7 +170,8 @@ def _changed_since_approval(system: System, case: Case, action: Action) -> bool:
     return True
 
 
-def _errand(system: System, writers: Writers, case: Case, action: Action) -> _Errand:
+def _prepare(writers: Writers, errand: Errand) -> _Call:
+    action, case = errand.action, errand.case
     kind = CATALOGUE.get(action.kind)
     if kind is None:
         raise Permanent(f"The catalogue no longer has {action.kind!r}.")
@@ -177,18 +182,16 @@ def _errand(system: System, writers: Writers, case: Case, action: Action) -> _Er
             f"Nothing here can write to {target_system!r} ({kind.writer.__name__}): set its credentials for the "
             "process that serves the queue “actions”."
         )
-    with system.db.read() as tx:
-        expected = carried_forward(actions.of_case(tx, case.id), action)
     effect = Effect(
         target_id=rest.partition(":")[2],
         key=action.id,
-        if_version=expected if kind.guarded else "",
+        if_version=carried_forward(errand.others, action) if kind.guarded else "",
         customer=case.customer,
     )
-    return _Errand(action, case, kind, writer, effect)
+    return _Call(errand, kind, writer, effect)
 
 
-def carried_forward(of_case: list[Action], action: Action) -> str:
+def carried_forward(of_case: Sequence[Action], action: Action) -> str:
     """The version token to expect: the one drafted against, moved on by this case's own writes to the same target."""
     moves = {
         str(other.receipt["version_before"]): str(other.receipt["version_after"])
@@ -202,59 +205,52 @@ def carried_forward(of_case: list[Action], action: Action) -> str:
     return expected
 
 
-def _refuse_if_stale(system: System, errand: _Errand) -> None:
+def _refuse_if_stale(system: System, call: _Call) -> None:
     """Re-read the target's version where the system can tell it. Raise `Stale`."""
-    reader = system.readers.find(errand.action.target.partition(":")[0], VersionReader)
+    target = call.errand.action.target
+    reader = system.readers.find(target.partition(":")[0], VersionReader)
     if reader is None:
         return
-    present = reader.version(errand.action.target)
-    if present != errand.effect.if_version:
+    if reader.version(target) != call.effect.if_version:
         raise Stale("The target changed after this was drafted.")
 
 
-def _start(system: System, action: Action) -> tuple[Action, Attempt] | None:
-    """Consume the approval and write the attempt down, in one commit. None when somebody else was first."""
-    now = system.clock()
-    with system.db.write() as tx:
-        started = actions.change(
-            tx,
-            action,
-            now=now,
-            state=ActionState.EXECUTING,
-            claimed_by=system.worker,
-            wake_at=now + system.settings.lease,
-            tries=action.tries + 1,
-            waiting_for=None,
-        )
-        if started is None:
-            return None
-        attempt = actions.begin_attempt(tx, started, key=action.id, now=now)
-        faults.point("action.attempt_committing")
+def _attempt(system: System, call: _Call) -> None:
+    """Consume the approval and write the attempt down, in one commit, then call. Nothing when somebody else was first."""
+    faults.point("action.attempt_committing")
+    started = flow.begin(
+        system.db,
+        call.errand.action,
+        worker=system.worker,
+        now=system.clock(),
+        lease=system.settings.lease,
+    )
+    if started is None:
+        return
     faults.point("action.attempt_committed")
-    return started, attempt
-
-
-def _call(system: System, errand: _Errand, action: Action, attempt: Attempt) -> None:
+    action, attempt = started
     with system.leases.action(action.id, action.version):
+        errand = replace(call.errand, action=action)
         try:
-            receipt = errand.kind.perform(errand.writer, errand.arguments, errand.effect)
+            receipt = call.kind.perform(call.writer, call.arguments, call.effect)
         except Stale as error:
             redraft(system, action, str(error))
         except Temporary as error:
-            if error.maybe_done and errand.kind.delivery is Delivery.AT_MOST_ONCE:
+            if error.maybe_done and call.kind.delivery is Delivery.AT_MOST_ONCE:
                 uncertain(system, action, str(error))
             else:
-                again(system, action, error)
+                again(system, errand, error)
         except Permanent as error:
-            ended(system, action, ActionState.FAILED, error=str(error))
+            ended(system, errand, ActionState.FAILED, error=str(error))
         else:
             faults.point("action.called")
             logger.info("action_done", action_id=action.id, attempt=attempt.number)
-            ended(system, action, ActionState.DONE, receipt=_as_json(receipt))
+            ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
 
 
-def _recover(system: System, writers: Writers, case: Case, action: Action) -> None:
+def _recover(system: System, writers: Writers, errand: Errand) -> None:
     """An attempt was begun and its end was never recorded."""
+    action = errand.action
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.tries >= MOST_TRIES:
         uncertain(system, action, "The process stopped while this was being carried out.")
@@ -264,12 +260,13 @@ def _recover(system: System, writers: Writers, case: Case, action: Action) -> No
         claimed = actions.change(tx, action, now=now, wake_at=now + system.settings.lease, claimed_by=system.worker)
     if claimed is None:
         return
+    errand = replace(errand, action=claimed)
     try:
-        errand = _errand(system, writers, case, claimed)
+        call = _prepare(writers, errand)
         if kind.look is not None:
-            receipt = kind.look(errand.writer, errand.arguments, errand.effect)
+            receipt = kind.look(call.writer, call.arguments, call.effect)
             if receipt is not None:
-                ended(system, claimed, ActionState.DONE, receipt=_as_json(receipt))
+                ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
                 return
     except Temporary as error:
         wait = now + pause(claimed.tries, error.retry_after)
@@ -279,9 +276,7 @@ def _recover(system: System, writers: Writers, case: Case, action: Action) -> No
     except Permanent as error:
         uncertain(system, claimed, str(error))
         return
-    started = _start(system, claimed)
-    if started is not None:
-        _call(system, errand, *started)
+    _attempt(system, call)
 
 
 def _as_json(receipt: Receipt) -> dict[str, Any]:

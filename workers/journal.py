@@ -1,53 +1,95 @@
-"""Writing a step down: what it read (as a digest), what came of it, what the model used, and a line in the audit log."""
+"""The journal of a case: what a worker knows of it while it works, and how a step is written down.
+
+A step's record holds what it read (as a digest), what came of it and what the model used, with a line for the audit log.
+The pipeline writes these rows with `workers.store.flow`, and reads them back where an earlier worker left off.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from integrations.errors import Permanent
-from integrations.models.base import ModelAnswer
+from integrations.models.base import ModelAnswer, Usage
 from workers.actions.digest import digest_of
-from workers.store import audit, steps
-from workers.store.audit import Note
-from workers.store.database import Tx
-from workers.store.records import Case, Step
-from workers.wiring import System
+from workers.store import steps
+from workers.store.audit import Chain, Note
+from workers.store.database import Database
+from workers.store.ids import new_id
+from workers.store.records import Case, Event, Fact, Step
 
 
-def record_step(
-    system: System,
-    tx: Tx,
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed case with what its worker knows of it: as it was read at the claim, or as it has just been recorded."""
+
+    case: Case
+    chain: Chain
+    thread: Sequence[Event]
+    #: the triage of this round, or of the round that it builds on
+    said: Mapping[str, Any] | None = None
+    facts: Sequence[Fact] | None = None
+    missing: Sequence[str] = ()
+
+    @property
+    def worked(self) -> Sequence[Event]:
+        """The events that the present round answers."""
+        return self.thread[: self.case.events_worked]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A step as it is written down: its row, what a model used for it, and what the audit log says."""
+
+    step: Mapping[str, Any]
+    usage: Mapping[str, Any] | None
+    note: Note
+
+
+def entry(
     case: Case,
     name: str,
-    started: datetime,
+    times: tuple[datetime, datetime],
     inputs: Mapping[str, Any],
     output: Mapping[str, Any],
     answer: ModelAnswer[Any] | None = None,
-    *,
-    notes: Sequence[Note] = (),
-) -> None:
-    """Journal one step of a case's present round. A second recording of the same step breaks the unique key."""
-    now = system.clock()
+) -> Entry:
+    """One step of a case's present round, from its start to its end. A second one of the same name breaks a unique key."""
+    started, finished = times
     digest = digest_of(_without_floats(inputs))
-    steps.record(
-        tx,
-        case_id=case.id,
-        round=case.round,
-        name=name,
-        input_digest=digest,
-        output=output,
-        started_at=started,
-        finished_at=now,
-    )
+    step = {
+        "id": new_id("step"),
+        "case_id": case.id,
+        "round": case.round,
+        "name": name,
+        "input_digest": digest,
+        "output": dict(output),
+        "started_at": started,
+        "finished_at": finished,
+    }
     data: dict[str, Any] = {"round": case.round, "input": digest, "output": digest_of(_without_floats(output))}
-    if answer is not None:
-        usage = asdict(answer.usage)
-        steps.add_usage(tx, {**usage, "case_id": case.id, "round": case.round, "step": name, "at": now})
-        data |= {"provider": answer.usage.provider, "model": answer.usage.model}
-    audit.append(tx, case.id, now, Note("caseworker", name, data), *notes)
+    if answer is None:
+        return Entry(step, None, Note("caseworker", name, data))
+    data |= {"provider": answer.usage.provider, "model": answer.usage.model}
+    return Entry(step, usage_row(case, name, answer.usage, finished), Note("caseworker", name, data))
+
+
+def usage_row(case: Case, step: str, usage: Usage, now: datetime) -> dict[str, Any]:
+    return {"id": new_id("use"), **asdict(usage), "case_id": case.id, "round": case.round, "step": step, "at": now}
+
+
+def recalled(db: Database, work: Work) -> Work:
+    """With what earlier steps recorded, where this worker did not make them itself."""
+    if work.said is not None and work.facts is not None:
+        return work
+    with db.read() as tx:
+        said = output_of(steps.latest(tx, work.case.id, "triage", up_to_round=work.case.round))
+        gathered = steps.latest(tx, work.case.id, "gather", up_to_round=work.case.round)
+        facts = steps.facts_of(tx, work.case.id, up_to_round=work.case.round)
+    missing = gathered.output.get("missing", ()) if gathered is not None else ()
+    return Work(work.case, work.chain, work.thread, said, facts, missing)
 
 
 def output_of(step: Step | None) -> Mapping[str, Any]:

@@ -7,16 +7,18 @@ recorded the same end, and is no error.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from integrations.errors import Temporary
 from workers import faults
 from workers.log import logger
 from workers.patience import pause
-from workers.settlement import settle
-from workers.store import actions, audit, cases
+from workers.settlement import at_rest, settle, weigh
+from workers.store import actions, audit, cases, flow
 from workers.store.audit import Note
 from workers.store.database import Tx
+from workers.store.flow import Ending, Errand
 from workers.store.records import Action, ActionState, CaseState
 from workers.wiring import System
 
@@ -26,38 +28,63 @@ MOST_TRIES = 20
 
 def ended(
     system: System,
-    action: Action,
+    errand: Errand,
     state: ActionState,
     *,
     receipt: Mapping[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
     """Done or failed, for good."""
-    now = system.clock()
-    with system.db.write() as tx:
-        changed = actions.change(
-            tx,
-            action,
-            now=now,
-            state=state,
-            receipt=receipt,
-            reason=error or action.reason,
-            claimed_by=None,
-            wake_at=None,
-            waiting_for=None,
-            settled_at=now,
-        )
-        if changed is None:
-            return
-        actions.finish_attempts(tx, action.id, outcome=state, now=now, receipt=receipt, error=error)
-        data = {"action": action.id, "kind": action.kind, "digest": action.digest, "outcome": state.value}
-        audit.append(tx, action.case_id, now, Note("caseworker", "executed", data))
-        attention = f"“{action.sentence}” failed: {error}" if state is ActionState.FAILED else None
-        hints = _settle(system, tx, action, attention)
-        faults.point("action.record_committing")
+    action, now = errand.action, system.clock()
+    attention = f"“{action.sentence}” failed: {error}" if state is ActionState.FAILED else None
+    changes = {
+        "state": state,
+        "receipt": receipt,
+        "reason": error or action.reason,
+        "claimed_by": None,
+        "wake_at": None,
+        "waiting_for": None,
+        "settled_at": now,
+    }
+    told = {"action": action.id, "kind": action.kind, "digest": action.digest, "outcome": state.value}
+    note = Note("caseworker", "executed", told)
+    faults.point("action.record_committing")
+    if not _ended_at_once(system, errand, changes, note, attention, error):
+        hints = []
+        with system.db.write() as tx:
+            changed = actions.change(tx, action, now=now, **changes)
+            if changed is not None:
+                actions.finish_attempts(tx, action.id, outcome=state, now=now, receipt=receipt, error=error)
+                audit.append(tx, action.case_id, now, note)
+                hints = _settle(system, tx, action, attention)
+        for action_id in hints:
+            system.hints.action(action_id)
     faults.point("action.recorded")
-    for action_id in hints:
-        system.hints.action(action_id)
+
+
+def _ended_at_once(
+    system: System, errand: Errand, changes: dict[str, Any], note: Note, attention: str | None, error: str | None
+) -> bool:
+    """The straight way: the case rests, and no other action of it changes with this one, so one commit says it all.
+    False where that is not so, or no longer."""
+    case, action, now = errand.case, errand.action, system.clock()
+    if not at_rest(case):
+        return False
+    after = replace(action, state=changes["state"], settled_at=now, wake_at=None)
+    standing = weigh(replace(case, attention=attention or case.attention), [*errand.others, after], now=now)
+    if standing.actions or standing.due:
+        return False
+    ending = Ending(
+        changes=changes,
+        outcome=changes["state"],
+        receipt=changes["receipt"],
+        error=error,
+        case=case,
+        case_changes=standing.case,
+        chain=errand.chain,
+        notes=[note, *standing.notes],
+    )
+    return flow.end(system.db, action, ending, now=now)
 
 
 def uncertain(system: System, action: Action, why: str) -> None:
@@ -76,14 +103,14 @@ def uncertain(system: System, action: Action, why: str) -> None:
         _settle(system, tx, action, None)
 
 
-def again(system: System, action: Action, error: Temporary) -> None:
+def again(system: System, errand: Errand, error: Temporary) -> None:
     """Not this time: wait, with the reason on the card. What may have been done stays `executing`, to be looked up."""
-    now = system.clock()
+    action, now = errand.action, system.clock()
     if action.tries >= MOST_TRIES:
         if error.maybe_done:
             uncertain(system, action, f"{action.tries} tries, the last ended so: {error}")
         else:
-            ended(system, action, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
+            ended(system, errand, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
         return
     open_attempt = action.state == ActionState.EXECUTING
     with system.db.write() as tx:

@@ -20,106 +20,122 @@ changes, `workers.settlement` wakes what waited for it and closes the case after
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from integrations.errors import IntegrationError, Permanent, Temporary
 from integrations.models.base import Unanswered, Usage
 from workers import faults
-from workers.agents.base import Agent, Inquiry
-from workers.drafting import Drafted, lay_out
-from workers.journal import output_of, record_step
+from workers.agents.base import Agent, Draft, Inquiry
+from workers.drafting import LaidOut, lay_out, live_targets
+from workers.journal import Entry, Work, entry, output_of, recalled, usage_row
+from workers.judgement import Matter
 from workers.log import logger
 from workers.patience import pause
-from workers.settlement import settle
-from workers.store import actions, audit, cases, events, steps
+from workers.settlement import settle, weigh
+from workers.store import actions, audit, cases, events, flow, steps
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
-from workers.store.records import ActionState, Case, CaseState
+from workers.store.flow import Caps, Progress
+from workers.store.ids import new_id
+from workers.store.records import Action, ActionState, Case, CaseState, Fact
 from workers.wiring import System
 
 #: where a case stands when its agent has no more to do: people and `execute` have it now, `settle` closes it
 DECIDED = "decided"
 
+_ACTION_COLUMNS = tuple(field.name for field in fields(Action))
+
 
 def advance(system: System, case_id: str) -> None:
     """Work a case from where it stands until it waits or is closed. Finding nothing to do is normal."""
     system.courtesy.give_way()
-    with system.db.write() as tx:
-        case = cases.claim(tx, case_id, worker=system.worker, now=system.clock(), lease=system.settings.lease)
-    if case is None:
+    settings = system.settings
+    claimed = flow.claim(
+        system.db,
+        case_id,
+        worker=system.worker,
+        now=system.clock(),
+        lease=settings.lease,
+        caps=Caps(settings.customer_cap, settings.source_cap),
+    )
+    if claimed is None:
         return
+    work = Work(claimed.case, claimed.chain, claimed.thread)
+    if work.case.id != case_id:
+        # An urgent case went first, in the place that this one had.
+        system.hints.case(case_id, work.case.domain)
     faults.point("case.claimed")
-    with system.leases.case(case.id, case.version):
+    with system.leases.case(work.case.id, work.case.version):
         try:
-            while case.claimed_by:
-                case = _next(system, case)
+            while work.case.claimed_by:
+                work = _next(system, work)
         except Temporary as error:
-            _wait(system, case, error)
+            _wait(system, work.case, error)
         except Unanswered as error:
-            _ask_for_help(system, case, str(error), error.usage)
+            _ask_for_help(system, work.case, str(error), error.usage)
         except IntegrationError as error:
-            _ask_for_help(system, case, str(error))
+            _ask_for_help(system, work.case, str(error))
         except LostClaim:
-            logger.info("claim_lost", case_id=case.id, step=case.step)
+            logger.info("claim_lost", case_id=work.case.id, step=work.case.step)
 
 
-def _next(system: System, case: Case) -> Case:
+def _next(system: System, work: Work) -> Work:
     """One step, or what has to come before it."""
+    case = work.case
     agent = system.agents.get(case.domain)
     if agent is None:
         raise Permanent(f"No agent is installed for the domain {case.domain!r}.")
     if case.claims > system.settings.max_claims:
         raise Permanent(f"{case.claims - 1} tries at the step “{case.step}” ended without a result.")
     if case.events_total > case.events_worked and case.step != "triage":
-        return _new_round(system, case)
+        return _new_round(system, work)
     if case.round - case.events_total > system.settings.max_redrafts:
         raise Permanent(f"{case.round} rounds did not settle this case.")
     if case.step == DECIDED:
-        return _settle_again(system, case)
+        return _settle_again(system, work)
     system.courtesy.give_way()
     faults.point(f"case.{case.step}.begun")
-    return STEPS[case.step](system, case, agent)
+    return STEPS[case.step](system, work, agent)
 
 
 # ── the steps ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def triage(system: System, case: Case, agent: Agent) -> Case:
+def triage(system: System, work: Work, agent: Agent) -> Work:
     """What is it about, how urgent, how sure are we?"""
-    with system.db.read() as tx:
-        thread = events.of_case(tx, case.id)
     started = system.clock()
-    answer = system.model.answer(agent.ask_triage(thread))
+    answer = system.model.answer(agent.ask_triage(work.thread))
     faults.point("case.triage.called")
-    found = {**answer.output.model_dump(mode="json"), "primary_field": agent.primary}
-    with system.db.write() as tx:
-        case = cases.move(
-            tx,
-            case,
-            now=system.clock(),
-            step="gather",
-            events_worked=len(thread),
-            priority=str(found.get("urgency", "normal")),
-            customer=str(thread[-1].data.get("requester_email") or thread[-1].data.get("customer_email") or ""),
-        )
-        record_step(system, tx, case, "triage", started, {"events": [event.id for event in thread]}, found, answer)
-        faults.point("case.triage.committing")
-    faults.point("case.triage.committed")
-    return case
+    said = {**answer.output.model_dump(mode="json"), "primary_field": agent.primary}
+    newest = work.thread[-1].data
+    made = entry(
+        work.case,
+        "triage",
+        (started, system.clock()),
+        {"events": [event.id for event in work.thread]},
+        said,
+        answer,
+    )
+    changes = {
+        "step": "gather",
+        "events_worked": len(work.thread),
+        "priority": str(said.get("urgency", "normal")),
+        "customer": str(newest.get("requester_email") or newest.get("customer_email") or ""),
+    }
+    return replace(_record(system, work, changes, [made]), said=said)
 
 
-def gather(system: System, case: Case, agent: Agent) -> Case:
+def gather(system: System, work: Work, agent: Agent) -> Work:
     """Look up what the case is about, source by source, and keep it as facts with their origin."""
-    with system.db.read() as tx:
-        thread = events.of_case(tx, case.id)[: case.events_worked]
-        said = output_of(steps.latest(tx, case.id, "triage", up_to_round=case.round))
+    work = recalled(system.db, work)
+    case, said = work.case, work.said or {}
     started = system.clock()
     found: dict[str, Any] = {}
     missing = []
     for source in agent.sources:
-        inquiry = Inquiry(case.subject, thread, said, system.readers, found, system.clock())
+        inquiry = Inquiry(case.subject, work.worked, said, system.readers, found, started)
         try:
             records = source.read(inquiry)
         except Permanent as error:
@@ -129,91 +145,115 @@ def gather(system: System, case: Case, agent: Agent) -> Case:
         if source.needed and not records:
             missing.append(source.name)
         faults.point("case.gather.called")
-    rows = [
-        {
-            "case_id": case.id,
-            "round": case.round,
-            "position": position,
-            "name": name,
-            "ref": record.ref,
-            "kind": record.kind,
-            "title": record.title[:300],
-            "data": dict(record.data),
-            "version": record.version,
-            "trusted": record.trusted,
-            "url": record.url,
-            "fetched_at": system.clock(),
-        }
+    now = system.clock()
+    facts = [
+        Fact(
+            id=new_id("fact"),
+            case_id=case.id,
+            round=case.round,
+            position=position,
+            name=name,
+            ref=record.ref,
+            kind=record.kind,
+            title=record.title[:300],
+            data=dict(record.data),
+            version=record.version,
+            trusted=record.trusted,
+            url=record.url,
+            fetched_at=now,
+        )
         for position, (name, record) in enumerate((n, r) for n, records in found.items() for r in records)
     ]
-    with system.db.write() as tx:
-        case = cases.move(tx, case, now=system.clock(), step="draft")
-        record_step(system, tx, case, "gather", started, {"triage": said}, {"missing": missing, "facts": len(rows)})
-        steps.add_facts(tx, rows)
-        faults.point("case.gather.committing")
-    faults.point("case.gather.committed")
-    return case
+    made = entry(case, "gather", (started, now), {"triage": said}, {"missing": missing, "facts": len(facts)})
+    return replace(_record(system, work, {"step": "draft"}, [made], facts=facts), facts=facts, missing=missing)
 
 
-def draft(system: System, case: Case, agent: Agent) -> Case:
-    """Propose actions, with reasons and the facts that they rest on."""
-    with system.db.read() as tx:
-        thread = events.of_case(tx, case.id)[: case.events_worked]
-        said = output_of(steps.latest(tx, case.id, "triage", up_to_round=case.round))
-        facts = steps.facts_of(tx, case.id, up_to_round=case.round)
-        earlier = [
-            {"kind": a.kind, "state": a.state, "sentence": a.sentence, "reason": a.reason}
-            for a in actions.of_case(tx, case.id)
-            if a.settled_at is not None or a.state == ActionState.EXECUTING
-        ]
+def draft(system: System, work: Work, agent: Agent) -> Work:
+    """Propose actions, with reasons and the facts that they rest on; what the policy says of them follows at once."""
+    work = recalled(system.db, work)
+    case, said, facts = work.case, work.said or {}, work.facts or ()
     started = system.clock()
-    answer = system.model.answer(agent.ask_draft(thread, said, facts, case.instruction, earlier))
+    answer = system.model.answer(agent.ask_draft(work.worked, said, facts, case.instruction, _earlier(system, case)))
     faults.point("case.draft.called")
-    with system.db.write() as tx:
-        inputs = {"triage": said, "facts": [fact.ref for fact in facts], "instruction": case.instruction}
-        case = cases.move(tx, case, now=system.clock(), step="decide", instruction=None)
-        record_step(system, tx, case, "draft", started, inputs, answer.output.model_dump(mode="json"), answer)
-        faults.point("case.draft.committing")
-    faults.point("case.draft.committed")
-    return case
+    inputs = {"triage": said, "facts": [fact.ref for fact in facts], "instruction": case.instruction}
+    output = answer.output.model_dump(mode="json")
+    made = entry(case, "draft", (started, system.clock()), inputs, output, answer)
+    drafted = Draft.model_validate(output)
+    model = (answer.usage.provider, answer.usage.model)
+    try:
+        return _decide(system, work, agent, drafted, model, made)
+    except (Permanent, LostClaim):
+        # It cannot be decided as it is, but it was paid for: it is written down by itself, if this is still our case.
+        return _record(system, work, {"step": "decide", "instruction": None}, [made])
 
 
-def decide(system: System, case: Case, agent: Agent) -> Case:
-    """Judge each proposed action by the policy. What may run is handed on, the rest waits for people."""
+def decide(system: System, work: Work, agent: Agent) -> Work:
+    """Judge what an earlier worker drafted."""
+    work = recalled(system.db, work)
     with system.db.read() as tx:
-        drafted = Drafted.load(tx, case)
-    laid_out = lay_out(system, agent, case, drafted)
-    notes = [
-        Note(
-            f"policy:{action['verdict']['policy']}",
-            "judged",
-            {"action": action["id"], "kind": action["kind"], "outcome": action["verdict"]["outcome"]},
-        )
-        for action, _ in laid_out
-    ]
-    summary = {"actions": [action["id"] for action, _ in laid_out]}
-    unsure = None if laid_out else drafted.draft.unsure or "The agent proposed nothing."
-    with system.db.write() as tx:
-        case = cases.move(tx, case, now=system.clock(), step=DECIDED)
-        if case.events_total > case.events_worked:
-            # A message came while this was drafted: an answer to the one before must not even be judged.
-            return case
-        record_step(system, tx, case, "decide", system.clock(), {"draft": drafted.draft.summary}, summary, notes=notes)
-        for action, revision in laid_out:
-            actions.add(tx, action)
-            actions.add_revision(tx, revision)
-        case = cases.release(
-            tx, case, state=CaseState.INBOX, wake_at=None, now=system.clock(), attention=unsure or case.attention
-        )
-        hints = settle(tx, case, now=system.clock())
-        faults.point("case.decide.committing")
+        drafted = Draft.model_validate(output_of(steps.latest(tx, work.case.id, "draft", up_to_round=work.case.round)))
+        usage = steps.usage_of(tx, work.case.id)
+    model = (usage[-1].provider, usage[-1].model) if usage else ("", "")
+    return _decide(system, work, agent, drafted, model)
+
+
+def _decide(
+    system: System, work: Work, agent: Agent, drafted: Draft, model: tuple[str, str], made: Entry | None = None
+) -> Work:
+    """Judge each proposed action by the policy. What may run is handed on, the rest waits for people."""
+    started = system.clock()
+    matter = Matter(
+        case=work.case,
+        events=work.worked,
+        facts=work.facts or (),
+        triage=work.said or {},
+        missing=work.missing,
+        model=model,
+    )
+    laid_out = lay_out(system, agent, matter, drafted, live_targets(system, matter, drafted))
+    now = system.clock()
+    decided = entry(
+        work.case,
+        "decide",
+        (started, now),
+        {"draft": drafted.summary},
+        {"actions": [laid.action["id"] for laid in laid_out]},
+    )
+    entries = [decided] if made is None else [made, decided]
+    notes = [made.note for made in entries] + [laid.note for laid in laid_out]
+    unsure = None if laid_out else drafted.unsure or "The agent proposed nothing."
+    changes = {
+        "step": DECIDED,
+        "instruction": None,
+        "state": CaseState.INBOX,
+        "claimed_by": None,
+        "wake_at": None,
+        "attention": unsure or work.case.attention,
+    }
+    if work.case.round > 1:
+        # Actions of earlier rounds may be changing at this moment, so the case is settled under its lock.
+        return _settle_with_earlier(system, work, changes, entries, laid_out, notes)
+    fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
+    standing = weigh(replace(work.case, attention=changes["attention"]), fresh, now=now)
+    progress = Progress(
+        {**changes, **standing.case},
+        steps=[made.step for made in entries],
+        usage=[made.usage for made in entries if made.usage is not None],
+        actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
+        revisions=[laid.revision for laid in laid_out],
+        notes=[*notes, *standing.notes],
+        # An answer to the message before the newest must not even be judged.
+        unjoined=True,
+    )
+    faults.point("case.decide.committing")
+    case, chain = flow.record(system.db, work.case, work.chain, progress, now=now)
     faults.point("case.decide.committed")
-    for action_id in hints:
+    for action_id in standing.due:
         system.hints.action(action_id)
-    return case
+    return replace(work, case=case, chain=chain)
 
 
-STEPS: Mapping[str, Callable[[System, Case, Agent], Case]] = {
+STEPS: Mapping[str, Callable[[System, Work, Agent], Work]] = {
     "triage": triage,
     "gather": gather,
     "draft": draft,
@@ -227,34 +267,93 @@ CRASH_POINTS = (
     "event.committing",
     "event.committed",
     "case.claimed",
-    *(
-        f"case.{name}.{phase}"
-        for name in STEPS
-        for phase in ("begun", *(("called",) if name in CALLING else ()), "committing", "committed")
-    ),
+    *(f"case.{name}.{phase}" for name in CALLING for phase in ("begun", "called")),
+    # A draft is recorded together with what was decided on it.
+    *(f"case.{name}.{phase}" for name in ("triage", "gather", "decide") for phase in ("committing", "committed")),
 )
+
+
+def _record(
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], *, facts: Sequence[Fact] = ()
+) -> Work:
+    """Commit a step: its record, what it found, and where the case stands next. Raise `LostClaim`."""
+    progress = Progress(
+        changes,
+        steps=[made.step for made in entries],
+        usage=[made.usage for made in entries if made.usage is not None],
+        facts=[asdict(fact) for fact in facts],
+        notes=[made.note for made in entries],
+    )
+    faults.point(f"case.{work.case.step}.committing")
+    case, chain = flow.record(system.db, work.case, work.chain, progress, now=system.clock())
+    faults.point(f"case.{work.case.step}.committed")
+    return replace(work, case=case, chain=chain)
+
+
+def _earlier(system: System, case: Case) -> list[dict[str, Any]]:
+    """What was done or refused in earlier rounds, for the agent to know."""
+    if case.round == 1:
+        return []
+    with system.db.read() as tx:
+        return [
+            {"kind": action.kind, "state": action.state, "sentence": action.sentence, "reason": action.reason}
+            for action in actions.of_case(tx, case.id)
+            if action.settled_at is not None or action.state == ActionState.EXECUTING
+        ]
 
 
 # ── what can happen to a case at any moment ──────────────────────────────────────────────────────────────────────────
 
 
-def _new_round(system: System, case: Case) -> Case:
+def _new_round(system: System, work: Work) -> Work:
     """An event joined: what was drafted no longer answers what was said. Begin again with all that is known."""
+    case = work.case
     with system.db.write() as tx:
         now = system.clock()
+        moved = cases.move(tx, case, now=now, step="triage", round=case.round + 1, attention=None)
         withdrawn = actions.settle_open(tx, case.id, ActionState.STALE, "A new message came in.", now)
-        audit.append(tx, case.id, now, Note("caseworker", "new_round", {"withdrawn": withdrawn}))
-        return cases.move(tx, case, now=now, step="triage", round=case.round + 1, attention=None)
+        chain = audit.append(tx, case.id, now, Note("caseworker", "new_round", {"withdrawn": withdrawn}))
+        return Work(moved, chain, events.of_case(tx, case.id))
 
 
-def _settle_again(system: System, case: Case) -> Case:
+def _settle_with_earlier(
+    system: System,
+    work: Work,
+    changes: Mapping[str, Any],
+    entries: Sequence[Entry],
+    laid_out: Sequence[LaidOut],
+    notes: Sequence[Note],
+) -> Work:
+    """Commit a decision in a case that has actions of earlier rounds: under its lock, with all of them."""
+    now = system.clock()
+    progress = Progress(
+        {**changes, "claimed_by": work.case.claimed_by},
+        steps=[made.step for made in entries],
+        usage=[made.usage for made in entries if made.usage is not None],
+        actions=[laid.action for laid in laid_out],
+        revisions=[laid.revision for laid in laid_out],
+        notes=notes,
+        unjoined=True,
+    )
+    with system.db.write() as tx:
+        case = flow.record_in(tx, work.case, progress, now=now)
+        case = cases.release(tx, case, state=CaseState.INBOX, wake_at=None, now=now)
+        hints = settle(tx, case, now=now)
+        faults.point("case.decide.committing")
+    faults.point("case.decide.committed")
+    for action_id in hints:
+        system.hints.action(action_id)
+    return replace(work, case=case)
+
+
+def _settle_again(system: System, work: Work) -> Work:
     """Woken though all is decided: nothing but to bring the case in line with its actions."""
     with system.db.write() as tx:
-        case = cases.release(tx, case, state=CaseState.INBOX, wake_at=None, now=system.clock())
+        case = cases.release(tx, work.case, state=CaseState.INBOX, wake_at=None, now=system.clock())
         hints = settle(tx, case, now=system.clock())
     for action_id in hints:
         system.hints.action(action_id)
-    return case
+    return replace(work, case=case)
 
 
 def _wait(system: System, case: Case, error: Temporary) -> None:
@@ -290,6 +389,4 @@ def _ask_for_help(system: System, case: Case, reason: str, usage: Usage | None =
         audit.append(tx, case.id, now, Note("caseworker", "asked_for_help", {"step": case.step, "reason": reason}))
         if usage is not None:
             # An answer that cannot be used was paid for all the same.
-            steps.add_usage(
-                tx, {**asdict(usage), "case_id": case.id, "round": case.round, "step": case.step, "at": now}
-            )
+            steps.add_usage(tx, usage_row(case, case.step, usage, now))

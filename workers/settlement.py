@@ -1,11 +1,15 @@
 """After something about a case's actions changed: wake what waited for it, withdraw what rested on it, close the case.
 
-Called in the same transaction as the change, by the pipeline, by `execute` and by the inbox.
+`weigh` says what follows, from the case and its actions alone; `settle` does it, in the same transaction as the change, for
+the pipeline, `execute` and the inbox. Where a case has nothing else going on, the flow writes what `weigh` said itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from workers.store import actions, audit, cases
 from workers.store.audit import Note
@@ -23,56 +27,85 @@ _OUTCOMES = (
 )
 
 
-def settle(tx: Tx, case: Case, *, now: datetime) -> list[str]:
-    """Bring the case in line with its actions. Returns the ids of actions that are due, to be hinted after commit.
+@dataclass(slots=True)
+class Standing:
+    """What follows from how a case's actions stand."""
 
-    A case that its agent has still to work on (claimed, due, or with a message nobody has read) is left to its next
-    `decide`, which ends here too: it must not be closed under the agent's hands. One taken over is left to its person.
-    """
-    unread = case.events_total > case.events_worked
-    if case.claimed_by or unread or case.state not in (CaseState.INBOX, CaseState.ACTING):
-        return []
-    everything = {action.id: action for action in actions.of_case(tx, case.id)}
-    present = [action for action in everything.values() if action.settled_at is None]
-    due: list[str] = []
+    #: columns to change, by action
+    actions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: columns of the case
+    case: dict[str, Any] = field(default_factory=dict)
+    #: ids of actions that are due, to be hinted after the commit
+    due: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+def weigh(case: Case, everything: Sequence[Action], *, now: datetime) -> Standing:
+    """What follows for a case that nobody works on from all of its actions."""
+    standing = Standing()
+    by_id = {action.id: action for action in everything}
+    ended = {action.id: ActionState(action.state) for action in everything}
     withdrawn: list[str] = []
     live: list[Action] = []
-    for action in present:
-        blocking = [everything[i] for i in action.rests_on if i in everything]
+    for action in everything:
+        if action.settled_at is not None:
+            continue
+        blocking = [by_id[i] for i in action.rests_on if i in by_id]
         lost = next((b for b in blocking if b.settled_at is not None and b.state != ActionState.DONE), None)
         if lost is not None and action.state in (ActionState.PENDING, ActionState.APPROVED):
             reason = f"It rested on “{lost.sentence}”, which was not done ({lost.state})."
-            actions.change(
-                tx, action, now=now, state=ActionState.CANCELLED, reason=reason, settled_at=now, wake_at=None
-            )
+            standing.actions[action.id] = {
+                "state": ActionState.CANCELLED,
+                "reason": reason,
+                "settled_at": now,
+                "wake_at": None,
+            }
+            ended[action.id] = ActionState.CANCELLED
             withdrawn.append(action.sentence)
             continue
         live.append(action)
         if action.state != ActionState.APPROVED:
             continue
         if action.wake_at is None and all(b.state == ActionState.DONE for b in blocking):
-            actions.change(tx, action, now=now, wake_at=now, waiting_for=None)
-            due.append(action.id)
+            standing.actions[action.id] = {"wake_at": now, "waiting_for": None}
+            standing.due.append(action.id)
         elif action.wake_at is not None and action.wake_at <= now:
-            due.append(action.id)
+            standing.due.append(action.id)
     attention = case.attention
     if withdrawn:
-        audit.append(tx, case.id, now, Note("caseworker", "withdrew", {"actions": len(withdrawn)}))
+        standing.notes.append(Note("caseworker", "withdrew", {"actions": len(withdrawn)}))
         attention = f"Withdrawn, because what it rested on was not done: {'; '.join(withdrawn)}."
     if live:
         waits = any(a.state in (ActionState.PENDING, ActionState.UNCERTAIN) for a in live)
         state = CaseState.INBOX if waits or attention else CaseState.ACTING
-        cases.change(tx, case.id, now=now, state=state, attention=attention)
+        standing.case = {"state": state, "attention": attention}
     elif attention:
-        cases.change(tx, case.id, now=now, state=CaseState.INBOX, attention=attention)
+        standing.case = {"state": CaseState.INBOX, "attention": attention}
     else:
-        _close(tx, case, list(everything.values()), now)
-    return due
+        states = set(ended.values())
+        outcome = next((state.value for state in _OUTCOMES if state in states), "nothing_done")
+        standing.case = {"state": CaseState.CLOSED, "outcome": outcome, "closed_at": now, "wake_at": None}
+        standing.notes.append(Note("caseworker", "closed", {"outcome": outcome}))
+    return standing
 
 
-def _close(tx: Tx, case: Case, everything: list[Action], now: datetime) -> None:
-    states = {action.state for action in everything}
-    outcome = next((state.value for state in _OUTCOMES if state in states), "nothing_done")
-    closed = cases.change(tx, case.id, now=now, state=CaseState.CLOSED, outcome=outcome, closed_at=now, wake_at=None)
-    if closed is not None:
-        audit.append(tx, case.id, now, Note("caseworker", "closed", {"outcome": outcome}))
+def at_rest(case: Case) -> bool:
+    """Whether a case is nobody's just now. One that its agent has still to work on (claimed, due, or with a message that
+    nobody has read) is left to its next `decide`, which settles too; one taken over is left to its person."""
+    unread = case.events_total > case.events_worked
+    return not (case.claimed_by or unread) and case.state in (CaseState.INBOX, CaseState.ACTING)
+
+
+def settle(tx: Tx, case: Case, *, now: datetime) -> list[str]:
+    """Bring the case in line with its actions. Returns the ids of actions that are due, to be hinted after commit."""
+    if not at_rest(case):
+        return []
+    everything = actions.of_case(tx, case.id)
+    standing = weigh(case, everything, now=now)
+    for action in everything:
+        changes = standing.actions.get(action.id)
+        if changes is not None:
+            actions.change(tx, action, now=now, **changes)
+    if cases.change(tx, case.id, now=now, **standing.case) is not None:
+        audit.append(tx, case.id, now, *standing.notes)
+    return standing.due

@@ -20,7 +20,7 @@ from workers.pipeline import CRASH_POINTS as CASE_POINTS
 from workers.store.records import ActionState
 
 #: where an answer has come and is not yet committed: that one call, and no other, may be asked again
-UNRECORDED = {f"case.{step}.{when}" for step in CALLING for when in ("called", "committing")}
+UNRECORDED = {f"case.{step}.{when}" for step in (*CALLING, "decide") for when in ("called", "committing")}
 CHARGE = f"sample:charge:{ANA.charge_id}"
 TRIAGE = {
     "summary": "A torn rain cover",

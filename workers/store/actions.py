@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
@@ -25,6 +26,8 @@ _ADD = insert(actions)
 _ADD_REVISION = insert(revisions)
 _OF_CASE = select(*_ACTION).where(actions.c.case_id == bindparam("case")).order_by(actions.c.round, actions.c.ordinal)
 _UNSETTLED = actions.c.settled_at.is_(None)
+_UNSETTLED_OF = select(*_ACTION).where(actions.c.case_id == bindparam("case"), _UNSETTLED).order_by(actions.c.ordinal)
+_GET = select(*_ACTION).where(actions.c.id == bindparam("action"))
 
 
 def add(tx: Tx, row: Mapping[str, Any]) -> None:
@@ -36,23 +39,44 @@ def add_revision(tx: Tx, row: Mapping[str, Any]) -> None:
 
 
 def get(tx: Tx, action_id: str) -> Action | None:
-    return one(Action, tx.execute(select(*_ACTION).where(actions.c.id == action_id)).first())
+    return one(Action, tx.execute(_GET, {"action": action_id}).first())
 
 
 def change(tx: Tx, action: Action, *, now: datetime, **changes: Any) -> Action | None:
     """Change an action that is still as `action` says (state, version, digest); None when it is not."""
+    values = {f"set_{name}": value for name, value in changes.items()}
     row = tx.execute(
-        update(actions)
-        .where(
-            actions.c.id == action.id,
-            actions.c.state == action.state,
-            actions.c.version == action.version,
-            actions.c.digest == action.digest,
-        )
-        .values(version=actions.c.version + 1, updated_at=now, **changes)
-        .returning(*_ACTION)
+        _changed(tuple(changes)),
+        {
+            **values,
+            "action_id": action.id,
+            "was_state": action.state,
+            "was_version": action.version,
+            "was_digest": action.digest,
+            "now": now,
+        },
     ).first()
     return one(Action, row)
+
+
+@cache
+def _changed(names: tuple[str, ...]) -> Any:
+    """Built once for each set of columns: building it anew costs more than running it."""
+    return (
+        update(actions)
+        .where(
+            actions.c.id == bindparam("action_id"),
+            actions.c.state == bindparam("was_state"),
+            actions.c.version == bindparam("was_version"),
+            actions.c.digest == bindparam("was_digest"),
+        )
+        .values(
+            version=actions.c.version + 1,
+            updated_at=bindparam("now", type_=actions.c.updated_at.type),
+            **{name: bindparam(f"set_{name}", type_=actions.c[name].type) for name in names},
+        )
+        .returning(*_ACTION)
+    )
 
 
 def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
@@ -94,8 +118,7 @@ def of_case(tx: Tx, case_id: str) -> list[Action]:
 
 
 def unsettled(tx: Tx, case_id: str) -> list[Action]:
-    query = select(*_ACTION).where(actions.c.case_id == case_id, _UNSETTLED).order_by(actions.c.ordinal)
-    return many(Action, tx.execute(query).all())
+    return many(Action, tx.execute(_UNSETTLED_OF, {"case": case_id}).all())
 
 
 def waiting_for_people(tx: Tx, *, now: datetime, limit: int = 200, snoozed: bool = False) -> list[Action]:

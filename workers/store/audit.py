@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,12 +50,27 @@ class Note:
     data: Mapping[str, Any]
 
 
-def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> None:
-    """Add notes to a chain, in order, in the same transaction as what they tell of."""
-    if not notes:
-        return
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where a chain ends: the number and hash of its last entry. Number 0 is a chain without entries."""
+
+    seq: int = 0
+    hash: str | None = None
+
+
+def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> Chain:
+    """Add notes to a chain, in order, in the same transaction as what they tell of. Returns where it ends now."""
     head = tx.execute(_HEAD, {"chain": chain}).first()
-    seq, previous = (head[0], head[1]) if head else (0, GENESIS)
+    rows, end = linked(chain, Chain(*head) if head else Chain(), now, notes)
+    if rows:
+        tx.execute(_ADD, rows)
+        tx.execute(_SET_HEAD[tx.dialect.name], {"chain": chain, "seq": end.seq, "hash": end.hash})
+    return end
+
+
+def linked(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> tuple[list[dict[str, Any]], Chain]:
+    """Rows for notes that follow the end of a chain, and the new end."""
+    seq, previous = end.seq, end.hash or GENESIS
     rows = []
     for note in notes:
         seq += 1
@@ -73,8 +88,7 @@ def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> None:
             }
         )
         previous = digest
-    tx.execute(_ADD, rows)
-    tx.execute(_SET_HEAD[tx.dialect.name], {"chain": chain, "seq": seq, "hash": previous})
+    return rows, Chain(seq, previous)
 
 
 def entry_hash(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, update
@@ -52,6 +53,42 @@ def _open_once(make: Callable[..., Any]) -> Any:
         )
         .returning(*_COLUMNS)
     )
+
+
+_OTHERS = cases.alias("others")
+_THIS = cases.alias("this")
+_URGENT = (
+    select(cases.c.id)
+    .where(
+        cases.c.priority == "urgent",
+        cases.c.claimed_by.is_(None),
+        cases.c.wake_at <= _NOW,
+        _OPEN,
+        cases.c.domain == select(_THIS.c.domain).where(_THIS.c.id == bindparam("case")).scalar_subquery(),
+    )
+    .order_by(cases.c.wake_at)
+    .limit(1)
+)
+_IN_WORK = {
+    column: select(func.count())
+    .select_from(_OTHERS.join(_THIS, _OTHERS.c[column] == _THIS.c[column]))
+    .where(_THIS.c.id == bindparam("case"), _OTHERS.c.claimed_by.is_not(None), _THIS.c[column] != "")
+    for column in ("customer", "source")
+}
+_CLAIM = (
+    update(cases)
+    .where(cases.c.id == bindparam("case_id"), cases.c.wake_at <= _NOW, _OPEN)
+    .values(
+        claimed_by=bindparam("worker"),
+        claims=cases.c.claims + 1,
+        version=cases.c.version + 1,
+        wake_at=bindparam("until", type_=cases.c.wake_at.type),
+        state=CaseState.WORKING,
+    )
+    .returning(*_COLUMNS)
+)
+_GET = select(*_COLUMNS).where(cases.c.id == bindparam("case_id"))
+_LOCK = _GET.with_for_update()
 
 
 _OPEN_ONCE = {"sqlite": _open_once(sqlite_insert), "postgresql": _open_once(pg_insert)}
@@ -109,19 +146,8 @@ def join_or_open(
 
 def claim(tx: Tx, case_id: str, *, worker: str, now: datetime, lease: timedelta) -> Case | None:
     """Take a due case for `lease`, raising its fence; None when it is not due or another worker has it."""
-    row = tx.execute(
-        update(cases)
-        .where(cases.c.id == case_id, cases.c.wake_at <= now, _OPEN)
-        .values(
-            claimed_by=worker,
-            claims=cases.c.claims + 1,
-            version=cases.c.version + 1,
-            wake_at=now + lease,
-            state=CaseState.WORKING,
-        )
-        .returning(*_COLUMNS)
-    ).first()
-    return one(Case, row)
+    bound = {"case_id": case_id, "now": now, "worker": worker, "until": now + lease}
+    return one(Case, tx.execute(_CLAIM, bound).first())
 
 
 def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
@@ -137,14 +163,23 @@ def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
         )
 
 
+def urgent_before(tx: Tx, case_id: str, now: datetime) -> str | None:
+    """An urgent case of the same domain that is due and that nobody works on."""
+    return tx.execute(_URGENT, {"case": case_id, "now": now}).scalar()
+
+
+def within_caps(tx: Tx, case_id: str, *, customer: int, source: int) -> bool:
+    """Whether one more case of its customer, and of its source, may be worked on. 0 is no cap."""
+    for cap, column in ((customer, cases.c.customer), (source, cases.c.source)):
+        if cap and (tx.execute(_IN_WORK[column.name], {"case": case_id}).scalar() or 0) >= cap:
+            return False
+    return True
+
+
 def move(tx: Tx, case: Case, *, now: datetime, **changes: Any) -> Case:
     """Write to a claimed case, asserting the fence; progress resets the claim counter. Raise `LostClaim`."""
-    row = tx.execute(
-        update(cases)
-        .where(cases.c.id == case.id, cases.c.version == case.version, cases.c.claimed_by.is_not(None))
-        .values(claims=0, waits=0, waiting_for=None, updated_at=now, **changes)
-        .returning(*_COLUMNS)
-    ).first()
+    values = {"claims": 0, "waits": 0, "waiting_for": None, "updated_at": now, **changes}
+    row = tx.execute(_fenced(tuple(values)), _bound(values, case_id=case.id, case_version=case.version)).first()
     if row is None:
         raise LostClaim(f"case {case.id} was claimed by somebody else")
     return Case(*row)
@@ -152,19 +187,16 @@ def move(tx: Tx, case: Case, *, now: datetime, **changes: Any) -> Case:
 
 def release(tx: Tx, case: Case, *, state: CaseState, wake_at: datetime | None, now: datetime, **changes: Any) -> Case:
     """End the claim. A case that an event joined since `case` was read is due at once. Raise `LostClaim`."""
-    row = tx.execute(
-        update(cases)
-        .where(cases.c.id == case.id, cases.c.version == case.version, cases.c.claimed_by.is_not(None))
-        .values(
-            state=state,
-            claimed_by=None,
-            claims=0,
-            wake_at=sql_case((cases.c.events_total > case.events_total, now), else_=wake_at),
-            updated_at=now,
-            **changes,
-        )
-        .returning(*_COLUMNS)
-    ).first()
+    values = {"state": state, "claimed_by": None, "claims": 0, "updated_at": now, **changes}
+    bound = _bound(
+        values,
+        case_id=case.id,
+        case_version=case.version,
+        known_events=case.events_total,
+        now=now,
+        parked_until=wake_at,
+    )
+    row = tx.execute(_released(tuple(values)), bound).first()
     if row is None:
         raise LostClaim(f"case {case.id} was claimed by somebody else")
     return Case(*row)
@@ -175,13 +207,50 @@ def change(tx: Tx, case_id: str, *, now: datetime, **changes: Any) -> Case | Non
 
     Raising the version here fences off a worker whose lease ran out and who still believes in its claim.
     """
-    row = tx.execute(
+    values = {"updated_at": now, **changes}
+    return one(Case, tx.execute(_unclaimed(tuple(values)), _bound(values, case_id=case_id)).first())
+
+
+# Statements are built once for each set of columns: building them anew costs more than running them.
+
+
+@cache
+def _fenced(names: tuple[str, ...]) -> Any:
+    return (
         update(cases)
-        .where(cases.c.id == case_id, _OPEN, cases.c.claimed_by.is_(None))
-        .values(updated_at=now, version=cases.c.version + 1, **changes)
+        .where(
+            cases.c.id == bindparam("case_id"),
+            cases.c.version == bindparam("case_version"),
+            cases.c.claimed_by.is_not(None),
+        )
+        .values(**_assigned(names))
         .returning(*_COLUMNS)
-    ).first()
-    return one(Case, row)
+    )
+
+
+@cache
+def _released(names: tuple[str, ...]) -> Any:
+    joined = cases.c.events_total > bindparam("known_events")
+    parked = bindparam("parked_until", type_=cases.c.wake_at.type)
+    return _fenced(names).values(wake_at=sql_case((joined, _NOW), else_=parked))
+
+
+@cache
+def _unclaimed(names: tuple[str, ...]) -> Any:
+    return (
+        update(cases)
+        .where(cases.c.id == bindparam("case_id"), _OPEN, cases.c.claimed_by.is_(None))
+        .values(version=cases.c.version + 1, **_assigned(names))
+        .returning(*_COLUMNS)
+    )
+
+
+def _assigned(names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: bindparam(f"set_{name}", type_=cases.c[name].type) for name in names}
+
+
+def _bound(values: Mapping[str, Any], **others: Any) -> dict[str, Any]:
+    return {**{f"set_{name}": value for name, value in values.items()}, **others}
 
 
 def call_attention(tx: Tx, case_id: str, why: str, *, now: datetime) -> Case | None:
@@ -194,7 +263,7 @@ def call_attention(tx: Tx, case_id: str, why: str, *, now: datetime) -> Case | N
 
 def lock(tx: Tx, case_id: str) -> Case | None:
     """Read a case and hold its row until commit, so that two actions of one case settle one after the other."""
-    return one(Case, tx.execute(select(*_COLUMNS).where(cases.c.id == case_id).with_for_update()).first())
+    return one(Case, tx.execute(_LOCK, {"case_id": case_id}).first())
 
 
 def free_all(tx: Tx, now: datetime) -> int:
@@ -207,7 +276,7 @@ def free_all(tx: Tx, now: datetime) -> int:
 
 
 def get(tx: Tx, case_id: str) -> Case | None:
-    return one(Case, tx.execute(select(*_COLUMNS).where(cases.c.id == case_id)).first())
+    return one(Case, tx.execute(_GET, {"case_id": case_id}).first())
 
 
 def due(tx: Tx, now: datetime, limit: int) -> list[tuple[str, str]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select
 
 from workers.store.database import Tx
-from workers.store.ids import new_id
 from workers.store.records import Fact, ModelUsage, Step
 from workers.store.rows import columns, many, one
 from workers.store.tables import facts, model_usage, steps
@@ -44,28 +42,10 @@ _FACTS_OF = (
 )
 
 
-def record(
-    tx: Tx,
-    *,
-    case_id: str,
-    round: int,  # noqa: A002 - the column's name
-    name: str,
-    input_digest: str,
-    output: Mapping[str, Any],
-    started_at: datetime,
-    finished_at: datetime,
-) -> None:
-    row = {
-        "id": new_id("step"),
-        "case_id": case_id,
-        "round": round,
-        "name": name,
-        "input_digest": input_digest,
-        "output": dict(output),
-        "started_at": started_at,
-        "finished_at": finished_at,
-    }
-    tx.execute(_ADD_STEP, row)
+def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Journal steps. A second recording of the same step of a round breaks the unique key."""
+    if rows:
+        tx.execute(_ADD_STEP, [dict(row) for row in rows])
 
 
 def latest(tx: Tx, case_id: str, name: str, *, up_to_round: int) -> Step | None:
@@ -81,7 +61,7 @@ def of_case(tx: Tx, case_id: str) -> list[Step]:
 
 def add_facts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        tx.execute(_ADD_FACTS, [dict(row, id=new_id("fact")) for row in rows])
+        tx.execute(_ADD_FACTS, [dict(row) for row in rows])
 
 
 def facts_of(tx: Tx, case_id: str, *, up_to_round: int) -> list[Fact]:
@@ -90,7 +70,7 @@ def facts_of(tx: Tx, case_id: str, *, up_to_round: int) -> list[Fact]:
 
 
 def add_usage(tx: Tx, row: Mapping[str, Any]) -> None:
-    tx.execute(_ADD_USAGE, {"id": new_id("use"), **row})
+    tx.execute(_ADD_USAGE, dict(row))
 
 
 def usage_of(tx: Tx, case_id: str) -> list[ModelUsage]:

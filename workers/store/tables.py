@@ -172,6 +172,8 @@ actions = Table(
     UniqueConstraint("case_id", "round", "ordinal"),
     partial("ix_actions_due", "wake_at", where="wake_at IS NOT NULL"),
     partial("ix_actions_open", "state", "created_at", where="settled_at IS NULL"),
+    # Whether the same was done to the same target before.
+    Index("ix_actions_target", "target", "kind"),
     postgresql_with={"fillfactor": "70"},
 )
 

@@ -62,6 +62,7 @@ def upgrade() -> None:
         ("ix_cases_urgent", ["domain", "wake_at"], URGENT),
     ):
         op.create_index(name, "cases", columns, sqlite_where=where, postgresql_where=where)
+    op.create_index("ix_actions_target", "actions", ["target", "kind"])
     if op.get_bind().dialect.name == "postgresql":
         for table in ("cases", "actions"):
             op.execute(f"ALTER TABLE {table} SET (fillfactor = 70)")
@@ -71,6 +72,7 @@ def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         for table in ("cases", "actions"):
             op.execute(f"ALTER TABLE {table} RESET (fillfactor)")
+    op.drop_index("ix_actions_target", "actions")
     op.drop_index("ix_cases_urgent", "cases", sqlite_where=URGENT, postgresql_where=URGENT)
     op.drop_index("ix_cases_claimed", "cases", sqlite_where=CLAIMED, postgresql_where=CLAIMED)
     op.drop_index("ix_cases_attention", "cases", sqlite_where=ATTENTION, postgresql_where=ATTENTION)

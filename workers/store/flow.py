@@ -1,0 +1,86 @@
+"""The commits of the flow: claiming a case, recording progress, beginning and ending an action. One call, one commit.
+
+The pipeline and `execute` write through these alone on their straight way. On PostgreSQL each is one statement, so that a
+case costs few round trips (`flow_postgresql`); on SQLite the same thing is a transaction of several (`flow_portable`).
+Both say the same: first the fence, then the rest, or nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from workers.store import flow_portable, flow_postgresql
+from workers.store.audit import Chain
+from workers.store.database import Database, Tx
+from workers.store.flow_types import Caps, Claimed, Ending, Errand, Progress
+from workers.store.records import Action, Attempt, Case
+
+__all__ = ["Caps", "Ending", "Errand", "Progress", "begin", "claim", "end", "errand", "live_on", "record", "record_in"]
+
+
+class _Flow(Protocol):
+    """What either of the two modules offers."""
+
+    def claim(
+        self, db: Database, case_id: str, /, *, worker: str, now: datetime, lease: timedelta, caps: Caps
+    ) -> Claimed | None: ...
+    def record(
+        self, db: Database, case: Case, chain: Chain, progress: Progress, /, *, now: datetime
+    ) -> tuple[Case, Chain]: ...
+    def errand(self, db: Database, action_id: str, /) -> Errand | None: ...
+    def begin(
+        self, db: Database, action: Action, /, *, worker: str, now: datetime, lease: timedelta
+    ) -> tuple[Action, Attempt] | None: ...
+    def end(self, db: Database, action: Action, ending: Ending, /, *, now: datetime) -> bool: ...
+    def live_on(self, db: Database, kinds: Sequence[str], targets: Sequence[str], /) -> dict[tuple[str, str], int]: ...
+
+
+def _on(db: Database) -> _Flow:
+    return flow_portable if db.is_sqlite else flow_postgresql
+
+
+def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: timedelta, caps: Caps) -> Claimed | None:
+    """Take a due case for `lease`, raising its fence: the hinted one, or one of its domain that is due and urgent.
+
+    None when it is not due, another worker has it, or its customer or source has as many in work as its cap allows: then
+    it stays due.
+    """
+    return _on(db).claim(db, case_id, worker=worker, now=now, lease=lease, caps=caps)
+
+
+def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: datetime) -> tuple[Case, Chain]:
+    """Write progress to a claimed case, asserting the fence. Raise `LostClaim`, also where an event joined against
+    `progress.unjoined`."""
+    return _on(db).record(db, case, chain, progress, now=now)
+
+
+def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
+    """As `record`, within a transaction that has more to do."""
+    return flow_portable.record_in(tx, case, progress, now=now)
+
+
+def errand(db: Database, action_id: str) -> Errand | None:
+    """An action with all that must be known before it is carried out."""
+    return _on(db).errand(db, action_id)
+
+
+def begin(
+    db: Database, action: Action, *, worker: str, now: datetime, lease: timedelta
+) -> tuple[Action, Attempt] | None:
+    """Consume the approval and write the attempt down. None when the action is no longer as it was read."""
+    return _on(db).begin(db, action, worker=worker, now=now, lease=lease)
+
+
+def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
+    """Write down how an action ended, and bring its case in line. False, and nothing written, where the action or its
+    case is no longer as it was read."""
+    return _on(db).end(db, action, ending, now=now)
+
+
+def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:
+    """How many actions of each of these kinds on each of these targets were carried out, are under way or approved."""
+    if not targets:
+        return {}
+    return _on(db).live_on(db, kinds, targets)

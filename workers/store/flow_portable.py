@@ -1,0 +1,116 @@
+"""The commits of the flow as transactions of several statements, for SQLite. Called by `workers.store.flow`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, func, select
+
+from workers.store import actions, audit, cases, events, steps, switches
+from workers.store.audit import Chain
+from workers.store.cases import LostClaim
+from workers.store.database import Database, Tx
+from workers.store.flow_types import Caps, Claimed, Ending, Errand, Progress
+from workers.store.records import Action, ActionState, Attempt, Case
+from workers.store.tables import actions as action_table
+
+_LIVE = [ActionState.APPROVED, ActionState.EXECUTING, ActionState.DONE, ActionState.UNCERTAIN]
+_LIVE_ON = (
+    select(action_table.c.kind, action_table.c.target, func.count())
+    .where(
+        action_table.c.target.in_(bindparam("targets", expanding=True)),
+        action_table.c.kind.in_(bindparam("kinds", expanding=True)),
+        action_table.c.state.in_(_LIVE),
+    )
+    .group_by(action_table.c.kind, action_table.c.target)
+)
+
+
+def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: timedelta, caps: Caps) -> Claimed | None:
+    with db.write() as tx:
+        wanted = cases.urgent_before(tx, case_id, now) or case_id
+        if not cases.within_caps(tx, wanted, customer=caps.customer, source=caps.source):
+            return None
+        case = cases.claim(tx, wanted, worker=worker, now=now, lease=lease)
+        if case is None:
+            return None
+        return Claimed(case, events.of_case(tx, case.id), Chain())
+
+
+def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: datetime) -> tuple[Case, Chain]:
+    with db.write() as tx:
+        return record_in(tx, case, progress, now=now), chain
+
+
+def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
+    moved = cases.move(tx, case, now=now, **progress.changes)
+    if progress.unjoined and moved.events_total != case.events_total:
+        raise LostClaim(f"an event joined case {case.id}")
+    steps.add(tx, progress.steps)
+    steps.add_facts(tx, progress.facts)
+    for usage in progress.usage:
+        steps.add_usage(tx, usage)
+    for action in progress.actions:
+        actions.add(tx, action)
+    for revision in progress.revisions:
+        actions.add_revision(tx, revision)
+    audit.append(tx, case.id, now, *progress.notes)
+    return moved
+
+
+def errand(db: Database, action_id: str) -> Errand | None:
+    with db.read() as tx:
+        action = actions.get(tx, action_id)
+        case = cases.get(tx, action.case_id) if action is not None else None
+        if action is None or case is None:
+            return None
+        return Errand(
+            action=action,
+            case=case,
+            others=[other for other in actions.of_case(tx, case.id) if other.id != action.id],
+            switch=switches.thrown(tx, ["all", f"domain:{case.domain}", f"action:{action.kind}"]),
+            chain=Chain(),
+        )
+
+
+def begin(
+    db: Database, action: Action, *, worker: str, now: datetime, lease: timedelta
+) -> tuple[Action, Attempt] | None:
+    with db.write() as tx:
+        started = actions.change(
+            tx,
+            action,
+            now=now,
+            state=ActionState.EXECUTING,
+            claimed_by=worker,
+            wake_at=now + lease,
+            tries=action.tries + 1,
+            waiting_for=None,
+        )
+        return None if started is None else (started, actions.begin_attempt(tx, started, key=action.id, now=now))
+
+
+def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
+    with db.write() as tx:
+        case = cases.lock(tx, action.case_id)
+        if case is None or case.claimed_by or case.version != ending.case.version:
+            return False
+        if (
+            case.events_total != ending.case.events_total
+            or actions.change(tx, action, now=now, **ending.changes) is None
+        ):
+            return False
+        actions.finish_attempts(
+            tx, action.id, outcome=ending.outcome, now=now, receipt=ending.receipt, error=ending.error
+        )
+        if ending.case_changes:
+            cases.change(tx, case.id, now=now, **ending.case_changes)
+        audit.append(tx, case.id, now, *ending.notes)
+    return True
+
+
+def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:
+    with db.read() as tx:
+        rows = tx.execute(_LIVE_ON, {"targets": list(targets), "kinds": list(kinds)})
+        return {(kind, target): count for kind, target, count in rows}

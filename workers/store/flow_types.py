@@ -1,0 +1,74 @@
+"""What goes into the commits of the flow and what comes out of them (see `workers.store.flow`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workers.store.audit import Chain, Note
+from workers.store.records import Action, Case, Event, Switch
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How many cases of one customer, and of one source, may be worked on at once; 0 is no cap."""
+
+    customer: int = 0
+    source: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claimed case with its events and the end of its audit chain, as of the claim."""
+
+    case: Case
+    thread: Sequence[Event]
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one commit of a claimed case writes, besides the fence. Rows are as the tables have them, with their ids.
+
+    `changes` are columns of the case. `notes` go to its audit chain. `unjoined` makes it all depend on no event having
+    joined the case since it was read.
+    """
+
+    changes: Row
+    steps: Sequence[Row] = ()
+    usage: Sequence[Row] = ()
+    facts: Sequence[Row] = ()
+    actions: Sequence[Row] = ()
+    revisions: Sequence[Row] = ()
+    notes: Sequence[Note] = ()
+    unjoined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A due action with all that must be known before it is carried out, read in one go."""
+
+    action: Action
+    case: Case
+    #: the case's other actions, settled or not
+    others: Sequence[Action]
+    #: the thrown switch that holds it back
+    switch: Switch | None
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an action ended, and what becomes of its case with it: `case_changes` while the case stands as it was read."""
+
+    changes: Row
+    outcome: str
+    receipt: Mapping[str, Any] | None
+    error: str | None
+    case: Case
+    case_changes: Row
+    chain: Chain
+    notes: Sequence[Note] = field(default=())
