@@ -39,13 +39,21 @@ class Settings(BaseSettings):
     worker_threads: int = Field(16, ge=1, le=1000, description="Cases and actions worked on at once, per process.")
     database_connections: int = Field(20, ge=2, le=500, description="Database connections, per process.")
     lease_seconds: int = Field(
-        60, ge=1, description="How long a claim lasts unless renewed: the longest wait after a killed worker."
+        60, ge=1, description="How long a claim lasts unless renewed; a dead worker's claims are freed sooner."
     )
     sweep_seconds: float = Field(1.0, gt=0, description="How often the sweeper looks for what is due.")
     customer_cap: int = Field(
         8, ge=0, description="Cases of one customer worked on at once, over all processes. 0: no cap."
     )
     source_cap: int = Field(0, ge=0, description="Cases of one source worked on at once. 0: no cap.")
+    dead_after_seconds: float = Field(
+        4.0, ge=2, description="A worker that gives no sign of life for so long is dead: its cases go on elsewhere."
+    )
+    vendor_limits: str = Field(
+        "",
+        pattern=r"^\s*([a-z0-9_]+\s*=\s*\d+(\.\d+)?\s*/\s*(s|min|h)\s*(,\s*|$))*$",
+        description="Calls that all workers together make of a vendor, at most: zendesk=10/s,stripe=25/s.",
+    )
     max_claims: int = Field(5, ge=1, description="Tries at one step without progress before a person is asked.")
     max_redrafts: int = Field(5, ge=1, description="Rounds of a case beyond its events before a person is asked.")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest inbound request body.")
