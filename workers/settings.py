@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
     model_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one model call; below the lease.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port on which a process shows its metrics; 0: none.")
+    metrics_host: str = Field("127.0.0.1", description="Address of that port. It asks nobody for a password.")
+    traces: Literal["off", "otlp", "console"] = Field("off", description="Where OpenTelemetry's spans go.")
 
     @property
     def lease(self) -> timedelta:

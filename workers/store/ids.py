@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import secrets
 import time
+from datetime import datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def new_id(prefix: str) -> str:
-    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return _spell(prefix, (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80))
+
+
+def first_id(prefix: str, at: datetime) -> str:
+    """The smallest id that can be made from this moment on: what is at least as large was made since."""
+    return _spell(prefix, int(at.timestamp() * 1000) << 80)
+
+
+def _spell(prefix: str, number: int) -> str:
     digits = [_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5)]
     return f"{prefix}_{''.join(digits)}"

@@ -1,0 +1,213 @@
+"""Numbers about the whole installation, the same whoever asks: what waits, what is due, what lately happened.
+
+Asked every few seconds by metrics and `caseworker doctor`, so nothing here may read what is closed: open rows are found by
+the partial indexes, and what happened lately by its id, which begins with the time. A million closed cases cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Executable, Float, Text, and_, case, cast, func, literal, select
+
+from workers.store.database import Tx
+from workers.store.ids import first_id
+from workers.store.tables import (
+    actions,
+    attempts,
+    cases,
+    dead_letters,
+    events,
+    model_usage,
+    processes,
+    quarantine,
+    steps,
+)
+
+#: bounds in seconds of the steps' times
+STEP_BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+#: more than so many of what should be none is shown as so many
+ENOUGH = 10_000
+#: most sources, kinds or models that are told apart
+MOST_LABELS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCases:
+    """Open cases of a domain in a state. `due` are those that nobody works on though it is time."""
+
+    domain: str
+    state: str
+    count: int
+    claimed: int
+    due: int
+    oldest_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenActions:
+    """Actions of a kind that have not come to their end."""
+
+    kind: str
+    state: str
+    count: int
+    due: int
+    oldest_due: datetime | None
+    oldest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes:
+    """Of a step, how many lately took at most as long as each of `STEP_BOUNDS`, the last without a bound."""
+
+    name: str
+    counts: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    provider: str
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Attempts to carry out actions of a kind, by how they ended; `open` where they have not."""
+
+    kind: str
+    outcome: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Events of a source, and how often one of them was delivered again."""
+
+    source: str
+    count: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    cases: Sequence[OpenCases]
+    actions: Sequence[OpenActions]
+    processes: Sequence[tuple[str, int]]
+    dead_letters: int
+    quarantined: int
+    steps: Sequence[StepTimes]
+    models: Sequence[ModelUse]
+    attempts: Sequence[Tried]
+    events: Sequence[Arrived]
+
+
+def take(tx: Tx, now: datetime, *, since: datetime, seen_within: timedelta) -> Figures:
+    """Everything at once. What happened lately is what happened from `since` on; a process lives that was seen within."""
+    found: dict[str, list[Any]] = {
+        name: list(tx.execute(query)) for name, query in queries(now, since, seen_within, sqlite=_is_sqlite(tx)).items()
+    }
+    return Figures(
+        cases=[OpenCases(*row) for row in found["cases"]],
+        actions=[OpenActions(*row) for row in found["actions"]],
+        processes=[(row[0], row[1]) for row in found["processes"]],
+        dead_letters=found["dead_letters"][0][0],
+        quarantined=found["quarantine"][0][0],
+        steps=[StepTimes(row[0], tuple(map(int, row[2:])), float(row[1])) for row in found["steps"]],
+        models=[
+            ModelUse(row[0], row[1], row[2], int(row[3]), int(row[4]), float(row[5] or 0)) for row in found["models"]
+        ],
+        attempts=[Tried(*row) for row in found["attempts"]],
+        events=[Arrived(row[0], row[1], int(row[2])) for row in found["events"]],
+    )
+
+
+def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: bool) -> dict[str, Executable]:
+    """The questions by name."""
+    # A claim holds `wake_at` in the future. One that ran out is due, whatever name still stands on it.
+    due_case = cases.c.wake_at <= now
+    due_action = actions.c.wake_at <= now
+    worked_on = and_(cases.c.claimed_by.is_not(None), cases.c.wake_at > now)
+    took = _seconds(steps.c.started_at, steps.c.finished_at, sqlite=sqlite)
+    ended = func.coalesce(attempts.c.outcome, "open")
+    return {
+        "cases": select(
+            cases.c.domain,
+            cases.c.state,
+            func.count(),
+            func.count().filter(worked_on),
+            func.count().filter(due_case),
+            func.min(cases.c.wake_at).filter(due_case),
+        )
+        .where(cases.c.closed_at.is_(None))
+        .group_by(cases.c.domain, cases.c.state),
+        "actions": select(
+            actions.c.kind,
+            actions.c.state,
+            func.count(),
+            func.count().filter(due_action),
+            func.min(actions.c.wake_at).filter(due_action),
+            func.min(actions.c.created_at),
+        )
+        .where(actions.c.settled_at.is_(None))
+        .group_by(actions.c.kind, actions.c.state),
+        "processes": select(processes.c.kind, func.count())
+        .where(processes.c.seen_at >= now - seen_within)
+        .group_by(processes.c.kind),
+        "dead_letters": _few(dead_letters.c.id, dead_letters.c.replayed_at.is_(None)),
+        "quarantine": _few(quarantine.c.id, quarantine.c.replayed_at.is_(None)),
+        "steps": select(
+            steps.c.name,
+            func.sum(took),
+            *(func.count().filter(took <= bound) for bound in STEP_BOUNDS),
+            func.count(),
+        )
+        .where(steps.c.id >= first_id("step", since))
+        .group_by(steps.c.name),
+        "models": select(
+            model_usage.c.provider,
+            model_usage.c.model,
+            func.count(),
+            func.sum(model_usage.c.input_tokens),
+            func.sum(model_usage.c.output_tokens),
+            func.sum(model_usage.c.cost_usd),
+        )
+        .where(model_usage.c.id >= first_id("use", since))
+        .group_by(model_usage.c.provider, model_usage.c.model)
+        .order_by(func.count().desc())
+        .limit(MOST_LABELS),
+        "attempts": select(actions.c.kind, ended, func.count())
+        .join_from(attempts, actions, actions.c.id == attempts.c.action_id)
+        .where(attempts.c.id >= first_id("try", since))
+        .group_by(actions.c.kind, ended),
+        "events": select(events.c.source, func.count(), func.sum(events.c.duplicates))
+        .where(events.c.id >= first_id("evt", since))
+        .group_by(events.c.source)
+        .order_by(func.count().desc())
+        .limit(MOST_LABELS),
+    }
+
+
+def _few(column: ColumnElement[str], condition: ColumnElement[bool]) -> Executable:
+    """How many there are, counting no further than is worth knowing."""
+    return select(func.count()).select_from(select(column).where(condition).limit(ENOUGH).subquery())
+
+
+def _seconds(start: ColumnElement[Any], end: ColumnElement[Any], *, sqlite: bool) -> ColumnElement[float]:
+    if sqlite:
+        apart = (func.julianday(cast(end, Text)) - func.julianday(cast(start, Text))) * literal(86400.0)
+    else:
+        apart = cast(func.extract("epoch", end - start), Float)
+    # Clocks that were set back would make a step end before it began.
+    return case((apart < 0, 0.0), else_=apart)
+
+
+def _is_sqlite(tx: Tx) -> bool:
+    return tx.dialect.name == "sqlite"

@@ -1,0 +1,163 @@
+"""What this process has done, counted as it happens: one function for each thing that is worth counting.
+
+Called on the hot path by every stage, so each call is one or two microseconds and can neither fail nor wait. Labels are
+names of ours (a kind, a step, a queue), never something that came from outside: each new value would be a new series for
+ever. What is true of the whole installation is asked of the database instead, by `workers.exposition`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from integrations.models.base import Usage
+
+#: what this process counted; `workers.telemetry.serving` shows it
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+_AT_THE_DOOR = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_STEP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+_requests = Histogram(
+    "caseworker_request_seconds",
+    "Time from a request to its answer, by door and status.",
+    ("door", "status"),
+    registry=REGISTRY,
+    buckets=_AT_THE_DOOR,
+)
+_events = Counter(
+    "caseworker_events",
+    "Events that came in, by door and what became of them: accepted, duplicate, refused.",
+    ("door", "result"),
+    registry=REGISTRY,
+)
+_steps = Histogram(
+    "caseworker_step_seconds",
+    "Time that a step of a case took, with its calls outside.",
+    ("domain", "step"),
+    registry=REGISTRY,
+    buckets=_STEP,
+)
+_tasks = Gauge("caseworker_tasks_running", "Tasks that this process works on.", registry=REGISTRY)
+_claims_lost = Counter("caseworker_claims_lost", "Claims that another worker had taken over.", registry=REGISTRY)
+_model_calls = Counter(
+    "caseworker_model_calls", "Calls to models, by outcome.", ("provider", "model", "outcome"), registry=REGISTRY
+)
+_model_seconds = Histogram(
+    "caseworker_model_call_seconds",
+    "Time that a model took to answer.",
+    ("provider", "model"),
+    registry=REGISTRY,
+    buckets=_STEP,
+)
+_model_tokens = Counter(
+    "caseworker_model_tokens",
+    "Tokens used: input, output, cache_read, cache_write.",
+    ("provider", "model", "kind"),
+    registry=REGISTRY,
+)
+_model_cost = Counter(
+    "caseworker_model_cost_usd", "What models cost, where a price is known.", ("provider", "model"), registry=REGISTRY
+)
+_outside = Histogram(
+    "caseworker_outside_call_seconds",
+    "Time of calls to connected systems: to read or to write, by outcome (ok, or the error's name).",
+    ("system", "purpose", "outcome"),
+    registry=REGISTRY,
+    buckets=_STEP,
+)
+_actions = Counter(
+    "caseworker_actions", "Actions that ended, by kind and outcome.", ("kind", "outcome"), registry=REGISTRY
+)
+_hints = Counter("caseworker_hints", "Hints to the queue: published, failed, dropped.", ("result",), registry=REGISTRY)
+
+
+def answered(door: str, status: int, seconds: float) -> None:
+    """A request was answered. `door` is one of ours: ``hooks``, ``events``, ``api``, …"""
+    _requests.labels(door, str(status)).observe(seconds)
+
+
+def received(door: str, *, accepted: int = 0, duplicates: int = 0, refused: int = 0) -> None:
+    """Events came in through a door: ``webhook``, ``events``, ``queue``."""
+    if accepted:
+        _events.labels(door, "accepted").inc(accepted)
+    if duplicates:
+        _events.labels(door, "duplicate").inc(duplicates)
+    if refused:
+        _events.labels(door, "refused").inc(refused)
+
+
+def step(domain: str, name: str, seconds: float) -> None:
+    """A step was committed."""
+    _steps.labels(domain, name).observe(seconds)
+
+
+def claim_lost() -> None:
+    _claims_lost.inc()
+
+
+@contextmanager
+def task() -> Iterator[None]:
+    """A task runs as long as the block."""
+    _tasks.inc()
+    try:
+        yield
+    finally:
+        _tasks.dec()
+
+
+def model_call(usage: Usage, outcome: str = "ok") -> None:
+    """A model answered, or cost something without an answer that can be used."""
+    provider, model = usage.provider, usage.model
+    _model_calls.labels(provider, model, outcome).inc()
+    _model_seconds.labels(provider, model).observe(usage.latency_ms / 1000)
+    for kind, tokens in (
+        ("input", usage.input_tokens),
+        ("output", usage.output_tokens),
+        ("cache_read", usage.cache_read_tokens),
+        ("cache_write", usage.cache_write_tokens),
+    ):
+        if tokens:
+            _model_tokens.labels(provider, model, kind).inc(tokens)
+    if usage.cost_usd is not None:
+        _model_cost.labels(provider, model).inc(float(usage.cost_usd))
+
+
+def model_failed(provider: str, model: str, outcome: str) -> None:
+    """A model did not answer. `outcome` is the error's name."""
+    _model_calls.labels(provider, model, outcome).inc()
+
+
+class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe", "write"):`
+    """Times a call to a connected system. `purpose` is ``read`` or ``write``."""
+
+    __slots__ = ("_began", "_purpose", "_system")
+
+    def __init__(self, system: str, purpose: str) -> None:
+        self._system = system
+        self._purpose = purpose
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        outcome = "ok" if kind is None else kind.__name__
+        _outside.labels(self._system, self._purpose, outcome).observe(time.perf_counter() - self._began)
+
+
+def action_ended(kind: str, outcome: str) -> None:
+    """An action came to its end: ``done``, ``failed``, ``uncertain``, ``stale``, …"""
+    _actions.labels(kind, outcome).inc()
+
+
+def hints(result: str, count: int = 1) -> None:
+    """Hints were ``published``, ``failed`` to be, or ``dropped`` because too many waited."""
+    _hints.labels(result).inc(count)
