@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from celery.signals import worker_process_init
 
 from integrations.registry import Writers
+from workers.courier import Threads
 from workers.log import logger
 from workers.tasks import register
 from workers.wiring import System
@@ -42,7 +43,7 @@ def work(
             raise ValueError("With processes, `anew` must say what each of them works on.")
         worker_process_init.connect(in_a_new_process, weak=False)
     celery = system.app.Worker(
-        pool=pool,
+        pool=Threads if pool == "threads" else pool,
         concurrency=concurrency,
         queues=list(queues),
         without_gossip=True,

@@ -23,6 +23,7 @@ from celery.app.trace import setup_worker_optimizations
 from integrations import registry
 from integrations.sample_company.sender import WebhookSender
 from workers import wiring
+from workers.courier import Threads
 from workers.log import logger
 from workers.queue import QUEUES
 from workers.settings import Settings, vendor_environment
@@ -132,7 +133,7 @@ class WorkerThread:
             # What that worker does besides, telling the tracer whose tasks these are, is done here.
             setup_worker_optimizations(self._app)
             worker = self._app.WorkController(
-                pool_cls="threads",
+                pool_cls=Threads,
                 concurrency=self._threads,
                 queues=list(QUEUES),
                 without_gossip=True,

@@ -7,15 +7,20 @@ reaches nobody. The numbers beside the hazards they answer are explained in docs
 
 from __future__ import annotations
 
-import queue
+import json
+import os
 import threading
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
-from kombu.entity import Queue
-from kombu.exceptions import OperationalError
+from kombu.common import maybe_declare
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import KombuError
+from kombu.messaging import Producer
 
 from workers.courtesy import Courtesy
 from workers.log import logger
@@ -30,34 +35,41 @@ warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 LONGEST_WAIT_FOR_A_HINT = 0.05
 IN_PROCESS = "memory://localhost/"
+#: hints in one round trip to the broker
+LOT = 200
+#: an event that ended so many workers is put aside
+DELIVERIES = 20
+QUORUM = {"x-queue-type": "quorum"}
+TRANSPORTS: dict[str, dict[str, Any]] = {
+    # kombu's in-process transport polls, once a second unless told otherwise.
+    "memory": {"polling_interval": 0.01},
+    "redis": {
+        "visibility_timeout": 900,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "global_keyprefix": "caseworker:",
+    },
+    "amqp": {"confirm_publish": True},
+}
 
 
-def make_app(broker_url: str) -> Celery:
+def make_app(broker_url: str, *, stop_seconds: float = 30.0) -> Celery:
     """The Celery app on a broker, without its tasks (see `workers.tasks.register`)."""
     app = Celery("caseworker", broker=broker_url, set_as_current=False)
-    in_process = broker_url.startswith("memory:")
-    transport: dict[str, Any] = {}
-    if in_process:
-        # kombu's in-process transport polls, once a second unless told otherwise.
-        transport = {"polling_interval": 0.01}
-    elif broker_url.startswith("redis"):
-        transport = {
-            "visibility_timeout": 900,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "socket_timeout": 30,
-            "socket_connect_timeout": 5,
-            "global_keyprefix": "caseworker:",
-        }
-    elif broker_url.startswith("amqp"):
-        transport = {"confirm_publish": True}
+    transport = broker_url.partition(":")[0].partition("+")[0].removesuffix("s") or "memory"
+    transport = "redis" if broker_url.startswith("redis") else transport
+    in_process = transport == "memory"
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
-        broker_transport_options=transport,
+        broker_transport_options=dict(TRANSPORTS.get(transport, {})),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        task_queues=[_queue(name, broker_url) for name in QUEUES],
+        # A connection that says nothing for so long is dead; RabbitMQ looks twice as often. Redis has its own check.
+        broker_heartbeat=30,
+        task_queues=queues(on_rabbitmq=transport == "amqp"),
         task_default_queue="upkeep",
         task_create_missing_queues=False,
         # The database is the truth: nobody reads results.
@@ -68,29 +80,77 @@ def make_app(broker_url: str) -> Celery:
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
         # In-process, any other value holds acknowledgements back for a 2 s drain (5 tasks a second).
         worker_prefetch_multiplier=0 if in_process else 1,
+        # Quorum queues know no such reduction, and a row is never worked twice anyway.
+        worker_enable_prefetch_count_reduction=False,
         # With threads the other setting ends the worker when a broker goes away.
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_soft_shutdown_timeout=0 if in_process else 30,
+        worker_soft_shutdown_timeout=0 if in_process else stop_seconds,
         worker_enable_soft_shutdown_on_idle=not in_process,
         worker_eta_task_limit=1000,
+        # Nobody listens to a worker's events or commands; each would cost a message or a queue.
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        task_send_sent_event=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
     )
+    app.conf.stop_seconds = stop_seconds
     return app
 
 
-def _queue(name: str, broker_url: str) -> Queue:
-    arguments = {"x-queue-type": "quorum"} if broker_url.startswith("amqp") else None
-    return Queue(name, routing_key=name, queue_arguments=arguments)
+def queues(*, on_rabbitmq: bool) -> list[Queue]:
+    """Every queue of Celery's. On RabbitMQ they survive the loss of a node, and no event is lost to a poisoned worker."""
+    declared = []
+    for name in QUEUES:
+        arguments = None
+        if on_rabbitmq:
+            arguments = {**QUORUM, **(PUT_ASIDE if name == "events" else {})}
+        declared.append(Queue(name, routing_key=name, queue_arguments=arguments))
+    return declared
+
+
+EVENTS_EXCHANGE = "caseworker.events"
+PLAIN_EVENTS = "events.plain"
+DEAD_EVENTS = "events.dead"
+PUT_ASIDE = {
+    "x-delivery-limit": DELIVERIES,
+    "x-dead-letter-exchange": "",
+    "x-dead-letter-routing-key": DEAD_EVENTS,
+    # Moved by confirmed publishing: a message is in one of the two queues at every moment.
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
+
+
+def plain_events(*, on_rabbitmq: bool) -> Queue:
+    """Where plain CloudEvents of any producer wait. A topic exchange: on Redis a fan-out keeps nothing for who is late."""
+    return Queue(
+        PLAIN_EVENTS,
+        exchange=Exchange(EVENTS_EXCHANGE, type="topic", durable=True),
+        routing_key="#",
+        queue_arguments={**QUORUM, **PUT_ASIDE} if on_rabbitmq else None,
+    )
+
+
+def dead_events() -> Queue:
+    """Where RabbitMQ puts what it gave up delivering."""
+    return Queue(DEAD_EVENTS, routing_key=DEAD_EVENTS, queue_arguments=dict(QUORUM))
 
 
 class Hints:
-    """Publishes ids from a thread of its own. Dropping one is allowed: the sweeper finds the row."""
+    """Publishes ids from a thread of its own, in lots. Dropping one is allowed: the sweeper finds the row.
+
+    What waits to be published waits once: a second hint at the same row says nothing new.
+    """
 
     def __init__(self, app: Celery, *, courtesy: Courtesy | None = None, capacity: int = 10_000) -> None:
         self._app = app
         self._courtesy = courtesy or Courtesy()
-        self._waiting: queue.Queue[tuple[str, str, str] | None] = queue.Queue(capacity)
+        self._capacity = capacity
+        self._waiting: dict[tuple[str, str, str], None] = {}
+        self._changed = threading.Condition()
+        self._closing = False
+        self._line = Line(app)
         self._thread = threading.Thread(target=self._publish, name="hints", daemon=True)
         self._thread.start()
 
@@ -101,24 +161,109 @@ class Hints:
         self._offer((EXECUTE, "actions", action_id))
 
     def backlog(self) -> int:
-        return self._waiting.qsize()
+        return len(self._waiting)
 
     def close(self, timeout: float = 5.0) -> None:
         """Publish what waits, then stop."""
-        self._offer(None)
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
         self._thread.join(timeout)
 
-    def _offer(self, hint: tuple[str, str, str] | None) -> None:
-        try:
-            self._waiting.put_nowait(hint)
-        except queue.Full:
-            logger.warning("hint_dropped", reason="the publisher is behind; the sweeper will find the row")
+    def _offer(self, hint: tuple[str, str, str]) -> None:
+        with self._changed:
+            if len(self._waiting) >= self._capacity:
+                logger.warning("hint_dropped", reason="the publisher is behind; the sweeper will find the row")
+                return
+            if not self._waiting:
+                self._changed.notify()
+            self._waiting[hint] = None
 
     def _publish(self) -> None:
-        while (hint := self._waiting.get()) is not None:
-            task, target, row_id = hint
+        while lot := self._next_lot():
             self._courtesy.give_way(LONGEST_WAIT_FOR_A_HINT)
             try:
-                self._app.send_task(task, args=[row_id], queue=target)
-            except (OperationalError, OSError) as error:
-                logger.warning("hint_not_published", task=task, queue=target, error=type(error).__name__)
+                self._line.publish(lot)
+            except self._line.errors as error:
+                logger.warning("hints_not_published", hints=len(lot), error=type(error).__name__)
+        self._line.hang_up()
+
+    def _next_lot(self) -> list[tuple[str, str, str]]:
+        """What waits, oldest first; nothing once it is closing and all is published."""
+        with self._changed:
+            while not self._waiting and not self._closing:
+                self._changed.wait()
+            lot = list(self._waiting)[:LOT]
+            for hint in lot:
+                del self._waiting[hint]
+            return lot
+
+
+class Line:
+    """One connection to the broker, for one thread, opened when needed and again after each loss."""
+
+    #: what tells that the broker is away or refuses; kombu's own errors, and what sockets and clients raise
+    errors: tuple[type[Exception], ...]
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Connection | None = None
+        self._producer: Producer | None = None
+        plain = app.connection_for_write()
+        self.errors = (KombuError, OSError, *plain.connection_errors, *plain.channel_errors)
+        self._on_rabbitmq = plain.transport.driver_type == "amqp"
+
+    def publish(self, hints: Iterable[tuple[str, str, str]]) -> None:
+        """Publish a lot, and know that it arrived. A connection found dead is opened again, once."""
+        lot = list(hints)
+        fresh = self._producer is None
+        try:
+            self._send(lot)
+        except self.errors:
+            self.hang_up()
+            if fresh:
+                raise
+            try:
+                self._send(lot)
+            except self.errors:
+                self.hang_up()
+                raise
+
+    def hang_up(self) -> None:
+        connection, self._connection, self._producer = self._connection, None, None
+        if connection is not None:
+            connection.collect(1.0)
+
+    def _send(self, lot: list[tuple[str, str, str]]) -> None:
+        producer = self._producer or self._dial()
+        for target in {target for _, target, _ in lot}:
+            maybe_declare(self._app.amqp.queues[target], producer.channel)
+        with producer.batch(LOT):
+            for task, target, row_id in lot:
+                _publish(producer, task, target, row_id)
+        if self._on_rabbitmq:
+            # Not confirmed one by one, which costs a round trip each: the channel answers after all that went before.
+            producer.channel.basic_qos(0, 0, False)
+
+    def _dial(self) -> Producer:
+        options = {"confirm_publish": False, "read_timeout": 10, "write_timeout": 10} if self._on_rabbitmq else {}
+        self._connection = self._app.connection_for_write(heartbeat=0).clone(
+            transport_options={**self._app.conf.broker_transport_options, **options}
+        )
+        self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+        self._producer = Producer(self._connection.channel(), auto_declare=False)
+        return self._producer
+
+
+def _publish(producer: Producer, task: str, target: str, row_id: str) -> None:
+    """One message as Celery's protocol 2 has it, without what a hint has no use for."""
+    task_id = os.urandom(16).hex()
+    producer.publish(
+        f'[[{json.dumps(row_id)}],{{}},{{"callbacks":null,"errbacks":null,"chain":null,"chord":null}}]',
+        exchange="",
+        routing_key=target,
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers={"lang": "py", "task": task, "id": task_id, "root_id": task_id, "retries": 0},
+        correlation_id=task_id,
+    )

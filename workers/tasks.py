@@ -20,7 +20,7 @@ from celery.exceptions import Reject
 from integrations import cloudevents
 from integrations.errors import IntegrationError
 from integrations.registry import Writers
-from workers import execute, pipeline
+from workers import courier, execute, pipeline
 from workers.intake.receive import Provenance, receive
 from workers.log import logger
 from workers.queue import ADVANCE, EXECUTE, RECEIVE
@@ -28,6 +28,8 @@ from workers.store.database import StoreUnavailable
 from workers.wiring import System
 
 PAUSE_BEFORE_REQUEUE = 1.0
+#: what a hint costs less for (see `workers.courier`)
+HINT: dict[str, Any] = {"Strategy": staticmethod(courier.by_hand), "typing": False}
 
 
 @dataclass
@@ -41,14 +43,15 @@ class Post:
 def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
     post = Post(system, writers)
+    courier.equip(app)
 
-    @app.task(name=ADVANCE, shared=False)
+    @app.task(name=ADVANCE, shared=False, **HINT)
     def advance(case_id: str) -> None:
         _run(partial(pipeline.advance, post.system), case_id=case_id)
 
     if writers is not None:
 
-        @app.task(name=EXECUTE, shared=False)
+        @app.task(name=EXECUTE, shared=False, **HINT)
         def carry_out(action_id: str) -> None:
             assert post.writers is not None
             _run(partial(execute.carry_out, post.system, post.writers), action_id=action_id)

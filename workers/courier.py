@@ -1,0 +1,207 @@
+"""The courier: how a hint gets from the broker to a thread, for the price of little more than reading it.
+
+Celery keeps a record, traces and acknowledges each task; a hint needs none of that, because losing one costs a sweep. So
+`by_hand` takes a hint's id out of its message and gives it to a thread of `Threads`. No more of them are fetched than the
+threads can begin soon, and what was not begun when the worker stops goes back to its queue. `workers.tasks` says which
+tasks are hints; all others, and pools of processes, go Celery's own way.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from types import MethodType
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.app.task import Task
+from celery.concurrency.base import BasePool, apply_target
+from celery.exceptions import InvalidTaskError
+from celery.worker.consumer.consumer import Consumer
+from celery.worker.consumer.tasks import Tasks
+from celery.worker.strategy import default
+from kombu.exceptions import OperationalError
+
+from workers.log import logger
+
+#: hints fetched ahead of the threads: enough that none waits for the broker, too few to keep them from other workers
+AHEAD = 8
+#: transports that keep what was fetched in a list of ours until it is acknowledged, with two round trips for each message
+VIRTUAL = ("redis", "memory")
+
+
+@dataclass(slots=True)
+class Job:
+    """Something for a thread to do. `back` is called instead when the worker stops before it was begun."""
+
+    run: Callable[[], object]
+    back: Callable[[], object] | None = None
+
+
+class Threads(BasePool):  # type: ignore[misc] # Celery has no types
+    """Threads that are started when there is more to do than idle ones, and end, or are left, in a set time."""
+
+    body_can_be_buffer = True
+    signal_safe = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.started = 0
+        self.running = 0
+        #: called when more can be fetched again, from any thread
+        self.on_room: Callable[[], object] = lambda: None
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._changed = threading.Condition()
+        self._stopping = False
+
+    def give(self, job: Job) -> None:
+        self._jobs.put(job)
+        if self._idle.acquire(blocking=False) or self.started >= self.limit:
+            return
+        self.started += 1
+        # Daemons: a call that hangs must not keep the process from ending. Its row is claimed again after its lease.
+        threading.Thread(target=self._work, name=f"work-{self.started}", daemon=True).start()
+
+    def has_room(self) -> bool:
+        return self._jobs.qsize() < AHEAD and not self._stopping
+
+    def on_apply(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        callback: Callable[..., Any] | None = None,
+        accept_callback: Callable[..., Any] | None = None,
+        **_: Any,
+    ) -> Job:
+        """Celery's own way in, for tasks that are no hints."""
+        job = Job(lambda: apply_target(target, args, kwargs, callback, accept_callback))
+        self.give(job)
+        return job
+
+    def on_stop(self) -> None:
+        """Give back what was not begun, and wait for what was, so long and no longer."""
+        self._stopping = True
+        self._give_back()
+        for _ in range(self.started):
+            self._jobs.put(None)
+        deadline = time.monotonic() + self.app.conf.stop_seconds
+        with self._changed:
+            while self.running and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            if self.running:
+                logger.warning("stopped_while_working", running=self.running, remedy="others go on with those cases")
+
+    def _give_back(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return
+            if job is None or job.back is None:
+                continue
+            try:
+                job.back()
+            except (OperationalError, OSError) as error:
+                logger.warning("hint_not_given_back", error=type(error).__name__, remedy="the sweeper finds the row")
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                self._idle.release()
+                job = self._jobs.get()
+            if job is None:
+                return
+            if self._jobs.qsize() == AHEAD - 1:
+                self.on_room()
+            with self._changed:
+                self.running += 1
+            try:
+                job.run()
+            except Exception:  # noqa: BLE001 - the edge of a thread: tasks map their errors, this is what they missed
+                logger.exception("task_failed")
+            finally:
+                with self._changed:
+                    self.running -= 1
+                    if self._stopping:
+                        self._changed.notify_all()
+
+
+def by_hand(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
+    """A Celery strategy: what becomes of a message of `task` in this worker."""
+    pool = consumer.pool
+    if not isinstance(pool, Threads):
+        return default(task, app, consumer)  # type: ignore[no-any-return] # Celery has no types
+    kept = consumer.connection.transport.driver_type not in VIRTUAL
+    run, name, errors = task.run, task.name, consumer.connection_errors
+
+    def hand_over(message: Any, _body: Any, _ack: Any, _reject: Any, _callbacks: Any) -> None:
+        try:
+            row_id = json.loads(message.body)[0][0]
+        except (ValueError, LookupError, TypeError) as error:
+            raise InvalidTaskError(f"a hint holds one id: {error}") from error
+        if kept:
+            _keep(message, row_id)
+            return
+        target = message.delivery_info["routing_key"]
+        pool.give(Job(lambda: run(row_id), lambda: app.send_task(name, args=[row_id], queue=target)))
+
+    def _keep(message: Any, row_id: str) -> None:
+        """RabbitMQ keeps what was not begun until then, and so limits itself what it sends ahead."""
+
+        def begin() -> None:
+            consumer.call_soon(message.ack_log_error, logger, errors)
+            run(row_id)
+
+        pool.give(Job(begin))
+
+    return hand_over
+
+
+class Measure(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+    """Fetch hints only while threads can begin them soon. Redis and the in-process transport keep no list of ours then."""
+
+    requires = (Tasks,)
+
+    def __init__(self, c: Consumer, **options: Any) -> None:
+        super().__init__(c, **options)
+        if isinstance(c.pool, Threads) and c.prefetch_multiplier:
+            # What RabbitMQ sends ahead. A thousand threads that all think must not hold a thousand hints more.
+            c.initial_prefetch_count = min(c.pool.limit, 2 * AHEAD)
+
+    def start(self, c: Consumer) -> None:
+        if not isinstance(c.pool, Threads) or c.connection.transport.driver_type not in VIRTUAL:
+            return
+        pool = c.pool
+        for queue in c.task_consumer.queues:
+            # An event is the only copy there is, and stays in the list until it is committed.
+            queue.no_ack = queue.name != "events"
+        qos = c.task_consumer.channel.qos
+        can_consume = qos.can_consume
+        qos.can_consume = MethodType(lambda _: pool.has_room() and can_consume(), qos)
+        if c.hub is not None:
+            pool.on_room = lambda: c.hub.call_soon(_nothing)
+
+
+class Reader(Consumer):  # type: ignore[misc] # Celery has no types
+    """Celery's consumer without its delayed delivery, which on RabbitMQ makes 28 queues for timers that nobody sets."""
+
+    class Blueprint(Consumer.Blueprint):  # type: ignore[misc] # Celery has no types
+        default_steps = tuple(s for s in Consumer.Blueprint.default_steps if not s.endswith(":DelayedDelivery"))
+
+
+def equip(app: Celery) -> None:
+    """Let the workers of this app read hints by hand."""
+    app.conf.worker_consumer = Reader
+    app.steps["consumer"].add(Measure)
+
+
+def _nothing() -> None:
+    """Called by the loop, which asks whether there is room each time that it wakes."""
