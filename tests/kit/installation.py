@@ -22,7 +22,7 @@ from integrations.sample_company.cast import ANA
 from integrations.sample_company.company import SampleCompany
 from integrations.sample_company.shopfront import Shopfront
 from workers.access import make_token
-from workers.store import actions, audit, cases, people, steps
+from workers.store import actions, cases, people, proof, steps
 from workers.store.database import Database
 from workers.store.records import Action, ActionState, Case, CaseState
 from workers.store.schema import upgrade
@@ -143,7 +143,7 @@ class Installation:
 
     def broken_audit(self) -> list[str]:
         with self.db.read() as tx:
-            return audit.verify(tx)
+            return proof.verify(tx)
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")[-3000:]

@@ -11,7 +11,7 @@ from typing import Any
 from integrations.errors import IntegrationError
 from workers.demo.scenes import SCENES, Expectation
 from workers.demo.stage import set_up
-from workers.store import audit
+from workers.store import audit, proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def run(data: Path | None = None, *, told: Callable[[str], None] = lambda _: Non
             rows.append(Row(name, expectation.expected, expectation.actual, expectation.why, expectation.ok))
         told("the record")
         with stage.system.db.read() as tx:
-            broken = audit.verify(tx)
+            broken = proof.verify(tx)
             entries = audit.count(tx)
         actual = "whole" if not broken else "; ".join(broken[:3])
         rows.append(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.kit.engine import refund, reply
 from workers.agents.base import Draft
-from workers.store import actions, audit, steps
+from workers.store import actions, audit, proof, steps
 from workers.store.records import ActionState, CaseState
 
 
@@ -205,7 +205,8 @@ def test_every_step_is_on_record_with_its_cost_and_the_audit_chain_holds(engine)
         assert verbs[0] == "opened"
         assert verbs[-1] == "closed"
         assert verbs.count("executed") == 2
-        assert audit.verify(tx) == []
+    with engine.system.db.read() as tx:
+        assert proof.verify(tx) == []
 
 
 def _lax(model):

@@ -1,0 +1,68 @@
+"""Each test runs on SQLite and on PostgreSQL, with cases that were really worked, judged, decided and closed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.kit.engine import Engine, make_engine, reply
+from tests.servers.postgres import Postgres, binaries
+from workers.store import audit
+
+MARCH = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
+TODAY = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request, tmp_path):
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").database("growth")
+    made = make_engine(tmp_path, url=url)
+    made.clock.now = MARCH
+    yield made
+    made.system.close()
+
+
+@pytest.fixture
+def worked(engine):
+    """Nine cases closed in March, three in April; one of May waits for people. The log is anchored."""
+    for moment, numbers in ((MARCH, range(9)), (MARCH.replace(month=4), range(10, 13))):
+        engine.clock.now = moment
+        for number in numbers:
+            close_one(engine, str(number))
+    engine.clock.now = MARCH.replace(month=5)
+    engine.event(delivery="open", ticket="open")
+    engine.drain()
+    engine.clock.now = TODAY
+    anchor(engine)
+    return engine
+
+
+def close_one(engine: Engine, ticket: str) -> str:
+    """Work a ticket through people's approval to its end; the case's id."""
+    engine.model.drafts = [[reply(f"Hello, about {ticket}.")]]
+    engine.event(delivery=f"d{ticket}", ticket=ticket)
+    engine.drain()
+    action = engine.actions()[-1]
+    if action.settled_at is None:
+        engine.decide(action)
+        engine.clock.on(hours=1)
+        engine.sweep()
+    case = engine.case()
+    assert case.closed_at is not None, case
+    return case.id
+
+
+def anchor(engine: Engine) -> None:
+    with engine.system.db.write() as tx:
+        assert audit.anchor(tx, engine.clock()) is not None

@@ -1,0 +1,148 @@
+"""Proving the audit log: every hash, every chain, every anchor, and every archive that took chains out of it.
+
+Of an archived case the log keeps the numbers and hashes of its entries, sealed by a digest that the chain ``system`` tells of.
+So anchors still cover what is gone, and nobody can take a chain away and say that it was archived: the digest would not
+fit. What the entries said is in the file, which proves itself (`workers.archive.file`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import struct
+from collections.abc import Generator, Iterator
+from contextlib import closing
+
+from sqlalchemy import select, text
+
+from workers.store.archive_tables import archived_entries, archives
+from workers.store.audit import GENESIS, SYSTEM, entry_hash
+from workers.store.database import Tx
+from workers.store.records import AuditEntry
+from workers.store.rows import columns
+from workers.store.tables import audit, audit_anchors, audit_heads
+
+_PAIR = struct.Struct(">q32s")
+_ENTRY = columns(audit, AuditEntry)
+_ROWS = {"yield_per": 1000}
+_LOTS = {"yield_per": 20}
+
+
+def verify(tx: Tx) -> list[str]:
+    """Every break found, in plain words; empty when the log is whole. Reads the whole log, row by row.
+
+    On PostgreSQL it must be the transaction's first word: all of it is read as it was at one moment, while work goes on.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    return [*_chains(tx), *_archives(tx), *_anchors(tx)]
+
+
+def _chains(tx: Tx) -> Iterator[str]:
+    heads: dict[str, tuple[int, str]] = {
+        chain: (seq, digest)
+        for chain, seq, digest in tx.execute(select(audit_heads.c.chain, audit_heads.c.seq, audit_heads.c.hash))
+    }
+    chain, seq, previous = "", 0, GENESIS
+    query = select(*_ENTRY).order_by(audit.c.chain, audit.c.seq).execution_options(**_ROWS)
+    with tx.execute(query) as rows:
+        for row in rows:
+            entry = AuditEntry(*row)
+            if entry.chain != chain:
+                yield from _ends(heads, chain, seq, previous)
+                chain, seq, previous = entry.chain, 0, GENESIS
+            if entry.seq != seq + 1:
+                yield f"{chain}: entry {seq + 1} is missing"
+            if entry.previous != previous:
+                yield f"{chain}: entry {entry.seq} does not follow the one before it"
+            content = (entry.at, entry.actor, entry.verb, entry.data, entry.previous)
+            if entry.hash != entry_hash(chain, entry.seq, *content):
+                yield f"{chain}: entry {entry.seq} was changed"
+            seq, previous = entry.seq, entry.hash
+    yield from _ends(heads, chain, seq, previous)
+    for chain, (seq, _) in heads.items():
+        yield f"{chain}: the chain does not end where it should (entry {seq})"
+
+
+def _ends(heads: dict[str, tuple[int, str]], chain: str, seq: int, digest: str) -> Iterator[str]:
+    """A chain was read to its end; what is left in `heads` after all of them has no entries."""
+    if chain and heads.pop(chain, None) != (seq, digest):
+        yield f"{chain}: the chain does not end where it should (entry {seq})"
+
+
+def _archives(tx: Tx) -> Iterator[str]:
+    told = {
+        entry["archive"]: entry
+        for (entry,) in tx.execute(select(audit.c.data).where(audit.c.chain == SYSTEM, audit.c.verb == "archived"))
+    }
+    query = select(archives).where(archives.c.state != "writing").order_by(archives.c.month, archives.c.part)
+    for row in tx.execute(query).mappings().all():
+        name, entry = f"archive {row['month']}, part {row['part']}", told.pop(row["id"], None)
+        if entry is None:
+            yield f"{name}: the log does not tell of it"
+            continue
+        if any(entry[key] != row[key] for key in ("sha256", "seal", "cases", "entries")):
+            yield f"{name}: the log tells of it otherwise"
+        seal, entries = hashlib.sha256(), 0
+        kept = select(archived_entries.c.pairs).where(archived_entries.c.archive_id == row["id"])
+        with tx.execute(kept.order_by(archived_entries.c.number).execution_options(**_LOTS)) as lots:
+            for (pairs,) in lots:
+                seal.update(pairs)
+                entries += len(pairs) // _PAIR.size
+        if (seal.hexdigest(), entries) != (row["seal"], row["entries"]):
+            yield f"{name}: what was kept of its entries is not what was sealed"
+    for entry in told.values():
+        yield f"{entry['file']}: the log tells of this archive, and the database does not know it"
+
+
+def _anchors(tx: Tx) -> Iterator[str]:
+    sealed = select(
+        audit_anchors.c.id, audit_anchors.c.last_audit_id, audit_anchors.c.entries, audit_anchors.c.digest
+    ).order_by(audit_anchors.c.id)
+    previous = GENESIS
+    with closing(_in_order(tx)) as hashes:
+        following = next(hashes, None)
+        for number, last, entries, digest in tx.execute(sealed).all():
+            seal, found = hashlib.sha256(previous.encode()), 0
+            while following is not None and following[0] <= last:
+                seal.update(following[1].encode())
+                found += 1
+                following = next(hashes, None)
+            if found != entries or seal.hexdigest() != digest:
+                yield f"anchor {number}: the entries up to {last} are not those that were sealed"
+            previous = digest
+
+
+def _in_order(tx: Tx) -> Generator[tuple[int, str], None, None]:
+    """Number and hash of every entry that is there or was archived, by number.
+
+    One that is in both (removal goes on, or its case changed after its export) comes once; if the two differ it comes twice,
+    and no anchor fits.
+    """
+    query = select(audit.c.id, audit.c.hash).order_by(audit.c.id).execution_options(**_ROWS)
+    last: tuple[int, str] | None = None
+    with tx.execute(query) as live, closing(_archived(tx)) as gone:
+        for pair in heapq.merge(((row[0], row[1]) for row in live), gone):
+            if pair != last:
+                yield pair
+            last = pair
+
+
+def _archived(tx: Tx) -> Generator[tuple[int, str], None, None]:
+    """The entries of all archives by number. Lots overlap, so as many are open as reach over the present number."""
+    query = (
+        select(archived_entries.c.first_id, archived_entries.c.pairs)
+        .join(archives, archives.c.id == archived_entries.c.archive_id)
+        .where(archives.c.state != "writing")
+        .order_by(archived_entries.c.first_id)
+        .execution_options(**_LOTS)
+    )
+    opened: list[tuple[int, str]] = []
+    with tx.execute(query) as lots:
+        for first, packed in lots:
+            while opened and opened[0][0] < first:
+                yield heapq.heappop(opened)
+            for number, digest in _PAIR.iter_unpack(packed):
+                heapq.heappush(opened, (number, digest.hex()))
+    while opened:
+        yield heapq.heappop(opened)
