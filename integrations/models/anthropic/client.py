@@ -8,18 +8,18 @@ retries are off: waiting is the pipeline's business, which survives a restart. W
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 import anthropic
 import genai_prices
-from anthropic.types import Message, MessageParam
+from anthropic.types import MessageParam
 from pydantic import BaseModel, ValidationError
 
 from integrations.errors import Permanent, Temporary
@@ -51,11 +51,34 @@ class _Offers(BaseModel):
     data: list[_Offer]
 
 
+class _Block(BaseModel):
+    """A piece of an answer. Other kinds than text have other fields, which nobody here reads."""
+
+    type: str
+    text: str = ""
+
+
+class _Counts(BaseModel):
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class _Reply(BaseModel):
+    """A message as far as it is read here. What is no message (a proxy's page, an empty object) does not fit."""
+
+    model: str
+    content: list[_Block]
+    usage: _Counts
+    stop_reason: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Turn:
     """One answer with what it used."""
 
-    message: Message
+    message: _Reply
     request_id: str | None
 
 
@@ -68,6 +91,7 @@ class AnthropicModel:
         self._client = anthropic.Anthropic(api_key=api_key, base_url=base_url or None, max_retries=0)
         self._model = model or None
         self._choosing = threading.Lock()
+        self._stable = prompt.Stable()
 
     @property
     def name(self) -> str:
@@ -103,22 +127,18 @@ class AnthropicModel:
                 ]
 
     def _ask(self, request: ModelRequest[T], messages: Sequence[MessageParam], room: int) -> _Turn:
-        schema = anthropic.transform_schema(request.output.model_json_schema())
-        stable = prompt.stable_part(request.instructions, request.macros)
-        client = self._client.with_options(timeout=request.timeout)
+        stable = self._stable.part(request.instructions, request.macros)
         try:
-            raw = client.messages.with_raw_response.create(
-                model=self._named(client),
+            raw = self._client.messages.with_raw_response.create(
+                model=self._named(request.timeout),
                 max_tokens=room,
                 system=[{"type": "text", "text": stable, "cache_control": {"type": "ephemeral"}}],
                 messages=list(messages),
-                output_config={"format": {"type": "json_schema", "schema": schema}},
+                output_config={"format": {"type": "json_schema", "schema": _schema(request.output)}},
+                timeout=request.timeout,
             )
-            # A proxy's page or an empty object is no message, though the SDK would hand it on as one.
-            body = json.loads(raw.text())
-            if not isinstance(body, dict) or not isinstance(body.get("content"), list) or not body.get("usage"):
-                raise Temporary("The model's service sent something that is no answer.")
-            return _Turn(raw.parse(), raw.headers.get("request-id"))
+            # Not the SDK's own message, which takes anything for an answer.
+            return _Turn(_Reply.model_validate_json(raw.http_response.content), raw.headers.get("request-id"))
         except anthropic.APITimeoutError as error:
             raise Temporary(f"The model did not answer within {request.timeout:g} s.") from error
         except anthropic.APIConnectionError as error:
@@ -128,11 +148,13 @@ class AnthropicModel:
         except (ValueError, anthropic.APIResponseValidationError) as error:
             raise Temporary("The model's service sent something that is no answer.") from error
 
-    def _named(self, client: anthropic.Anthropic) -> str:
+    def _named(self, timeout: float) -> str:
         """The model's name: the setting, or the newest one that fits, asked for once."""
         with self._choosing:
             if self._model is None:
-                offers = _Offers.model_validate_json(client.models.with_raw_response.list(limit=100).text())
+                offers = _Offers.model_validate_json(
+                    self._client.models.with_raw_response.list(limit=100, timeout=timeout).text()
+                )
                 fitting = [offer for offer in offers.data if offer.fits()]
                 if not fitting:
                     raise Permanent(
@@ -160,6 +182,12 @@ class AnthropicModel:
             request_id=last.request_id,
             stop_reason=str(last.message.stop_reason),
         )
+
+
+@cache
+def _schema(output: type[BaseModel]) -> dict[str, Any]:
+    """The schema as the service takes it, made once for each output type."""
+    return anthropic.transform_schema(output.model_json_schema())
 
 
 def price(model: str, *, plain: int, output: int, read: int, written: int) -> Decimal | None:

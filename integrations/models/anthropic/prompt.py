@@ -18,6 +18,8 @@ from integrations.models.base import Macro, Material
 #: Of a macro's rationale the first words are guidance; the rest is for the cards that people see.
 _LONGEST_REASON: Final = 200
 
+_MOST_STABLE: Final = 200
+
 _RULES: Final = """
 You answer with one JSON object of the given schema and nothing else.
 
@@ -35,6 +37,22 @@ def stable_part(instructions: str, macros: Sequence[Macro]) -> str:
     """The same for every case of a domain and task."""
     text = f"{instructions}\n\n{_RULES}"
     return f"{text}\n\n{_house_ways(macros)}" if macros else text
+
+
+class Stable:
+    """Stable parts, each put together once. They are few: one for each domain and task."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, int], tuple[Sequence[Macro], str]] = {}
+
+    def part(self, instructions: str, macros: Sequence[Macro]) -> str:
+        # Macros hold mappings and have no hash. Those kept here cannot lose their identity to others.
+        kept, text = self._made.get((instructions, id(macros)), (None, ""))
+        if kept is not macros:
+            text = stable_part(instructions, macros)
+            if len(self._made) < _MOST_STABLE:
+                self._made[instructions, id(macros)] = (macros, text)
+        return text
 
 
 def material_part(material: Sequence[Material]) -> str:
