@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 import structlog
 
 
-def configure(level: str, output: str) -> None:
-    """`output` is ``json``, ``console``, or ``auto`` (console on a terminal)."""
+def configure(level: str, output: str, **about: str) -> None:
+    """`output` is ``json``, ``console``, or ``auto`` (console on a terminal). `about` stands on every line."""
     as_json = output == "json" or (output == "auto" and not sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _adding(about),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info if as_json else structlog.processors.StackInfoRenderer(),
@@ -36,8 +39,19 @@ def configure(level: str, output: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "celery", "kombu", "amqp", "uvicorn.access"):
+    for noisy in ("httpx", "httpcore", "celery", "kombu", "amqp", "uvicorn.access", "opentelemetry"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _adding(about: Mapping[str, str]) -> structlog.typing.Processor:
+    """Not bound as context: every thread begins with an empty one."""
+
+    def add(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for key, value in about.items():
+            line.setdefault(key, value)
+        return line
+
+    return add
 
 
 logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("caseworker")

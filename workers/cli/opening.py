@@ -42,9 +42,9 @@ def settings(**given: Any) -> Settings:
     return found
 
 
-def log_to(level: str, output: str) -> None:
-    """Log as asked, without what libraries say when all is well."""
-    log.configure(level, output)
+def log_to(level: str, output: str, **about: str) -> None:
+    """Log as asked, without what libraries say when all is well. `about` stands on each line: which process says it."""
+    log.configure(level, output, **about)
     for library in ("alembic", "uvicorn.error"):
         logging.getLogger(library).setLevel(logging.WARNING)
 

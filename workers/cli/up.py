@@ -23,7 +23,7 @@ from rich.panel import Panel
 from integrations import registry
 from integrations.sample_company import page as sample_pages
 from workers import embedded
-from workers.cli import opening, wired
+from workers.cli import opening, watching, wired
 from workers.cli.failures import Failure
 from workers.cli.serving import address, listen, serve, until_stopped
 from workers.inbox.passwords import hash_password
@@ -74,6 +74,7 @@ def up(
                 password = _set_up(console, found)
                 opening.log_to(found.log_level, found.log_format)
                 with embedded.running(found, public_url=here) as system:
+                    watching.begin(found, system, "up")
                     console.print(_welcome(system, listener, password))
                     pages = sample_pages.routes(registry.company(found.data)) if found.sample_company else ()
                     serve(make_app(system, webhooks=sources, extra_routes=pages), listener)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from workers import log
-from workers.cli import opening, wired
+from workers.cli import opening, watching, wired
 from workers.cli.serving import address, listen, serve, until_stopped
 from workers.web import make_app
 
@@ -27,6 +27,6 @@ def web(
     opening.needs_a_broker(found, "web")
     sources = wired.webhooks(found)
     with listen(host, port) as listener, until_stopped(), wired.system(found) as system:
-        opening.log_to(found.log_level, found.log_format)
+        watching.begin(found, system, "web")
         log.logger.info("web_started", address=address(listener), public_url=found.public_url)
         serve(make_app(system, webhooks=sources), listener)

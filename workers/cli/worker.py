@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from workers import crew, embedded, wiring
-from workers.cli import opening, wired
+from workers.cli import opening, watching, wired
 from workers.cli.failures import Failure
 from workers.queue import QUEUES
 
@@ -36,7 +36,7 @@ def worker(
     opening.needs_a_broker(found, "worker")
     chosen = named(queues)
     with wired.system(found) as system:
-        opening.log_to(found.log_level, found.log_format)
+        watching.begin(found, system, "worker")
         writers = wiring.hands(found, environment=embedded.environment(found)) if "actions" in chosen else None
         code = crew.work(system, writers, queues=chosen, concurrency=found.worker_threads)
     sys.exit(code)
