@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -29,7 +30,8 @@ from workers.inbox.live import Live
 from workers.inbox.rendering import STATIC, Pages
 from workers.inbox.signin import Door
 from workers.inbox.words import AlreadyDecided, DecisionError, NotAllowed, NotFound
-from workers.intake.web import routes as intake_routes
+from workers.intake.landing import Landing
+from workers.intake.web import Doors
 from workers.log import logger
 from workers.store.database import StoreUnavailable
 from workers.store.schema import pending
@@ -63,11 +65,13 @@ def make_app(
 ) -> FastAPI:
     """The application. `extra_routes` are mounted as they are: the sample company's pages."""
     live = Live(system.db)
+    landing = Landing(system)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         live.stop()
+        await run_in_threadpool(landing.close)
 
     app = FastAPI(
         title="Caseworker",
@@ -84,7 +88,6 @@ def make_app(
     app.state.pages = Pages(system, sample_url=_sample_url(extra_routes))
     for router in (api.router, pages.router, posting.router, reference.router):
         app.include_router(router)
-    app.router.routes.extend(intake_routes(system, webhooks))
     app.router.routes.extend(
         [
             Route("/healthz", _healthz),
@@ -94,8 +97,12 @@ def make_app(
         ]
     )
     _handle_errors(app)
+    https = is_https(system)
     app.add_middleware(NoNul)
-    app.add_middleware(SecurityHeaders, https=is_https(system))
+    app.add_middleware(SecurityHeaders, https=https)
+    # Outermost, so that a delivery passes through nothing that is there for pages.
+    headers = {**security_headers(https=https), "Cache-Control": "no-store"}
+    app.add_middleware(Doors, system=system, webhooks=webhooks, landing=landing, headers=headers)
     return app
 
 
@@ -126,21 +133,25 @@ def server(app: FastAPI, *, host: str, port: int) -> Server:
     return Server(config, app.state.live)
 
 
+def security_headers(*, https: bool) -> dict[str, str]:
+    return {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        # Not no-referrer: with it browsers send “Origin: null” along with forms, which we compare.
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        **({"Strict-Transport-Security": "max-age=31536000"} if https else {}),
+    }
+
+
 class SecurityHeaders:
     """Headers on every answer that does not set them itself. Plain ASGI, so that streams pass through untouched."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
-        self._headers = {
-            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-            # Not no-referrer: with it browsers send “Origin: null” along with forms, which we compare.
-            "Referrer-Policy": "same-origin",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-            **({"Strict-Transport-Security": "max-age=31536000"} if https else {}),
-        }
+        self._headers = security_headers(https=https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,23 +1,24 @@
-"""The one way in: an event is inserted once and joins or opens its case, in one transaction; only then is it answered.
+"""The one way in: an event is stored once and joins or opens its case, committed; only then is it answered.
 
 Every door ends here. Nothing is published before the commit, and the answer never waits for the broker: a lost hint is
-found by the sweeper.
+found by the sweeper. Requests that come at the same time are stored together (`store`), and none suffers for another:
+what cannot be stored with the rest is stored by itself, and fails by itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from integrations.base import EventType, InboundEvent
 from workers import faults
-from workers.store import actions, audit, cases, events
-from workers.store.audit import Note
-from workers.store.database import Tx
+from workers.log import logger
+from workers.store import arrivals
+from workers.store.arrivals import Arrival, Landed
+from workers.store.database import StoreUnavailable
 from workers.store.ids import new_id
-from workers.store.records import ActionState, Case, CaseState
 from workers.wiring import System
 
 #: who works on what
@@ -31,6 +32,9 @@ DOMAINS: Mapping[EventType, str] = {
 }
 
 PIPELINE_VERSION = 1
+
+#: what vendors call a priority, as far as it decides who goes first; triage judges anew from the text
+PRIORITIES: Mapping[str, str] = {"urgent": "urgent", "high": "urgent", "low": "low", "bulk": "low"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,68 +58,126 @@ class Received:
     cases: list[str] = field(default_factory=list)
 
 
+#: the events of one request, ready to be stored
+Request = Sequence[Arrival]
+#: the same, each with its place among those that are stored together
+Numbered = Sequence[tuple[int, Arrival]]
+#: for each request what became of its events, or why they were not stored
+Stored = list[list[Landed] | Exception]
+
+R = TypeVar("R", Request, Numbered)
+
+
+class NotStored(Exception):
+    """A request could not be stored though the database is there: a fault of ours, which its sender is to repeat."""
+
+
 def receive(system: System, inbound: Sequence[InboundEvent], provenance: Provenance) -> Received:
     """Store events once each and open or join their cases. Raise `StoreUnavailable`; then nothing was kept."""
-    received = Received()
-    to_work: list[Case] = []
-    with system.db.write() as tx:
-        for position, event in enumerate(inbound):
-            case = _insert(system, tx, event, provenance, position, received)
-            if case is not None and case.state != CaseState.TAKEN_OVER:
-                to_work.append(case)
-        faults.point("event.committing")
-    faults.point("event.committed")
-    for case in to_work:
-        system.hints.case(case.id, case.domain)
-    return received
+    landed = store(system, [prepare(system, inbound, provenance)])[0]
+    if isinstance(landed, Exception):
+        raise landed
+    hint(system, landed)
+    return summed_up(landed)
 
 
-def _insert(
-    system: System, tx: Tx, event: InboundEvent, provenance: Provenance, position: int, received: Received
-) -> Case | None:
+def prepare(system: System, inbound: Sequence[InboundEvent], provenance: Provenance) -> Request:
+    """The events of a request with all that is stored of them. Asks nobody."""
     now = system.clock()
-    body_key = f"{position}:{hashlib.sha256(provenance.raw).hexdigest()}"[:64] if provenance.body_is_key else None
-    row: dict[str, Any] = {
-        "id": new_id("evt"),
-        "source": event.source,
-        "delivery_id": event.delivery_id,
-        "body_key": body_key,
-        "type": event.type.value,
-        "vendor_type": event.vendor_type,
-        "subject": event.subject,
-        "occurred_at": event.occurred_at,
-        "received_at": now,
-        "data": dict(event.data),
-        # The body is kept once, with the first of its events.
-        "raw": provenance.raw if position == 0 else b"",
-        "headers": [list(pair) for pair in provenance.headers] if position == 0 else [],
-        "secret_id": provenance.secret_id,
-        "door": provenance.door,
-        "duplicates": 0,
-        "position": 0,
-    }
-    if not events.insert_once(tx, row):
-        known = events.count_duplicate(tx, event.source, event.delivery_id, body_key)
-        received.duplicates.append(known or event.delivery_id)
-        return None
-    case, opened = cases.join_or_open(
-        tx,
-        domain=DOMAINS[event.type],
-        subject=event.subject,
-        source=event.source,
-        title=str(event.data.get("title", event.subject)),
-        pipeline_version=PIPELINE_VERSION,
-        now=now,
-    )
-    events.attach(tx, row["id"], case.id, case.events_total)
-    notes = [
-        Note(f"source:{event.source}", "opened" if opened else "joined", {"event": row["id"], "type": row["type"]})
+    return [
+        Arrival(
+            event_id=new_id("evt"),
+            case_id=new_id("case"),
+            source=event.source,
+            delivery_id=event.delivery_id,
+            body_key=_body_key(provenance.raw, position) if provenance.body_is_key else None,
+            type=event.type.value,
+            vendor_type=event.vendor_type,
+            subject=event.subject,
+            occurred_at=event.occurred_at,
+            received_at=now,
+            data=event.data,
+            # The body is kept once, with the first of its events.
+            raw=provenance.raw if position == 0 else b"",
+            headers=provenance.headers if position == 0 else (),
+            secret_id=provenance.secret_id,
+            door=provenance.door,
+            domain=DOMAINS[event.type],
+            title=str(event.data.get("title", event.subject))[:300],
+            customer=str(event.data.get("requester_email") or event.data.get("customer_email") or "")[:320],
+            priority=PRIORITIES.get(str(event.data.get("priority")).lower(), "normal"),
+            pipeline_version=PIPELINE_VERSION,
+        )
+        for position, event in enumerate(inbound)
     ]
-    if not opened:
-        withdrawn = actions.settle_open(tx, case.id, ActionState.STALE, "A new message came in.", now)
-        if withdrawn:
-            notes.append(Note("caseworker", "stale", {"withdrawn": withdrawn, "reason": "new event"}))
-    audit.append(tx, case.id, now, *notes)
-    received.accepted.append(row["id"])
-    received.cases.append(case.id)
-    return case
+
+
+def store(system: System, requests: Sequence[Request]) -> Stored:
+    """Store the events of many requests, committed; for each request what became of it, or why it was not stored.
+
+    The error is `StoreUnavailable` where the database is away, and `NotStored` where it refused this one.
+    """
+    flat = [arrival for request in requests for arrival in request]
+    if not flat:
+        return [[] for _ in requests]
+    faults.point("event.committing")
+    try:
+        new = arrivals.store_new(system.db, flat)
+    except StoreUnavailable as error:
+        return [error for _ in requests]
+    except Exception as error:  # noqa: BLE001 - whatever one of them holds, the others must not suffer for it
+        return _one_by_one(lambda request: store(system, [request]), requests, error)
+    faults.point("event.committed")
+    places = iter(range(len(flat)))
+    numbered = [[(next(places), arrival) for arrival in request] for request in requests]
+    if len(new) == len(flat):
+        return [[new[n] for n, _ in request] for request in numbered]
+    return _store_others(system, numbered, new)
+
+
+def hint(system: System, landed: Sequence[Landed]) -> None:
+    """Tell the workers of the cases, after the commit. May be lost: the sweeper finds them."""
+    for one in landed:
+        if one.case_id is not None and one.rouse:
+            system.hints.case(one.case_id, one.domain)
+
+
+def summed_up(landed: Sequence[Landed]) -> Received:
+    new = [(one.event_id, one.case_id) for one in landed if one.case_id is not None]
+    return Received(
+        accepted=[event for event, _ in new],
+        duplicates=[one.event_id for one in landed if one.case_id is None],
+        cases=[case for _, case in new],
+    )
+
+
+def _store_others(system: System, requests: Sequence[Numbered], new: Mapping[int, Landed]) -> Stored:
+    """What joins a case, and what is there already: all in one transaction."""
+    left = [(n, arrival) for request in requests for n, arrival in request if n not in new]
+    # In one order everywhere, so that two doors whose events join the same cases wait for each other, not in a ring.
+    left.sort(key=lambda one: (one[1].domain, one[1].subject))
+    found = dict(new)
+    try:
+        with system.db.write() as tx:
+            for n, arrival in left:
+                found[n] = arrivals.take(tx, arrival)
+            faults.point("event.joining")
+    except StoreUnavailable as error:
+        # Those that were wholly new are stored, whatever becomes of the others.
+        return [
+            error if any(n not in new for n, _ in request) else [new[n] for n, _ in request] for request in requests
+        ]
+    except Exception as error:  # noqa: BLE001 - as in `store`
+        return _one_by_one(lambda request: _store_others(system, [request], new), requests, error)
+    return [[found[n] for n, _ in request] for request in requests]
+
+
+def _one_by_one(store_one: Callable[[R], Stored], requests: Sequence[R], error: Exception) -> Stored:
+    if len(requests) > 1:
+        return [store_one(request)[0] for request in requests]
+    logger.error("event_refused_by_the_database", exc_info=error)
+    return [NotStored("the database refused this event")]
+
+
+def _body_key(raw: bytes, position: int) -> str:
+    return f"{position}:{hashlib.sha256(raw).hexdigest()}"[:64]

@@ -19,7 +19,8 @@ from integrations.webhooks.schemes import STANDARD_V1
 from tests.kit.engine import make_engine
 from workers.access import make_token
 from workers.intake import isolation
-from workers.intake.web import routes
+from workers.intake.landing import Landing
+from workers.intake.web import Doors
 from workers.store import cases, people, quarantine
 from workers.store.database import StoreUnavailable
 
@@ -46,7 +47,8 @@ class Door:
         self.engine = engine
         self.secret = load_secrets(STANDARD_V1, secret)
         self.webhooks = {"sample": SampleWebhook(self.secret), "stripe": None}
-        app = Starlette(routes=routes(engine.system, self.webhooks))
+        self.landing = Landing(engine.system)
+        app = Doors(Starlette(), system=engine.system, webhooks=self.webhooks, landing=self.landing, headers={})
         self.client = TestClient(app, raise_server_exceptions=True)
 
     def body(self, **changes):

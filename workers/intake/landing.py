@@ -1,0 +1,172 @@
+"""Group commit: requests that arrive while a commit is under way are stored together by the next one.
+
+The web's routes hand requests over (`Landing.land`, on the event loop) and are answered after the commit. A few writer
+threads take what waits, as much of it as there is. Whoever cannot be taken in time is told so and comes again: what waits
+is bounded in number, in bytes and in time, so that a slow database is a 503 at the door and never a growing queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workers.intake.receive import Received, Request, hint, store, summed_up
+from workers.log import logger
+from workers.wiring import System
+
+#: events of one commit: beyond this a larger one saves little, and its last waits longer
+MOST_TOGETHER = 64
+#: bytes of bodies in one commit, and in all that waits
+MOST_BYTES_TOGETHER = 4 * 1024 * 1024
+MOST_BYTES_WAITING = 64 * 1024 * 1024
+#: SQLite has one writer; elsewhere one batch is written while the next one is made
+WRITERS = 2
+
+
+class Busy(Exception):
+    """Too much waits, or it waited too long. Whether it was stored is not known: the sender is to come again."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One request and whoever waits for its answer."""
+
+    request: Request
+    size: int
+    answer: asyncio.Future[Received]
+    loop: asyncio.AbstractEventLoop
+
+
+class Landing:
+    """One per web process. Threads start with the first request."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._most = system.settings.door_waiting
+        self._longest = system.settings.door_wait_seconds
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+        #: handed over and not yet answered: waiting, or in a writer's hands
+        self._open = 0
+        self._idle = 0
+        self._changed = threading.Condition(threading.Lock())
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    async def land(self, request: Request) -> Received:
+        """Store the events of a request and say what became of them, once it is committed.
+
+        Raise `Busy` and `StoreUnavailable` (503 both), and `NotStored`.
+        """
+        loop = asyncio.get_running_loop()
+        one = _Waiting(request, sum(len(arrival.raw) for arrival in request), loop.create_future(), loop)
+        self._hand_over(one)
+        patience = loop.call_later(self._longest, _give_up, one)
+        try:
+            return await one.answer
+        finally:
+            patience.cancel()
+
+    def backlog(self) -> int:
+        """Requests that were handed over and are not stored yet."""
+        return self._open
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Store what waits, then stop. Bounded: a database that hangs does not hold up the end of the process."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        until = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _hand_over(self, one: _Waiting) -> None:
+        with self._changed:
+            if self._closed:
+                raise Busy("this process is ending")
+            if self._open >= self._most or self._bytes + one.size > MOST_BYTES_WAITING:
+                raise Busy(f"{self._open} requests wait to be stored")
+            if not (self._threads and all(thread.is_alive() for thread in self._threads)):
+                self._start()
+            self._open += 1
+            self._bytes += one.size
+            self._waiting.append(one)
+            if self._idle:
+                self._changed.notify()
+
+    def _start(self) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for number in range(len(self._threads), 1 if self._system.db.is_sqlite else WRITERS):
+            thread = threading.Thread(target=self._write, name=f"landing-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _write(self) -> None:
+        while batch := self._take():
+            results = store(self._system, [one.request for one in batch])
+            for landed in results:
+                if not isinstance(landed, Exception):
+                    hint(self._system, landed)
+            self._let_go(batch)
+            answers: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Received | Exception]]] = {}
+            for one, landed in zip(batch, results, strict=True):
+                result = landed if isinstance(landed, Exception) else summed_up(landed)
+                answers.setdefault(one.loop, []).append((one, result))
+            for loop, given in answers.items():
+                _wake(loop, given)
+
+    def _take(self) -> list[_Waiting]:
+        """What waits, as much as goes into one commit; empty when it is over."""
+        batch: list[_Waiting] = []
+        events = size = 0
+        with self._changed:
+            while not batch:
+                while self._waiting and events < MOST_TOGETHER and size < MOST_BYTES_TOGETHER:
+                    one = self._waiting.popleft()
+                    if one.answer.done():
+                        # Its sender was told to come again; then it need not be stored now.
+                        self._open -= 1
+                        self._bytes -= one.size
+                        continue
+                    batch.append(one)
+                    events += len(one.request)
+                    size += one.size
+                if batch or self._closed:
+                    break
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+        return batch
+
+    def _let_go(self, batch: Sequence[_Waiting]) -> None:
+        with self._changed:
+            self._open -= len(batch)
+            self._bytes -= sum(one.size for one in batch)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, given: list[tuple[_Waiting, Received | Exception]]) -> None:
+    """One wake-up for the whole batch."""
+    try:
+        loop.call_soon_threadsafe(_answer, given)
+    except RuntimeError:
+        # The loop is closed: nobody waits any more. What was stored is stored, and comes again as a duplicate.
+        logger.info("answers_not_awaited", requests=len(given))
+
+
+def _answer(given: list[tuple[_Waiting, Received | Exception]]) -> None:
+    for one, result in given:
+        if one.answer.done():
+            continue
+        if isinstance(result, Exception):
+            one.answer.set_exception(result)
+        else:
+            one.answer.set_result(result)
+
+
+def _give_up(one: _Waiting) -> None:
+    if not one.answer.done():
+        one.answer.set_exception(Busy("storing takes too long"))
