@@ -1,33 +1,100 @@
 """The sweeper: asks one question, *what is due?*, and hints at it again. What it finds is what a message lost.
 
-It also anchors the audit log and clears old quarantine. The interval is the recovery time, so it stays at seconds.
+Several may run; one acts at a time. It also finds the processes that died, by its own clock and by a row in
+`processes` that has not moved, and frees what they held; it anchors the audit log and clears old quarantine. The interval is
+the recovery time, so it stays at seconds. It works nothing itself and decides nothing: whoever takes a hint claims the row.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import time
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from workers.log import logger
-from workers.store import actions, audit, cases, quarantine
-from workers.store.database import StoreUnavailable
+from workers.store import audit, due, processes, quarantine
+from workers.store.database import StoreUnavailable, Tx
+from workers.store.due import Due
 from workers.wiring import System
 
 #: rows hinted per pass and table; a backlog is worked off over several passes
 BATCH = 500
-#: a row that was just hinted is not hinted again for so long: it is probably in the queue
+#: a row that was just hinted is probably in the queue: it is hinted again after so long, then after twice as long, up to
 REPEAT_SECONDS = 5.0
+LONGEST_REPEAT_SECONDS = 30.0
 UPKEEP_SECONDS = 60.0
+#: a sweeper whose row did not move for so long has lost the lead
+TAKE_OVER_SECONDS = 3.0
+#: work that waits longer than this, taken by nobody, is worth a warning
+LAG_WARNING_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What one pass found and did.
+
+    `due` counts rows whose time has come and that nobody has taken; `lag_seconds` is the age of the oldest of them. A
+    sweeper that stands by (`leading` is false) counts neither.
+    """
+
+    leading: bool
+    due: int = 0
+    hinted: int = 0
+    freed: int = 0
+    lag_seconds: float = 0.0
+
+
+class Pulse:
+    """Which processes have stopped moving, over looks that follow each other closely enough.
+
+    After a longer gap (the database was away, or this sweeper was stopped) the watch starts anew: nobody is taken for
+    dead for having been silent while nobody could have heard.
+    """
+
+    def __init__(self, dead_after: float, *, longest_gap: float) -> None:
+        self._dead_after = dead_after
+        self._longest_gap = longest_gap
+        self._seen: dict[str, tuple[int | None, float]] = {}
+        self._looked_at = float("-inf")
+
+    def look(self, beats: Mapping[str, int | None], moment: float) -> None:
+        anew = moment - self._looked_at > self._longest_gap
+        self._looked_at = moment
+        before = {} if anew else self._seen
+        self._seen = {
+            process: before[process] if process in before and before[process][0] == beat else (beat, moment)
+            for process, beat in beats.items()
+        }
+
+    def start_anew(self) -> None:
+        self._seen = {}
+
+    def silent(self, process: str) -> float:
+        """Seconds since this process was last seen moving, or was first seen."""
+        _, since = self._seen[process]
+        return self._looked_at - since
+
+    def dead(self) -> list[str]:
+        return [process for process in self._seen if self.silent(process) >= self._dead_after]
 
 
 class Sweeper:
     """Runs in a thread of its own until stopped."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._system = system
-        self._hinted: dict[str, float] = {}
+        self._monotonic = monotonic
+        self._id = processes.new_id()
+        dead_after, every = system.settings.dead_after_seconds, system.settings.sweep_seconds
+        self._pulse = Pulse(dead_after, longest_gap=max(dead_after / 2, 2 * every + 0.5))
+        #: row and the time at which it was due -> when it was hinted, and how long it is left alone
+        self._hinted: dict[tuple[str, datetime], tuple[float, float]] = {}
         self._upkeep_at = 0.0
+        self._warned_at = float("-inf")
+        self._latest = Sweep(leading=False)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -43,24 +110,31 @@ class Sweeper:
         """In the foreground, for ``caseworker sweep``."""
         self._run()
 
-    def sweep(self) -> int:
-        """One pass. Returns how many rows were hinted."""
+    @property
+    def latest(self) -> Sweep:
+        """The last pass, for whoever measures."""
+        return self._latest
+
+    def sweep(self) -> Sweep:
+        """One pass: look who lives, free what the dead held, hint at what is due. Raise `StoreUnavailable`."""
         now = self._system.clock()
-        with self._system.db.read() as tx:
-            due_cases = cases.due(tx, now, BATCH)
-            due_actions = actions.due(tx, now, BATCH)
-        fresh = 0
-        moment = time.monotonic()
-        for case_id, domain in due_cases:
-            if self._not_just_hinted(case_id, moment):
-                self._system.hints.case(case_id, domain)
-                fresh += 1
-        for action_id in due_actions:
-            if self._not_just_hinted(action_id, moment):
-                self._system.hints.action(action_id)
-                fresh += 1
-        self._hinted = {row: at for row, at in self._hinted.items() if moment - at < REPEAT_SECONDS}
-        return fresh
+        try:
+            self._latest = self._pass(now)
+        except StoreUnavailable:
+            self._pulse.start_anew()
+            raise
+        if self._latest.lag_seconds > LAG_WARNING_SECONDS and self._monotonic() - self._warned_at > UPKEEP_SECONDS:
+            self._warned_at = self._monotonic()
+            logger.warning("work_waits", due=self._latest.due, lag_seconds=self._latest.lag_seconds)
+        return self._latest
+
+    def once(self) -> Sweep:
+        """One pass with its upkeep, and out of the way again, for ``caseworker sweep --once``."""
+        done = self.sweep()
+        if done.leading:
+            self.upkeep()
+        self._sign_off()
+        return done
 
     def upkeep(self) -> None:
         """Seal the audit log and drop what was kept for replay long enough."""
@@ -71,19 +145,102 @@ class Sweeper:
         if sealed is not None:
             logger.info("audit_anchored", last_entry=sealed[0], digest=sealed[1])
 
-    def _not_just_hinted(self, row_id: str, moment: float) -> bool:
-        if moment - self._hinted.get(row_id, -REPEAT_SECONDS) < REPEAT_SECONDS:
-            return False
-        self._hinted[row_id] = moment
-        return True
+    def _pass(self, now: datetime) -> Sweep:
+        db, settings = self._system.db, self._system.settings
+        # On SQLite a pass takes the writers' lock only when there is something to free.
+        writing = not db.is_sqlite or bool(self._pulse.dead())
+        with db.write() if writing else db.read() as tx:
+            if not processes.my_turn(tx) or not self._leads(tx, now):
+                return Sweep(leading=False)
+            dead = self._pulse.dead() if writing else []
+            freed = processes.free(tx, dead, now)
+            processes.forget(tx, dead)
+            behind = due.waiting(tx, now)
+            most = BATCH + len(self._hinted)
+            found: list[Due] = []
+            if behind.actions:
+                found += due.due_actions(tx, now, most)
+            if behind.cases:
+                found += due.due_cases(
+                    tx, now, most, customer_cap=settings.customer_cap, source_cap=settings.source_cap
+                )
+        if freed:
+            logger.warning("claims_of_the_dead_freed", processes=dead, rows=freed)
+        return Sweep(
+            leading=True,
+            due=behind.cases + behind.actions,
+            hinted=self._hint(found),
+            freed=freed,
+            lag_seconds=round(behind.lag(now), 3),
+        )
+
+    def _leads(self, tx: Tx, now: datetime) -> bool:
+        """Look who lives; lead, unless another sweeper is seen leading. Called with the sweepers' lock held.
+
+        On SQLite sweepers keep no rows: there one process serves one file.
+        """
+        rows = processes.all_of(tx)
+        self._pulse.look(processes.beats(rows, processes.holders(tx)), self._monotonic())
+        if self._system.db.is_sqlite:
+            return True
+        leading = not any(
+            row.kind == processes.SWEEPER
+            and row.held
+            and row.id != self._id
+            and self._pulse.silent(row.id) < TAKE_OVER_SECONDS
+            for row in rows
+        )
+        processes.beat(tx, self._id, kind=processes.SWEEPER, queues=(), held=int(leading), now=now)
+        return leading
+
+    def _hint(self, found: list[Due]) -> int:
+        """Hint at what was not hinted just now, as far as the publisher keeps up. How many that were."""
+        moment = self._monotonic()
+        room = BATCH - self._system.hints.backlog()
+        fresh = 0
+        for row in found:
+            if fresh >= room:
+                break
+            at, gap = self._hinted.get((row.id, row.wake_at), (float("-inf"), REPEAT_SECONDS / 2))
+            if moment - at < gap:
+                continue
+            self._hinted[row.id, row.wake_at] = (moment, min(gap * 2, LONGEST_REPEAT_SECONDS))
+            if row.domain:
+                self._system.hints.case(row.id, row.domain)
+            else:
+                self._system.hints.action(row.id)
+            fresh += 1
+        still_due = {(row.id, row.wake_at) for row in found}
+        self._hinted = {key: kept for key, kept in self._hinted.items() if key in still_due}
+        return fresh
 
     def _run(self) -> None:
+        every = self._system.settings.sweep_seconds
         while not self._stop.is_set():
+            began, pause = time.monotonic(), every
             try:
-                self.sweep()
-                if time.monotonic() >= self._upkeep_at:
+                done = self.sweep()
+                if done.leading and time.monotonic() >= self._upkeep_at:
                     self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
                     self.upkeep()
+                if 0 < done.hinted < done.due:
+                    # A cap left some behind: they are next as soon as others are done.
+                    pause = every / 4
+                elif not done.leading:
+                    # Out of step with the one that leads, whose lock would hide from us who lives.
+                    pause = every * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
             except StoreUnavailable as error:
                 logger.warning("sweep_failed", error=str(error))
-            self._stop.wait(self._system.settings.sweep_seconds)
+            # A great backlog must not make the sweeper the database's main work, nor keep it from seeing who died.
+            self._stop.wait(max(pause, min((time.monotonic() - began) * 4, 1.0)))
+        self._sign_off()
+
+    def _sign_off(self) -> None:
+        """Let another sweeper lead at once."""
+        if self._system.db.is_sqlite:
+            return
+        try:
+            with self._system.db.write() as tx:
+                processes.forget(tx, [self._id])
+        except StoreUnavailable as error:
+            logger.warning("process_not_signed_off", error=str(error))

@@ -5,8 +5,6 @@ Writers are not part of it: they are made apart (`hands`), for the process that 
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,7 +22,7 @@ from workers.courtesy import Courtesy
 from workers.lease import Leases
 from workers.queue import Hints, make_app
 from workers.settings import Settings, vendor_environment
-from workers.store import examples
+from workers.store import examples, processes
 from workers.store.database import Database
 
 LEARNING_LOT = 25
@@ -63,6 +61,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     db = Database(settings.database, connections=settings.database_connections)
     app = make_app(settings.broker_url)
     courtesy = Courtesy()
+    worker = processes.new_id()
     return System(
         settings=settings,
         db=db,
@@ -79,12 +78,14 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         hints=Hints(app, courtesy=courtesy),
         courtesy=courtesy,
         leases=Leases(
-            db,
+            # A connection of its own: a process whose others are all in use must still be able to say that it lives.
+            db if db.is_sqlite else Database(settings.database, connections=1),
             utc_now,
             lease=settings.lease,
             longest=max(settings.lease * 5, timedelta(seconds=settings.model_timeout_seconds * 3)),
+            process=worker,
         ),
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        worker=worker,
     )
 
 

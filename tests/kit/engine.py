@@ -146,6 +146,9 @@ class Hints:
         with self.lock:
             self.waiting.append(("action", action_id))
 
+    def backlog(self) -> int:
+        return len(self.waiting)
+
     def close(self, timeout: float = 0) -> None:
         pass
 

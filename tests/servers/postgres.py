@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -25,7 +26,8 @@ def binaries() -> Path | None:
 
 
 class Postgres:
-    """Started on entering, stopped on leaving. `database(name)` makes a fresh one and gives its URL."""
+    """Started on entering, stopped on leaving. `database(name)` makes a fresh one and gives its URL; `restart` plays an
+    outage."""
 
     def __init__(self) -> None:
         self.port = _free_port()
@@ -46,7 +48,23 @@ class Postgres:
             capture_output=True,
             cwd="/",
         )
+        self._start()
+        return self
+
+    def restart(self, *, down_for: float) -> None:
+        """Every connection is cut at once, and refused for so long."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(20)
+        time.sleep(down_for)
+        self._start()
+
+    def _start(self) -> None:
+        programs = binaries()
+        assert programs is not None, "PostgreSQL is not installed"
+        data = self._folder / "data"
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self._folder}"
+        user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
         self._process = subprocess.Popen(
             [*user, programs / "postgres", "-D", data, *options.split(), "-c", "fsync=off"],
             cwd="/",
@@ -62,7 +80,7 @@ class Postgres:
                     raise
                 time.sleep(0.1)
             else:
-                return self
+                return
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,0 +1,198 @@
+"""A process that stopped moving loses what it held within seconds; one that moves, or could not be heard, loses nothing."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from tests.kit.engine import refund
+from workers.lease import Leases
+from workers.store import cases, processes
+from workers.store.records import ActionState, CaseState
+from workers.sweeper import Pulse, Sweeper
+
+DEAD = "machine:17:aaaa"
+LIVING = "machine:18:bbbb"
+OF_EARLIER_VERSION = "machine:19"
+
+
+def claimed(engine, delivery, worker, case=None):
+    if case is None:
+        case = engine.event(delivery, ticket=delivery).case_id
+    with engine.system.db.write() as tx:
+        return cases.claim(tx, case, worker=worker, now=engine.clock(), lease=timedelta(seconds=60))
+
+
+def beats(engine, *workers):
+    with engine.system.db.write() as tx:
+        for worker in workers:
+            processes.beat(tx, worker, kind=processes.WORKER, queues=["support"], held=1, now=engine.clock())
+
+
+def open_case(engine, ticket):
+    engine.event(f"d{ticket}", ticket=ticket)
+    with engine.system.db.read() as tx:
+        return cases.find_open(tx, "support", f"house:ticket:{ticket}").id
+
+
+def held_by(engine, case_id):
+    with engine.system.db.read() as tx:
+        return cases.get(tx, case_id).claimed_by
+
+
+def passes(engine, sweeper, ticks, seconds, *, beating=()):
+    """So many seconds of sweeping, a pass each second. How many rows were freed."""
+    freed = 0
+    for _ in range(seconds):
+        beats(engine, *beating)
+        freed += sweeper.sweep().freed
+        ticks.on(1)
+    return freed
+
+
+def test_a_dead_workers_case_goes_on_after_seconds_and_a_living_ones_is_left_alone(engine, ticks):
+    sweeper = Sweeper(engine.system, monotonic=ticks)
+    lost, kept = open_case(engine, "1"), open_case(engine, "2")
+    claimed(engine, "", DEAD, lost)
+    claimed(engine, "", LIVING, kept)
+    beats(engine, DEAD, LIVING)
+    engine.hints.waiting.clear()
+
+    assert passes(engine, sweeper, ticks, 4, beating=[LIVING]) == 0, "too early to call it dead"
+    assert passes(engine, sweeper, ticks, 2, beating=[LIVING]) == 1
+
+    assert ("case", lost) in engine.hints.waiting
+    assert ("case", kept) not in engine.hints.waiting
+    assert held_by(engine, kept) == LIVING
+    engine.drain()
+    with engine.system.db.read() as tx:
+        assert cases.get(tx, lost).state != CaseState.WORKING
+        assert DEAD not in [process.id for process in processes.all_of(tx)]
+
+
+def test_a_worker_that_died_before_it_was_ever_heard_is_found_too(engine, ticks):
+    sweeper = Sweeper(engine.system, monotonic=ticks)
+    case = open_case(engine, "1")
+    claimed(engine, "", DEAD, case)
+
+    assert passes(engine, sweeper, ticks, 6) == 1
+
+
+def test_a_claim_of_an_earlier_version_which_gives_no_signs_waits_for_its_lease(engine, ticks):
+    sweeper = Sweeper(engine.system, monotonic=ticks)
+    case = open_case(engine, "1")
+    claimed(engine, "", OF_EARLIER_VERSION, case)
+
+    assert passes(engine, sweeper, ticks, 10) == 0
+    assert held_by(engine, case) == OF_EARLIER_VERSION
+
+
+def test_the_dead_cannot_commit_to_what_was_freed(engine, ticks):
+    sweeper = Sweeper(engine.system, monotonic=ticks)
+    case = claimed(engine, "", DEAD, open_case(engine, "1"))
+    passes(engine, sweeper, ticks, 6)
+
+    with pytest.raises(cases.LostClaim), engine.system.db.write() as tx:
+        cases.move(tx, case, now=engine.clock(), step="gather")
+
+
+def test_an_action_that_a_dead_worker_was_carrying_out_is_looked_after(engine, ticks):
+    sweeper = Sweeper(engine.system, monotonic=ticks)
+    engine.model.drafts = [[refund(1200)]]
+    engine.event()
+    engine.house.after = [KeyboardInterrupt()]  # the process ends after the refund, before its record
+    with pytest.raises(KeyboardInterrupt):
+        engine.drain()
+    with engine.system.db.write() as tx:
+        tx.execute(text("UPDATE actions SET claimed_by = :dead WHERE state = 'executing'"), {"dead": DEAD})
+    assert engine.action("refund_payment").state == ActionState.EXECUTING
+
+    assert passes(engine, sweeper, ticks, 6) == 1
+    engine.drain()
+
+    assert engine.action("refund_payment").state == ActionState.DONE
+    assert engine.house.done("refund") == [1200]
+
+
+def test_silence_while_nobody_could_hear_kills_nobody(engine, ticks):
+    """The database was away, or the sweeper was stopped: the watch starts anew."""
+    sweeper = Sweeper(engine.system, monotonic=ticks)
+    case = open_case(engine, "1")
+    claimed(engine, "", LIVING, case)
+    beats(engine, LIVING)
+    passes(engine, sweeper, ticks, 3)
+
+    ticks.on(60)
+    assert passes(engine, sweeper, ticks, 3) == 0
+    assert passes(engine, sweeper, ticks, 10, beating=[LIVING]) == 0
+    assert held_by(engine, case) == LIVING
+
+
+def test_a_number_that_moves_is_life_whatever_it_is():
+    pulse = Pulse(4, longest_gap=3)
+    for second in range(10):
+        pulse.look({"moves": second, "stands": 7, "absent": None, "returns": 1 if second < 4 else 0}, float(second))
+
+    assert sorted(pulse.dead()) == ["absent", "returns", "stands"]
+    pulse.look({"moves": 10, "stands": 8, "absent": 1, "returns": 1}, 10.0)
+    assert pulse.dead() == []
+
+
+def test_a_working_process_beats_and_signs_off_only_when_its_work_has_ended(engine):
+    def leases(process):
+        made = Leases(
+            engine.system.db, engine.clock, lease=timedelta(minutes=1), longest=timedelta(hours=1), process=process
+        )
+        made.begin(["support"])
+        return made
+
+    def living():
+        with engine.system.db.read() as tx:
+            return {process.id for process in processes.all_of(tx)}
+
+    ended, cut_off = leases(LIVING), leases(DEAD)
+    with cut_off.case("case_1", 1), ended.case("case_2", 1):
+        wait_until(lambda: living() == {LIVING, DEAD})
+        cut_off.close()
+    ended.close()
+
+    assert living() == {DEAD}
+
+
+def test_every_process_has_a_name_of_its_own_that_fits_the_column():
+    names = {processes.new_id() for _ in range(100)}
+
+    assert len(names) == 100
+    assert all(len(name) <= 80 and processes.gives_signs_of_life(name) for name in names)
+
+
+def test_a_restart_of_the_database_frees_nothing_that_lives(postgres, shared):
+    """True time: a process beats, the server goes away and comes back, and what the process holds stays its own."""
+    case = open_case(shared, "1")
+    claimed(shared, "", LIVING, case)
+    leases = Leases(
+        shared.system.db, shared.clock, lease=timedelta(minutes=1), longest=timedelta(hours=1), process=LIVING
+    )
+    sweeper = Sweeper(shared.system)
+    with leases.case(case, 1):
+        sweeper.start()
+        time.sleep(2)
+        postgres.restart(down_for=2.5)
+        time.sleep(6)
+        sweeper.stop()
+
+        assert held_by(shared, case) == LIVING
+        assert sweeper.latest.leading
+    leases.close()
+    with shared.system.db.read() as tx:
+        assert cases.get(tx, case).claims == 1
+
+
+def wait_until(true, seconds=10.0):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)

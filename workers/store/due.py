@@ -1,0 +1,150 @@
+"""What is due, in fair order: urgent first, then customer by customer in turn, and no customer beyond its cap.
+
+The sweeper asks. A customer with five hundred due cases and one with a single case are served alternately; who is not known
+yet (before triage) is taken for a customer of its source. Each query reads the partial indexes of what is due and of what
+is in work, so a million closed cases weigh nothing here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, bindparam, func, select
+from sqlalchemy import case as sql_case
+
+from workers.store.database import Tx
+from workers.store.tables import actions, cases
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row whose time has come. `domain` is empty for an action."""
+
+    id: str
+    domain: str
+    wake_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much is due and nobody has taken, and since when the oldest of it waits."""
+
+    cases: int
+    actions: int
+    oldest: datetime | None
+
+    def lag(self, now: datetime) -> float:
+        return max(0.0, (now - self.oldest).total_seconds()) if self.oldest is not None else 0.0
+
+
+_UNCAPPED = 2**30
+_NOW = bindparam("now", type_=cases.c.wake_at.type)
+_URGENCY = sql_case({"urgent": 0, "high": 1, "low": 3}, value=cases.c.priority, else_=2)
+#: before triage nobody knows the customer; the separator can be in no address
+_WHOSE = sql_case((cases.c.customer != "", cases.c.customer), else_="\n" + cases.c.source)
+
+
+def _turn(*partition: ColumnElement[Any]) -> ColumnElement[int]:
+    return func.row_number().over(partition_by=partition, order_by=(_URGENCY, cases.c.wake_at))
+
+
+def _in_work(column: ColumnElement[str], name: str) -> CTE:
+    """How many cases of each are worked on just now; a claim that ran out is none."""
+    return (
+        select(column.label("whose"), func.count().label("held"))
+        .where(cases.c.claimed_by.is_not(None), cases.c.wake_at > _NOW)
+        .group_by(column)
+        .cte(name)
+    )
+
+
+_in_turn = (
+    select(
+        cases.c.id,
+        cases.c.domain,
+        cases.c.wake_at,
+        cases.c.customer,
+        cases.c.source,
+        _URGENCY.label("urgency"),
+        # By domain too: a queue that nobody works must not use up the customer's turns in the others.
+        _turn(cases.c.domain, _WHOSE).label("turn"),
+    )
+    .where(cases.c.wake_at <= _NOW)
+    .cte("in_turn")
+)
+_placed = select(
+    *_in_turn.c,
+    func.row_number()
+    .over(
+        partition_by=(_in_turn.c.domain, _in_turn.c.source),
+        order_by=(_in_turn.c.urgency, _in_turn.c.turn, _in_turn.c.wake_at),
+    )
+    .label("place"),
+).cte("placed")
+_customers = _in_work(cases.c.customer, "customers")
+_sources = _in_work(cases.c.source, "sources")
+CASES = (
+    select(_placed.c.id, _placed.c.domain, _placed.c.wake_at)
+    .select_from(
+        _placed.outerjoin(_customers, _placed.c.customer == _customers.c.whose).outerjoin(
+            _sources, _placed.c.source == _sources.c.whose
+        )
+    )
+    .where(
+        (_placed.c.customer == "")
+        | (_placed.c.turn <= bindparam("customer_cap") - func.coalesce(_customers.c.held, 0)),
+        _placed.c.place <= bindparam("source_cap") - func.coalesce(_sources.c.held, 0),
+    )
+    .order_by(_placed.c.urgency, _placed.c.turn, _placed.c.wake_at)
+    .limit(bindparam("most"))
+)
+_due_actions = (
+    select(
+        actions.c.id,
+        actions.c.wake_at,
+        _URGENCY.label("urgency"),
+        func.row_number()
+        .over(partition_by=_WHOSE, order_by=(_URGENCY, actions.c.wake_at, actions.c.ordinal))
+        .label("turn"),
+    )
+    .join(cases, cases.c.id == actions.c.case_id)
+    .where(actions.c.wake_at <= _NOW)
+    .cte("ranked")
+)
+ACTIONS = (
+    select(_due_actions.c.id, _due_actions.c.wake_at)
+    .order_by(_due_actions.c.urgency, _due_actions.c.turn, _due_actions.c.wake_at)
+    .limit(bindparam("most"))
+)
+_WAITING = select(
+    *(
+        select(what).where(table.c.wake_at <= _NOW).scalar_subquery()
+        for table in (cases, actions)
+        for what in (func.count(), func.min(table.c.wake_at))
+    )
+)
+
+
+def due_cases(tx: Tx, now: datetime, limit: int, *, customer_cap: int = 0, source_cap: int = 0) -> list[Due]:
+    """At most `limit` cases in the order in which they should be taken. A cap of 0 is none."""
+    bound = {
+        "now": now,
+        "most": limit,
+        "customer_cap": customer_cap or _UNCAPPED,
+        "source_cap": source_cap or _UNCAPPED,
+    }
+    return [Due(*row) for row in tx.execute(CASES, bound)]
+
+
+def due_actions(tx: Tx, now: datetime, limit: int) -> list[Due]:
+    """At most `limit` actions, customer by customer in turn, the urgent cases' first."""
+    return [Due(row[0], "", row[1]) for row in tx.execute(ACTIONS, {"now": now, "most": limit})]
+
+
+def waiting(tx: Tx, now: datetime) -> Waiting:
+    """How far behind the workers are."""
+    row = tx.execute(_WAITING, {"now": now}).one()
+    oldest = [moment for moment in (row[1], row[3]) if moment is not None]
+    return Waiting(row[0], row[2], min(oldest, default=None))

@@ -1,0 +1,154 @@
+"""Who works: a row for each process that claims, moved each second, and what became of those that stopped moving.
+
+Leases write their process's row, sweepers theirs; the sweeper that leads reads them, frees what the dead had claimed and
+takes their rows away. Whether a row moves is judged by the reader's own clock (`sweeper`), never by the times in it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from workers.store.database import Tx
+from workers.store.records import ActionState
+from workers.store.rows import columns, many
+from workers.store.tables import actions, cases, processes
+
+SWEEPER = "sweeper"
+WORKER = "worker"
+
+#: what the sweepers of one database agree on; any number that nothing else in the database uses
+_LOCK = 5_107_418_226_730_541
+#: a sweeper that is stopped in mid-pass is cut off after so long, and its lock with it
+_CUT_OFF = "3s"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process as it last wrote of itself. For a sweeper, `held` is 1 where it leads."""
+
+    id: str
+    kind: str
+    queues: Sequence[str]
+    beat: int
+    held: int
+    started_at: datetime
+    seen_at: datetime
+
+
+_COLUMNS = columns(processes, Process)
+_ALL = select(*_COLUMNS).order_by(processes.c.started_at, processes.c.id)
+_HOLDERS = (
+    select(cases.c.claimed_by)
+    .where(cases.c.claimed_by.is_not(None))
+    .union(
+        select(actions.c.claimed_by).where(
+            actions.c.state == ActionState.EXECUTING, actions.c.settled_at.is_(None), actions.c.claimed_by.is_not(None)
+        )
+    )
+)
+
+
+def _beat(make: Callable[..., Any]) -> Any:
+    row = make(processes)
+    return row.on_conflict_do_update(
+        index_elements=[processes.c.id],
+        set_={"beat": processes.c.beat + 1, "held": row.excluded.held, "seen_at": row.excluded.seen_at},
+    )
+
+
+_BEAT = {"sqlite": _beat(sqlite_insert), "postgresql": _beat(pg_insert)}
+
+
+def new_id() -> str:
+    """An id that no other process has, nor had: a container's process has number 1 again and again."""
+    return f"{socket.gethostname()[:50]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def gives_signs_of_life(holder: str) -> bool:
+    """Whether who claimed is known to write a row. A process of an earlier version never did: its lease must run out."""
+    return holder.count(":") == 2
+
+
+def beat(tx: Tx, process_id: str, *, kind: str, queues: Sequence[str], held: int, now: datetime) -> None:
+    """Say that this process lives. One statement."""
+    tx.execute(
+        _BEAT[tx.dialect.name],
+        {
+            "id": process_id,
+            "kind": kind,
+            "queues": list(queues),
+            "beat": 1,
+            "held": held,
+            "started_at": now,
+            "seen_at": now,
+        },
+    )
+
+
+def forget(tx: Tx, ids: Collection[str]) -> None:
+    if ids:
+        tx.execute(delete(processes).where(processes.c.id.in_(ids)))
+
+
+def all_of(tx: Tx) -> list[Process]:
+    return many(Process, tx.execute(_ALL).all())
+
+
+def beats(rows: Sequence[Process], holders: Collection[str]) -> Mapping[str, int | None]:
+    """The last beat of each process that has a row or holds something; None where a row should be and is not."""
+    found: dict[str, int | None] = {holder: None for holder in holders if gives_signs_of_life(holder)}
+    found.update((row.id, row.beat) for row in rows)
+    return found
+
+
+def holders(tx: Tx) -> set[str]:
+    """Whoever has a case or an action in hand, living or dead."""
+    return {row[0] for row in tx.execute(_HOLDERS)}
+
+
+def free(tx: Tx, dead: Collection[str], now: datetime) -> int:
+    """What the dead had in hand is due at once: cases for whoever claims them, actions to look what became of them.
+
+    No version is raised here: the next claim does it, and until then the fence refuses a claim that is no longer there.
+    """
+    if not dead:
+        return 0
+    freed = tx.execute(
+        update(cases).where(cases.c.claimed_by.in_(dead)).values(claimed_by=None, wake_at=now, updated_at=now)
+    ).rowcount
+    freed += tx.execute(
+        update(actions)
+        .where(
+            actions.c.claimed_by.in_(dead),
+            actions.c.state == ActionState.EXECUTING,
+            actions.c.settled_at.is_(None),
+            actions.c.wake_at > now,
+        )
+        .values(wake_at=now)
+    ).rowcount
+    return freed
+
+
+def my_turn(tx: Tx) -> bool:
+    """Take the sweepers' lock until this transaction ends; False where another sweeper is in a pass just now.
+
+    The lock belongs to the transaction, not to the session: a lost connection ends it, a proxy that shares connections
+    does not keep it, and a sweeper that is stopped in the middle is cut off. On SQLite there is one writer anyway.
+    """
+    if tx.dialect.name == "sqlite":
+        return True
+    query = select(
+        func.set_config("idle_in_transaction_session_timeout", _CUT_OFF, True),
+        func.pg_try_advisory_xact_lock(_LOCK),
+    )
+    return bool(tx.execute(query).one()[1])
