@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format demo bench lock clean
+.PHONY: help run test check format demo bench bench-engine lock clean
 
 # Set on the command line only (`make run PORT=8123`): shells export HOST for purposes of their own.
 HOST := 127.0.0.1
@@ -36,6 +36,10 @@ demo: $(RUNS) ## Drive a dozen sample events through the system and say what hap
 bench: $(RUNS) ## Measure webhooks a second, webhook to inbox, and what it uses when idle (ARGS=... see benchmarks/)
 	@$(BIN)/python benchmarks/embedded.py $(ARGS)
 
+bench-engine: $(RUNS) ## Measure the engine beside Celery, DBOS and LangGraph, on PostgreSQL and Redis (ARGS="--quick", see docs/performance.md)
+	@sh scripts/environment peers
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python benchmarks/engine.py $(ARGS)
+
 format: $(TESTS) ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -44,7 +48,7 @@ lock: ## Resolve the dependencies again (UPGRADE=--upgrade takes newer ones)
 	@sh scripts/environment lock $(UPGRADE)
 
 clean: ## Remove what was installed and cached here; data in var/ stays
-	rm -rf .venv .venv-uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-uv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make the second time quick: nothing is looked at unless a lock or the project's own file changed.
