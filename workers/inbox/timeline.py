@@ -13,7 +13,7 @@ from typing import Any
 
 from workers.actions.base import ActionKind
 from workers.actions.catalogue import CATALOGUE
-from workers.store import actions, audit, cases, events, steps
+from workers.store import actions, audit, cases, events, inbox, steps
 from workers.store.database import Tx
 from workers.store.records import Action, Attempt, AuditEntry, Case, Decision, Event, Fact, ModelUsage, Revision, Step
 
@@ -102,7 +102,7 @@ def load(tx: Tx, case_id: str) -> Life | None:
         facts=tuple(steps.facts_of(tx, case_id, up_to_round=case.round)),
         usage=tuple(usage),
         audit=tuple(log),
-        earlier=tuple(cases.of_customer(tx, case.customer, excluding=case.id)) if case.customer else (),
+        earlier=tuple(inbox.earlier_of(tx, case)),
     )
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import RowMapping, Table, and_, delete, exists, func, insert, select, text, update
+from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, text, update
 
 from workers.store import audit
 from workers.store.archive_tables import archived_entries, archives
@@ -53,11 +53,15 @@ BY_CASE: Mapping[str, Table] = {
 }
 TABLES = ("case", *BY_ACTION, *BY_CASE, "audit")
 
-_OPEN_ACTION = exists().where(
-    actions.c.case_id == cases.c.id, actions.c.settled_at.is_(None) | actions.c.state.in_(OPEN_ACTIONS)
+# Counted and not asked for by EXISTS, of which the planner makes a join that reads all actions there are.
+_OPEN_ACTIONS = (
+    select(func.count())
+    .where(actions.c.case_id == cases.c.id, actions.c.settled_at.is_(None) | actions.c.state.in_(OPEN_ACTIONS))
+    .correlate(cases)
+    .scalar_subquery()
 )
 _OVER = and_(
-    cases.c.closed_at.is_not(None), cases.c.state == CaseState.CLOSED, cases.c.claimed_by.is_(None), ~_OPEN_ACTION
+    cases.c.closed_at.is_not(None), cases.c.state == CaseState.CLOSED, cases.c.claimed_by.is_(None), _OPEN_ACTIONS == 0
 )
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case, CaseState, Decision
@@ -17,6 +17,8 @@ from workers.store.tables import actions, attempts, audit, cases, decisions, rev
 _ACTION = columns(actions, Action)
 _CASE = columns(cases, Case)
 _DECISION = columns(decisions, Decision)
+#: so many of the newest cases are read through in search of a text; whatever is open is read too
+RECENT = 20_000
 _OPEN_STATES = (ActionState.PENDING, ActionState.UNCERTAIN)
 #: states of actions that are not settled and of cases that are not closed: partial indexes know these rows
 _UNSETTLED = frozenset({ActionState.PENDING, ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN})
@@ -88,26 +90,36 @@ def find_cases(
     before: str | None = None,
     limit: int = 50,
 ) -> list[Case]:
-    """Newest first; `text` is looked for in title, customer and subject. `before` is a case id to page on from."""
-    query = select(*_CASE).order_by(cases.c.id.desc()).limit(limit)
-    if text:
-        query = query.where(
-            or_(
-                cases.c.title.icontains(text, autoescape=True),
-                cases.c.customer.icontains(text, autoescape=True),
-                cases.c.subject.icontains(text, autoescape=True),
-                cases.c.id == text,
-            )
-        )
+    """Newest first. `before` is a case id to page on from.
+
+    `text` is looked for in title, customer and subject of open cases and of the newest ones; among all others it must be the
+    whole customer, subject or id, which an index finds.
+    """
+    conditions: list[ColumnElement[bool]] = []
     if states:
-        query = query.where(cases.c.state.in_(states))
+        conditions.append(cases.c.state.in_(states))
         if _UNCLOSED.issuperset(states):
-            query = query.where(cases.c.closed_at.is_(None))
+            conditions.append(cases.c.closed_at.is_(None))
     if domain:
-        query = query.where(cases.c.domain == domain)
+        conditions.append(cases.c.domain == domain)
     if before:
-        query = query.where(cases.c.id < before)
+        conditions.append(cases.c.id < before)
+    if text:
+        conditions = [cases.c.id.in_(_matching(tx, text, conditions, limit))]
+    query = select(*_CASE).where(*conditions).order_by(cases.c.id.desc()).limit(limit)
     return many(Case, tx.execute(query).all())
+
+
+def earlier_of(tx: Tx, case: Case, *, limit: int = 10) -> list[Case]:
+    """Other cases of the same customer, newest first. Open and closed ones are in indexes of their own."""
+    if not case.customer:
+        return []
+    same = select(*_CASE).where(cases.c.customer == case.customer, cases.c.id != case.id).limit(limit)
+    found = [
+        *tx.execute(same.where(cases.c.closed_at.is_(None)).order_by(cases.c.opened_at.desc())).all(),
+        *tx.execute(same.where(cases.c.closed_at.is_not(None)).order_by(cases.c.closed_at.desc())).all(),
+    ]
+    return sorted(many(Case, found), key=lambda one: one.opened_at, reverse=True)[:limit]
 
 
 def list_actions(
@@ -137,6 +149,30 @@ def last_decision(tx: Tx, action_id: str) -> Decision | None:
     query = select(*_DECISION).where(decisions.c.action_id == action_id)
     found = many(Decision, tx.execute(query.order_by(decisions.c.decided_at.desc()).limit(1)).all())
     return found[0] if found else None
+
+
+def _matching(tx: Tx, text: str, conditions: Sequence[ColumnElement[bool]], limit: int) -> set[str]:
+    """Ids of cases that a text finds: a page of the newest, from each place where it is looked for.
+
+    One statement for all of them would have the planner walk through every case there is.
+    """
+    oldest = select(cases.c.id).order_by(cases.c.id.desc()).offset(RECENT).limit(1)
+    floor = tx.execute(oldest).scalar() or ""
+    contains = or_(
+        cases.c.title.icontains(text, autoescape=True),
+        cases.c.customer.icontains(text, autoescape=True),
+        cases.c.subject.icontains(text, autoescape=True),
+    )
+    closed = cases.c.closed_at.is_not(None)
+    places = (
+        and_(cases.c.id > floor, contains),
+        and_(cases.c.closed_at.is_(None), contains),
+        and_(closed, cases.c.customer.in_([text, text.casefold()])),
+        and_(closed, cases.c.subject == text),
+        cases.c.id == text,
+    )
+    page = select(cases.c.id).where(*conditions).order_by(cases.c.id.desc()).limit(limit)
+    return {row[0] for place in places for row in tx.execute(page.where(place))}
 
 
 def _with_people(tx: Tx, rows: Sequence[tuple[Action, Case]]) -> list[Waiting]:
