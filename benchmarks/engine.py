@@ -74,7 +74,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="caseworker-engine-", dir=options.scratch))
     folder.chmod(0o755)  # PostgreSQL runs as somebody else
     try:
-        with Postgres(folder) as postgres, Redis(folder) as redis:
+        with Postgres(folder, watched=bool(options.profile)) as postgres, Redis(folder) as redis:
             found = measure(contenders, folder, postgres, redis, options)
     finally:
         if options.keep:

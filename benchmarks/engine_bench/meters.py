@@ -125,6 +125,18 @@ def log_by_table(url: str, began: str) -> list[tuple[str, int, int]]:
     return sorted(found, key=lambda row: -row[2])
 
 
+STATEMENTS = (
+    "SELECT calls, total_plan_time, total_exec_time, wal_bytes, regexp_replace(query, '\\s+', ' ', 'g') FROM pg_stat_statements"
+    " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = %s) ORDER BY total_plan_time + total_exec_time DESC LIMIT 30"
+)
+
+
+def statements(admin: psycopg.Connection[Any], database: str) -> list[tuple[int, float, float, int, str]]:
+    """(calls, ms of planning, ms of execution, bytes of log, text) of what the server was asked, the dearest first."""
+    rows = admin.execute(STATEMENTS, (database,)).fetchall()
+    return [(int(row[0]), float(row[1]), float(row[2]), int(row[3]), str(row[4])) for row in rows]
+
+
 def calibration_ms() -> float:
     """CPU time of a fixed piece of Python: what a figure was worth at that moment on this machine."""
     began = time.process_time()

@@ -32,6 +32,8 @@ def profile(world: phases.World, running: Running, cases: int, folder: Path) -> 
     world("reset", delay=0.0)
     with running.place.postgres.admin() as admin:
         log = meters.WriteAheadLog(admin)
+        admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        admin.execute("SELECT pg_stat_statements_reset()")
     world.send(running, "a", 0, cases)
     time.sleep(phases.AFTER_THE_DOOR)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +59,15 @@ def profile(world: phases.World, running: Running, cases: int, folder: Path) -> 
         watcher.wait(60)
     # Each worker had its share of the cases; its CPU says how large.
     told = table((folder / "stacks.txt").read_text(), sum(spent) / cases * 1e6, cases * spent[0] / sum(spent))
+    with running.place.postgres.admin() as admin:
+        asked = meters.statements(admin, running.database)
+    told += (
+        "\nStatements, a case: calls, µs of planning, µs of execution (waiting for the disk included), bytes of log\n"
+    )
+    told += "".join(
+        f"{calls / cases:8.2f} {plan / cases * 1000:8.0f} {run / cases * 1000:8.0f} {size / cases:8.0f}  {text[:150]}\n"
+        for calls, plan, run, size, text in asked
+    )
     told += "\nWritten ahead, a case, door and work\n"
     told += "".join(
         f"{size / cases:9.0f} bytes  {count / cases:6.2f} records  {name}\n"

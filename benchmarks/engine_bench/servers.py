@@ -29,8 +29,9 @@ def free_port() -> int:
 
 
 class Postgres(AbstractContextManager["Postgres"]):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, watched: bool = False) -> None:
         self._folder = folder / "postgres"
+        self._watched = watched
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -48,6 +49,14 @@ class Postgres(AbstractContextManager["Postgres"]):
         subprocess.run(initdb, check=True, capture_output=True, cwd="/")
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self._folder}"
         command = [*user, self._programs / "postgres", "-D", data, *options.split(), "-c", "max_connections=300"]
+        if self._watched:
+            # Only for a profile: it costs a little of what it counts.
+            command += [
+                "-c",
+                "shared_preload_libraries=pg_stat_statements",
+                "-c",
+                "pg_stat_statements.track_planning=on",
+            ]
         with (self._folder / "log").open("wb") as log:
             self.process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
         deadline = time.monotonic() + 30
