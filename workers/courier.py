@@ -34,7 +34,7 @@ AHEAD = 8
 VIRTUAL = ("redis", "memory")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Job:
     """Something for a thread to do. `back` is called instead when the worker stops before it was begun."""
 

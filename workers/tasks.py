@@ -6,10 +6,8 @@ A task never retries and never raises: whatever fails, the row says when it is d
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,17 +15,15 @@ import structlog
 from celery import Celery
 from celery.exceptions import Reject
 
-from integrations import cloudevents
-from integrations.errors import IntegrationError
 from integrations.registry import Writers
-from workers import courier, execute, pipeline
-from workers.intake.receive import Provenance, receive
+from workers import courier, execute, letters, pipeline
+from workers.consumer import listen, stopping
+from workers.letters import Letter, PutBack
 from workers.log import logger
 from workers.queue import ADVANCE, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
 from workers.wiring import System
 
-PAUSE_BEFORE_REQUEUE = 1.0
 #: what a hint costs less for (see `workers.courier`)
 HINT: dict[str, Any] = {"Strategy": staticmethod(courier.by_hand), "typing": False}
 
@@ -44,6 +40,7 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
     post = Post(system, writers)
     courier.equip(app)
+    listen(app, lambda: post.system)
 
     @app.task(name=ADVANCE, shared=False, **HINT)
     def advance(case_id: str) -> None:
@@ -75,17 +72,9 @@ def _run(work: Callable[[str], None], **row: str) -> None:
 
 
 def _receive(system: System, event: dict[str, Any]) -> None:
-    """One CloudEvent as JSON, from a producer in Python. A refused event is logged; a fault of ours redelivers it."""
-    now: datetime = system.clock()
-    raw = json.dumps(event, ensure_ascii=False).encode()
+    """One CloudEvent as JSON, from a producer in Python: an event, or a dead letter, before it is acknowledged."""
+    letter = Letter(letters.TASK, json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     try:
-        inbound = cloudevents.read_event(raw, now)
-    except IntegrationError as error:
-        logger.warning("event_refused", reason=str(error))
-        return
-    try:
-        receive(system, [inbound], Provenance(door="queue", raw=raw))
-    except StoreUnavailable as error:
-        # A failed task is acknowledged like any other, and this message is the only copy: back it goes, unhurriedly.
-        time.sleep(PAUSE_BEFORE_REQUEUE)
-        raise Reject(str(error), requeue=True) from error
+        letters.take(system, letter, stopping=stopping)
+    except PutBack as error:
+        raise Reject("the database is away", requeue=True) from error

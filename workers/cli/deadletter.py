@@ -1,0 +1,106 @@
+"""``caseworker deadletter``: messages from the queue that could not become events, with the reason; see and replay them.
+
+Mend what was wrong (a producer, a version that did not know the form yet), then replay: the usual dedupe applies.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+from typing import Annotated
+
+import typer
+
+from workers import letters
+from workers.cli import opening, wired
+from workers.cli.failures import Failure
+from workers.cli.screen import AsJson, say, show_json, show_table, when
+from workers.store import deadletters
+from workers.store.deadletters import DeadLetter
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="See what could not be read, and replay it.")
+
+MOST = 10_000
+Letter = Annotated[str, typer.Argument(metavar="LETTER", help="Its id, as listed.")]
+
+
+@app.command("list")
+def listing(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what waits for somebody to look, newest first."""
+    with opening.database() as db, db.read() as tx:
+        kept = deadletters.listing(tx, waiting=not everything)
+    if as_json:
+        show_json([_facts(letter) for letter in kept])
+        return
+    columns = ("letter", "door", "received (UTC)", "reason", "bytes", "detail", "replayed")
+    rows = [
+        (k.id, k.door, when(k.received_at), k.reason, len(k.body), k.detail[:80], k.replay_result or "") for k in kept
+    ]
+    show_table("Dead letters", columns, rows, nothing="There are no dead letters.")
+
+
+@app.command()
+def show(letter_id: Letter, as_json: AsJson = False) -> None:
+    """Show one with its headers and body. All of it is what a stranger sent."""
+    with opening.database() as db, db.read() as tx:
+        kept = deadletters.get(tx, letter_id)
+    if kept is None:
+        raise Failure(f"There is no dead letter {letter_id!r}; `caseworker deadletter list --all` names them.")
+    text = _text(kept.body)
+    if as_json:
+        body = {"body": text} if text is not None else {"body_base64": base64.b64encode(kept.body).decode()}
+        show_json({**_facts(kept), "headers": kept.headers, **body})
+        return
+    say(f"{kept.id} came by the {kept.door} at {when(kept.received_at)} UTC: {kept.reason}. {kept.detail}")
+    for name, value in kept.headers:
+        say(f"{name}: {value}")
+    say(text if text is not None else f"{len(kept.body)} bytes that are no text; --json shows them in base64.")
+
+
+@app.command()
+def replay(
+    letter_id: Annotated[str | None, typer.Argument(metavar="LETTER", help="Its id, as listed.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every one that was not replayed yet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Receive dead letters as if they came now. Exit status 1 if one still cannot be read."""
+    if (letter_id is None) != everything:
+        raise Failure("Name one dead letter, or say --all.")
+    with wired.system(opening.settings()) as system:
+        with system.db.read() as tx:
+            kept = deadletters.listing(tx, waiting=True, limit=MOST) if everything else []
+        # Oldest first, as they came.
+        ids = [letter_id] if letter_id else [letter.id for letter in reversed(kept)]
+        results = [(one, *letters.replay(system, one, operator=opening.operator())) for one in ids]
+    if as_json:
+        show_json([{"id": one, "ok": ok, "result": result} for one, ok, result in results])
+    elif not results:
+        say("Nothing is to be replayed.")
+    else:
+        for one, _, result in results:
+            say(f"{one}: {result}")
+    if not all(ok for _, ok, _ in results):
+        sys.exit(1)
+
+
+def _facts(letter: DeadLetter) -> dict[str, object]:
+    return {
+        "id": letter.id,
+        "door": letter.door,
+        "received_at": letter.received_at,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "size": len(letter.body),
+        "replayed_at": letter.replayed_at,
+        "replay_result": letter.replay_result,
+    }
+
+
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,145 @@
+"""Letters: messages that hold an event, from the queue's two doors. Each becomes an event, or a dead letter with the reason.
+
+Called by the task for producers in Python and by the consumer of plain CloudEvents, which acknowledge when this returns:
+then something is committed, and not before. A dead letter can be looked at and replayed (`caseworker deadletter`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from integrations import cloudevents
+from integrations.errors import IntegrationError, UnknownEvent
+from workers.intake.receive import Provenance, receive
+from workers.log import logger
+from workers.store import audit, deadletters
+from workers.store.audit import SYSTEM, Note
+from workers.store.database import StoreUnavailable
+from workers.store.deadletters import DeadLetter
+from workers.store.ids import new_id
+from workers.wiring import System
+
+TASK = "task"
+EXCHANGE = "exchange"
+#: a message that says it is something else is not guessed at
+CONTENT_TYPES = ("", "application/json", "application/cloudevents+json")
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+class PutBack(Exception):
+    """The database is away and this worker is stopping: the message must go back to its queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message with an event in it."""
+
+    door: str
+    body: bytes
+    content_type: str = ""
+    headers: Sequence[tuple[str, str]] = ()
+    #: why it must not even be opened: the broker gave up delivering it
+    given_up: str = ""
+
+
+def take(system: System, letter: Letter, *, stopping: Callable[[], bool]) -> str:
+    """Make it an event or a dead letter, and say which. While the database is away, wait with the message in hand.
+
+    It is the only copy, and to give it back again and again would use up its deliveries. Raise `PutBack` when the
+    worker stops meanwhile.
+    """
+    tries = 0
+    while True:
+        try:
+            return _take(system, letter)
+        except StoreUnavailable as error:
+            pause = PAUSES[min(tries, len(PAUSES) - 1)]
+            logger.warning("event_waits_for_the_database", error=str(error), seconds=pause)
+            tries += 1
+            until = time.monotonic() + pause
+            while time.monotonic() < until:
+                if stopping():
+                    raise PutBack from error
+                time.sleep(0.1)
+
+
+def replay(system: System, letter_id: str, *, operator: str) -> tuple[bool, str]:
+    """Receive a dead letter as if it came now. What came in meanwhile by another way is a duplicate, as always.
+
+    Returns whether it is an event now, and what happened in words.
+    """
+    with system.db.read() as tx:
+        kept = deadletters.get(tx, letter_id)
+    if kept is None:
+        return False, "there is no such dead letter"
+    letter = Letter(kept.door, kept.body, headers=[(str(name), str(value)) for name, value in kept.headers])
+    ok, result = _try(system, letter)
+    with system.db.write() as tx:
+        now = system.clock()
+        if ok:
+            deadletters.replayed(tx, letter_id, result=result, now=now)
+        audit.append(tx, SYSTEM, now, Note(operator, "replayed", {"item": letter_id, "result": result[:200]}))
+    return ok, result
+
+
+def _take(system: System, letter: Letter) -> str:
+    if letter.given_up:
+        return _bury(system, letter, "undeliverable", letter.given_up)
+    if letter.content_type.partition(";")[0].strip().lower() not in CONTENT_TYPES:
+        told = f"content type {letter.content_type!r}; send application/cloudevents+json"
+        return _bury(system, letter, "content_type", told)
+    if len(letter.body) > system.settings.max_body_bytes:
+        told = f"{len(letter.body)} bytes; at most {system.settings.max_body_bytes} are taken"
+        return _bury(system, letter, "too_large", told)
+    try:
+        inbound = cloudevents.read_event(letter.body, system.clock())
+    except UnknownEvent as error:
+        # As at the HTTP door: a type that we do not handle is no fault of anybody.
+        logger.info("event_ignored", door=letter.door, reason=str(error))
+        return "ignored"
+    except IntegrationError as error:
+        return _bury(system, letter, "malformed", str(error))
+    try:
+        received = receive(system, [inbound], Provenance(letter.door, letter.body, letter.headers))
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - the message is the only copy: whatever is wrong with it, it is kept
+        logger.exception("event_not_stored", door=letter.door)
+        return _bury(system, letter, "not_stored", f"{type(error).__name__}: {error}")
+    return "accepted" if received.accepted else "duplicate"
+
+
+def _bury(system: System, letter: Letter, reason: str, detail: str) -> str:
+    logger.warning("dead_letter", door=letter.door, reason=reason, detail=detail[:200])
+    kept = DeadLetter(
+        id=new_id("dead"),
+        received_at=system.clock(),
+        door=letter.door,
+        reason=reason,
+        detail=_clean(detail)[:2000],
+        headers=[(_clean(name), _clean(value)) for name, value in letter.headers],
+        body=letter.body,
+        replayed_at=None,
+        replay_result=None,
+    )
+    with system.db.write() as tx:
+        deadletters.add(tx, kept)
+    return "dead"
+
+
+def _try(system: System, letter: Letter) -> tuple[bool, str]:
+    try:
+        inbound = cloudevents.read_event(letter.body, system.clock())
+    except IntegrationError as error:
+        return False, str(error)
+    received = receive(system, [inbound], Provenance("replay", letter.body, letter.headers))
+    if received.accepted:
+        return True, f"accepted: {', '.join(received.cases)}"
+    return True, "it had come in meanwhile: duplicate"
+
+
+def _clean(text: str) -> str:
+    """PostgreSQL keeps no zero bytes in text."""
+    return text.replace("\x00", "\\0")
