@@ -24,6 +24,7 @@ from workers.settings import Settings
 from workers.store import people, schema
 from workers.store.database import Database
 from workers.store.records import Person
+from workers.store.schema import Standing
 
 DATABASES = ("sqlite", "postgresql")
 SQLITE_FILE = "sqlite:///"
@@ -113,8 +114,13 @@ def must_exist(found: Settings) -> None:
 
 
 def must_be_migrated(db: Database) -> None:
-    if schema.pending(db):
-        where = db.engine.url.render_as_string(hide_password=True)
+    standing = schema.standing(db)
+    where = db.engine.url.render_as_string(hide_password=True)
+    if standing is Standing.TOO_NEW:
+        raise Failure(
+            f"The database {where} belongs to a newer version, which took away what this one needs: start that version."
+        )
+    if standing is Standing.BEHIND:
         raise Failure(f"The database {where} lacks tables of this version: run `caseworker migrate`.")
 
 

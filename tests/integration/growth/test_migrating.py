@@ -1,0 +1,152 @@
+"""A migration beside running work: nobody waits for it for long, it waits for nobody for ever, and a second try finishes."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from tests.kit.engine import make_engine, reply
+from workers.cli import opening
+from workers.cli.failures import Failure
+from workers.store import schema
+from workers.store.database import Database, StoreUnavailable
+from workers.store.schema import Standing
+
+BEFORE = "0003"
+LAST = "0004"
+
+
+@pytest.fixture
+def engine(postgres, tmp_path):
+    """A system at work on the schema of the version before."""
+    made = make_engine(tmp_path, url=postgres.database("migrating"))
+    schema.downgrade(made.system.db, BEFORE)
+    yield made
+    made.system.close()
+
+
+@pytest.fixture
+def other(engine):
+    """The database as another process has it open."""
+    db = Database(engine.system.db.url, connections=4)
+    yield db
+    db.dispose()
+
+
+def invalid(db) -> list[str]:
+    with db.read() as tx:
+        return list(tx.execute(text("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")).scalars())
+
+
+def test_cases_are_worked_all_the_while_and_none_is_disturbed(engine, other):
+    done, failed, stop = [], [], threading.Event()
+
+    def work() -> None:
+        number = 0
+        while not stop.is_set() or number < 5:
+            number += 1
+            try:
+                engine.model.drafts = [[reply(f"Hello {number}")]]
+                engine.event(delivery=f"d{number}", ticket=str(number))
+                engine.drain()
+                done.append(number)
+            except StoreUnavailable as error:
+                failed.append(str(error))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        schema.upgrade(other)
+    finally:
+        stop.set()
+        worker.join(60)
+
+    assert failed == []
+    assert len(done) >= 5
+    assert schema.standing(other) is Standing.CURRENT
+    assert schema.differences(other) == []
+    assert invalid(other) == []
+
+
+def test_a_transaction_that_will_not_end_is_waited_for_only_so_long_and_stops_nobody(engine, other, monkeypatch):
+    monkeypatch.setattr(schema, "TRIES", 2)
+    monkeypatch.setattr(schema, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(schema, "LOCK_TIMEOUT", "300ms")
+    engine.event(delivery="before")
+    with other.engine.connect() as idle:
+        # Somebody has opened a transaction and gone to lunch: VACUUM-like settings of the table cannot be changed.
+        idle.execute(text("LOCK TABLE audit_heads IN SHARE UPDATE EXCLUSIVE MODE"))
+
+        with pytest.raises(StoreUnavailable, match="waited in vain for a lock, 2 times"):
+            schema.upgrade(engine.system.db)
+        engine.event(delivery="meanwhile", ticket="8")
+        engine.drain()
+        assert schema.standing(engine.system.db) is Standing.BEHIND
+        idle.rollback()
+
+    schema.upgrade(engine.system.db)
+
+    assert schema.standing(engine.system.db) is Standing.CURRENT
+    assert schema.differences(engine.system.db) == []
+
+
+def test_an_index_whose_building_was_cut_off_is_built_again(engine, other):
+    with other.engine.connect() as connection, connection.begin():
+        connection.execute(text("CREATE INDEX ix_cases_closed ON cases (closed_at) WHERE closed_at IS NOT NULL"))
+        connection.execute(
+            text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass('ix_cases_closed')")
+        )
+    assert invalid(other) == ["ix_cases_closed"]
+
+    schema.upgrade(other)
+
+    assert invalid(other) == []
+
+
+def test_two_processes_that_migrate_at_once_both_find_it_done(engine, other):
+    both = [threading.Thread(target=schema.upgrade, args=(db,)) for db in (engine.system.db, other)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(60)
+
+    assert schema.standing(other) is Standing.CURRENT
+    assert schema.differences(other) == []
+
+
+def test_what_would_be_applied_is_told_first(engine):
+    assert [step.revision for step in schema.outstanding(engine.system.db)] == [LAST]
+    assert schema.outstanding(engine.system.db)[0].summary.startswith("What is over")
+
+    schema.upgrade(engine.system.db)
+
+    assert schema.outstanding(engine.system.db) == []
+
+
+@pytest.mark.parametrize(
+    ("floor", "standing"), [(BEFORE, Standing.AHEAD), (LAST, Standing.AHEAD), ("0999", Standing.TOO_NEW)]
+)
+def test_code_runs_on_a_newer_schema_only_where_nothing_was_taken_from_it(engine, floor, standing):
+    db = engine.system.db
+    schema.upgrade(db)
+    with db.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '1000'"))
+        tx.execute(text("UPDATE schema_floor SET revision = :floor"), {"floor": floor})
+
+    assert schema.standing(db) is standing
+    assert schema.pending(db) == (standing is Standing.TOO_NEW)
+    if standing is Standing.TOO_NEW:
+        with pytest.raises(Failure, match="newer version"):
+            opening.must_be_migrated(db)
+    else:
+        opening.must_be_migrated(db)
+
+
+def test_a_newer_schema_that_says_nothing_is_refused(engine):
+    db = engine.system.db
+    with db.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '1000'"))
+
+    assert schema.standing(db) is Standing.TOO_NEW
