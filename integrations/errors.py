@@ -27,6 +27,13 @@ class Temporary(IntegrationError):
         self.maybe_done = maybe_done
 
 
+class Postponed(Temporary):
+    """We did not even ask: the other side's limit is used up, or it wants to be left alone. Nothing was sent.
+
+    No try of the work that waits was used up by it.
+    """
+
+
 class Permanent(IntegrationError):
     """Trying again will not help: refused input, missing rights, a record that does not exist."""
 

@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from integrations.base import WebhookSource
 from integrations.github import webhook as github
@@ -23,6 +23,9 @@ from integrations.zendesk import webhook as zendesk
 
 T = TypeVar("T")
 
+#: a system's name and what speaks for it -> the same, with something around it
+Wrap = Callable[[str, object], object]
+
 SAMPLE = "sample"
 
 _WEBHOOKS: Mapping[str, Callable[[Mapping[str, str]], WebhookSource | None]] = {
@@ -34,15 +37,19 @@ _WEBHOOKS: Mapping[str, Callable[[Mapping[str, str]], WebhookSource | None]] = {
 
 
 class Connected:
-    """The objects that speak for each system, found by the protocol that is asked for."""
+    """The objects that speak for each system, found by the protocol that is asked for.
 
-    def __init__(self, by_system: Mapping[str, object]) -> None:
+    `wrap` puts something around each of them, which must pass on what it is asked.
+    """
+
+    def __init__(self, by_system: Mapping[str, object], wrap: Wrap | None = None) -> None:
         self._by_system = dict(by_system)
+        self._handed_out = {name: wrap(name, spoken) if wrap else spoken for name, spoken in by_system.items()}
 
     def find(self, system: str, protocol: type[T]) -> T | None:
         """The object of `system` that speaks `protocol`, or None."""
         found = self._by_system.get(system)
-        return found if isinstance(found, protocol) else None
+        return cast(T, self._handed_out[system]) if isinstance(found, protocol) else None
 
     def systems(self) -> list[str]:
         return sorted(self._by_system)
@@ -66,12 +73,24 @@ def webhooks(env: Mapping[str, str]) -> Mapping[str, WebhookSource | None]:
     return {name: make(env) for name, make in _WEBHOOKS.items()}
 
 
-def readers(env: Mapping[str, str], *, data: Path, sample_company: bool) -> Readers:  # noqa: ARG001 - vendors come
-    return Readers({SAMPLE: company(data)} if sample_company else {})
+def readers(
+    env: Mapping[str, str],  # noqa: ARG001 - vendors come
+    *,
+    data: Path,
+    sample_company: bool,
+    wrap: Wrap | None = None,
+) -> Readers:
+    return Readers({SAMPLE: company(data)} if sample_company else {}, wrap)
 
 
-def writers(env: Mapping[str, str], *, data: Path, sample_company: bool) -> Writers:  # noqa: ARG001 - vendors come
-    return Writers({SAMPLE: SampleWriters(company(data))} if sample_company else {})
+def writers(
+    env: Mapping[str, str],  # noqa: ARG001 - vendors come
+    *,
+    data: Path,
+    sample_company: bool,
+    wrap: Wrap | None = None,
+) -> Writers:
+    return Writers({SAMPLE: SampleWriters(company(data))} if sample_company else {}, wrap)
 
 
 def model(

@@ -19,6 +19,8 @@ from policies.rules import Policy
 from workers.agents.base import Agent
 from workers.agents.roster import AGENTS
 from workers.courtesy import Courtesy
+from workers.guards import Guards, parse
+from workers.guards.shared import Quiet, RedisBucket, TableBucket
 from workers.lease import Leases
 from workers.queue import Hints, make_app
 from workers.settings import Settings, vendor_environment
@@ -48,10 +50,12 @@ class System:
     leases: Leases
     worker: str
     courtesy: Courtesy = field(default_factory=Courtesy)
+    guards: Guards = field(default_factory=Guards)
 
     def close(self) -> None:
         self.hints.close()
         self.leases.close()
+        self.guards.close()
         self.db.dispose()
 
 
@@ -62,21 +66,20 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     app = make_app(settings.broker_url)
     courtesy = Courtesy()
     worker = processes.new_id()
+    guards = guard(settings, db)
+    model = registry.model(env, data=settings.data, learned=lambda: learned_examples(db))
     return System(
         settings=settings,
         db=db,
         clock=utc_now,
         policy=load_policy(settings.policy_dir),
         agents=AGENTS,
-        readers=registry.readers(env, data=settings.data, sample_company=settings.sample_company),
-        model=registry.model(
-            env,
-            data=settings.data,
-            learned=lambda: learned_examples(db),
-        ),
+        readers=registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
+        model=guards.wrap(model.provider, model),
         app=app,
         hints=Hints(app, courtesy=courtesy),
         courtesy=courtesy,
+        guards=guards,
         leases=Leases(
             # A connection of its own: a process whose others are all in use must still be able to say that it lives.
             db if db.is_sqlite else Database(settings.database, connections=1),
@@ -89,10 +92,23 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     )
 
 
-def hands(settings: Settings, *, environment: Mapping[str, str] | None = None) -> Writers:
-    """The Writers, for the worker of the ``actions`` queue alone."""
+def hands(settings: Settings, *, environment: Mapping[str, str] | None = None, guards: Guards | None = None) -> Writers:
+    """The Writers, for the worker of the ``actions`` queue alone; under the same `guards` as its readers."""
     env = vendor_environment() if environment is None else environment
-    return registry.writers(env, data=settings.data, sample_company=settings.sample_company)
+    wrap = guards.wrap if guards is not None else None
+    return registry.writers(env, data=settings.data, sample_company=settings.sample_company, wrap=wrap)
+
+
+def guard(settings: Settings, db: Database) -> Guards:
+    """How often each vendor may be called, reckoned over all processes: in the broker where that is Redis."""
+    limits = parse(settings.vendor_limits)
+    table = TableBucket(db, utc_now)
+    in_redis = limits and settings.broker_url.startswith(("redis:", "rediss:"))
+    return Guards(
+        limits,
+        bucket=RedisBucket(settings.broker_url, table) if in_redis else table,
+        quiet=Quiet(db, utc_now),
+    )
 
 
 def learned_examples(db: Database) -> list[tuple[str, str, str, str]]:

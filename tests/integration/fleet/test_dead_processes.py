@@ -19,9 +19,7 @@ LIVING = "machine:18:bbbb"
 OF_EARLIER_VERSION = "machine:19"
 
 
-def claimed(engine, delivery, worker, case=None):
-    if case is None:
-        case = engine.event(delivery, ticket=delivery).case_id
+def claimed(engine, case, worker):
     with engine.system.db.write() as tx:
         return cases.claim(tx, case, worker=worker, now=engine.clock(), lease=timedelta(seconds=60))
 
@@ -56,8 +54,8 @@ def passes(engine, sweeper, ticks, seconds, *, beating=()):
 def test_a_dead_workers_case_goes_on_after_seconds_and_a_living_ones_is_left_alone(engine, ticks):
     sweeper = Sweeper(engine.system, monotonic=ticks)
     lost, kept = open_case(engine, "1"), open_case(engine, "2")
-    claimed(engine, "", DEAD, lost)
-    claimed(engine, "", LIVING, kept)
+    claimed(engine, lost, DEAD)
+    claimed(engine, kept, LIVING)
     beats(engine, DEAD, LIVING)
     engine.hints.waiting.clear()
 
@@ -76,7 +74,7 @@ def test_a_dead_workers_case_goes_on_after_seconds_and_a_living_ones_is_left_alo
 def test_a_worker_that_died_before_it_was_ever_heard_is_found_too(engine, ticks):
     sweeper = Sweeper(engine.system, monotonic=ticks)
     case = open_case(engine, "1")
-    claimed(engine, "", DEAD, case)
+    claimed(engine, case, DEAD)
 
     assert passes(engine, sweeper, ticks, 6) == 1
 
@@ -84,7 +82,7 @@ def test_a_worker_that_died_before_it_was_ever_heard_is_found_too(engine, ticks)
 def test_a_claim_of_an_earlier_version_which_gives_no_signs_waits_for_its_lease(engine, ticks):
     sweeper = Sweeper(engine.system, monotonic=ticks)
     case = open_case(engine, "1")
-    claimed(engine, "", OF_EARLIER_VERSION, case)
+    claimed(engine, case, OF_EARLIER_VERSION)
 
     assert passes(engine, sweeper, ticks, 10) == 0
     assert held_by(engine, case) == OF_EARLIER_VERSION
@@ -92,7 +90,7 @@ def test_a_claim_of_an_earlier_version_which_gives_no_signs_waits_for_its_lease(
 
 def test_the_dead_cannot_commit_to_what_was_freed(engine, ticks):
     sweeper = Sweeper(engine.system, monotonic=ticks)
-    case = claimed(engine, "", DEAD, open_case(engine, "1"))
+    case = claimed(engine, open_case(engine, "1"), DEAD)
     passes(engine, sweeper, ticks, 6)
 
     with pytest.raises(cases.LostClaim), engine.system.db.write() as tx:
@@ -121,7 +119,7 @@ def test_silence_while_nobody_could_hear_kills_nobody(engine, ticks):
     """The database was away, or the sweeper was stopped: the watch starts anew."""
     sweeper = Sweeper(engine.system, monotonic=ticks)
     case = open_case(engine, "1")
-    claimed(engine, "", LIVING, case)
+    claimed(engine, case, LIVING)
     beats(engine, LIVING)
     passes(engine, sweeper, ticks, 3)
 
@@ -172,7 +170,7 @@ def test_every_process_has_a_name_of_its_own_that_fits_the_column():
 def test_a_restart_of_the_database_frees_nothing_that_lives(postgres, shared):
     """True time: a process beats, the server goes away and comes back, and what the process holds stays its own."""
     case = open_case(shared, "1")
-    claimed(shared, "", LIVING, case)
+    claimed(shared, case, LIVING)
     leases = Leases(
         shared.system.db, shared.clock, lease=timedelta(minutes=1), longest=timedelta(hours=1), process=LIVING
     )

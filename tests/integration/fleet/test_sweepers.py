@@ -1,0 +1,153 @@
+"""Several sweepers run and exactly one acts; whatever becomes of it, another goes on within seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from workers.store import processes
+from workers.store.database import Database, StoreUnavailable
+from workers.sweeper import Sweeper
+
+
+def leaders(shared):
+    with shared.system.db.read() as tx:
+        return [row.id for row in processes.all_of(tx) if row.kind == processes.SWEEPER and row.held]
+
+
+def test_of_two_sweepers_exactly_one_acts(shared, another, ticks):
+    first, second = another(), another()
+    acted = []
+    for _ in range(10):
+        acted.append((first.sweep().leading, second.sweep().leading))
+        ticks.on(1)
+
+    assert acted == [(True, False)] * 10
+
+
+def test_the_one_that_stands_by_hints_at_nothing_and_frees_nothing(shared, another, ticks):
+    first, second = another(), another()
+    first.sweep()
+    shared.event()
+    shared.hints.waiting.clear()
+
+    done = second.sweep()
+
+    assert (done.leading, done.hinted, shared.hints.waiting) == (False, 0, [])
+
+
+def test_when_the_leader_is_gone_the_other_takes_over_within_seconds(shared, another, ticks):
+    first, second = another(), another()
+    first.sweep()
+    second.sweep()
+    seconds = 0
+    while not second.sweep().leading:
+        ticks.on(1)
+        seconds += 1
+
+    assert seconds <= 4
+
+
+def test_a_leader_that_was_stopped_and_goes_on_finds_that_another_leads(shared, another, ticks):
+    first, second = another(), another()
+    first.sweep()
+    for _ in range(6):
+        second.sweep()
+        ticks.on(1)
+
+    assert [first.sweep().leading, second.sweep().leading, first.sweep().leading] == [False, True, False]
+    assert len(leaders(shared)) == 1
+
+
+def test_a_leader_that_ends_in_order_hands_over_at_once(shared, another, ticks):
+    first, second = another(), another()
+    first.once()
+
+    assert second.sweep().leading
+
+
+def test_a_sweeper_stopped_in_mid_pass_is_cut_off_and_its_lock_with_it(shared):
+    """As under SIGSTOP: the connection stays open, the transaction begun, and nothing more comes."""
+    db = Database(shared.system.db.url, connections=1)
+
+    def pass_that_is_stopped():
+        with db.write() as tx:
+            assert processes.my_turn(tx)
+            assert not locked_by(shared.system.db)
+            wait_until(lambda: locked_by(shared.system.db))
+            processes.all_of(tx)
+
+    with pytest.raises(StoreUnavailable):
+        pass_that_is_stopped()
+    db.dispose()
+
+
+def test_a_leader_whose_connection_is_cut_goes_on_or_is_followed(shared):
+    """True time and true threads: the server ends every session of the leader, again and again."""
+    dbs = [Database(shared.system.db.url, connections=2) for _ in range(2)]
+    sweepers = [Sweeper(replace(shared.system, db=db, settings=quick(shared))) for db in dbs]
+    for sweeper in sweepers:
+        sweeper.start()
+    try:
+        for number in range(3):
+            cut_every_session(shared)
+            shared.system.db.dispose()
+            shared.event(f"d{number}", ticket=str(number))
+            case = shared.case().id
+            shared.hints.waiting.clear()
+            until = time.monotonic() + 6
+            while ("case", case) not in shared.hints.waiting:
+                assert time.monotonic() < until, "nobody sweeps"
+                time.sleep(0.02)
+    finally:
+        for sweeper in sweepers:
+            sweeper.stop()
+        for db in dbs:
+            db.dispose()
+    assert leaders(shared) == [], "both have signed off"
+
+
+def test_two_that_begin_at_once_do_not_both_lead(shared, another, ticks):
+    sweepers = [another() for _ in range(4)]
+    together = threading.Barrier(4)
+    leading = []
+
+    def begin(sweeper):
+        together.wait(10)
+        leading.append(sweeper.sweep().leading)
+
+    threads = [threading.Thread(target=begin, args=(sweeper,)) for sweeper in sweepers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert leading.count(True) == 1
+
+
+def quick(engine):
+    return engine.system.settings.model_copy(update={"sweep_seconds": 0.2})
+
+
+def cut_every_session(engine):
+    with psycopg.connect(engine.system.db.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def locked_by(db):
+    with db.write() as tx:
+        return processes.my_turn(tx)
+
+
+def wait_until(true, seconds=10.0):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)

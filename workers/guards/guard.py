@@ -1,0 +1,226 @@
+"""The guard of each vendor: quiet asked for, breaker, limit, in this order before a call; and what its end teaches.
+
+`wiring` wraps readers, writers and the model. A call that may not be made raises `Postponed`: nothing was sent, and the
+reason is fit for the card of whatever waits. Without limits a call costs about a microsecond more.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from integrations.errors import IntegrationError, Postponed, Temporary
+from workers.guards.breaker import FAILURES, Breaker
+from workers.guards.limits import Limit
+from workers.guards.shared import Bucket, Quiet
+from workers.log import logger
+from workers.patience import LONGEST_ASKED
+from workers.store.database import StoreUnavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+#: how often a process looks which vendors other processes were asked to leave alone
+LOOK_SECONDS = 1.0
+#: the farthest turn that is promised; beyond it one comes back and asks again
+LONGEST_PROMISE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class VendorState:
+    """How a vendor stands in this process, for metrics and `doctor`."""
+
+    vendor: str
+    breaker: str
+    failures: int
+    quiet_seconds: float
+    limit: str
+
+
+class Guard:
+    """One vendor's."""
+
+    def __init__(self, vendor: str, guards: Guards) -> None:
+        self.vendor = vendor
+        self.breaker = Breaker()
+        self.limit = guards.limits.get(vendor)
+        self.quiet_until = 0.0
+        self._guards = guards
+        self._promised = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.vendor.replace("_", " ").capitalize()
+
+    def around(self, call: Callable[P, R]) -> Callable[P, R]:
+        """`call`, guarded."""
+
+        @wraps(call)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            self._enter()
+            try:
+                answer = call(*args, **kwargs)
+            except Temporary as error:
+                self._failed(error)
+                raise
+            except IntegrationError:
+                self.breaker.answered()
+                raise
+            except BaseException:
+                self.breaker.given_up()
+                raise
+            self.breaker.answered()
+            return answer
+
+        return guarded
+
+    def _enter(self) -> None:
+        """Return when the call may be made. Raise `Postponed`."""
+        now = self._guards.monotonic()
+        if now >= self._guards.look_at:
+            self._guards.look(now)
+        if now < self.quiet_until:
+            raise self._postponed(f"{self.name} asked us to wait.", self.quiet_until - now)
+        wait = self.breaker.refuses(now)
+        if wait:
+            raise self._postponed(
+                f"{self.name} is left alone for a while: it could not be reached {FAILURES} times in a row.", wait
+            )
+        if self.limit is not None:
+            try:
+                self._take_turn(self.limit)
+            except BaseException:
+                # A probe that was not let through must not keep the others out.
+                self.breaker.given_up()
+                raise
+
+    def _take_turn(self, limit: Limit) -> None:
+        try:
+            turn = self._guards.bucket.take(self.vendor, limit)
+        except StoreUnavailable as error:
+            raise Postponed(f"Nobody can tell just now how often {self.name} was called.", retry_after=1.0) from error
+        if turn.granted:
+            if turn.wait:
+                self._guards.sleep(turn.wait)
+            return
+        # Each one that is sent away is promised a moment of its own: else all would come back for the same turn.
+        now = self._guards.monotonic()
+        self._promised = max(self._promised + 1 / limit.rate, now + turn.wait)
+        wait = self._promised - now
+        if wait > LONGEST_PROMISE:
+            wait = LONGEST_PROMISE * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
+        raise Postponed(f"{self.name} is called as often as it may be ({limit}).", retry_after=wait)
+
+    def _failed(self, error: Temporary) -> None:
+        if isinstance(error, Postponed):
+            self.breaker.given_up()
+        elif error.retry_after:
+            self.breaker.given_up()
+            self._guards.ask_for_quiet(self, min(error.retry_after, LONGEST_ASKED))
+        else:
+            self.breaker.failed(self._guards.monotonic())
+            if self.breaker.state == "open":
+                logger.warning("vendor_left_alone", vendor=self.vendor, reason=str(error))
+
+    def _postponed(self, reason: str, wait: float) -> Postponed:
+        # Later by a little, never sooner, so that not all come back in the same moment.
+        return Postponed(reason, retry_after=wait + random.uniform(0, 0.5 + wait / 10))  # noqa: S311 - jitter
+
+
+class Guards:
+    """All guards of a process. Without `bucket` no limits hold, without `quiet` no word is passed to other processes."""
+
+    def __init__(
+        self,
+        limits: Mapping[str, Limit] | None = None,
+        *,
+        bucket: Bucket | None = None,
+        quiet: Quiet | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.limits = dict(limits or {}) if bucket is not None else {}
+        self.monotonic = monotonic
+        self.sleep = sleep
+        self.look_at = float("-inf") if quiet is not None else float("inf")
+        self._bucket = bucket
+        self._quiet = quiet
+        self._guards: dict[str, Guard] = {}
+
+    @property
+    def bucket(self) -> Bucket:
+        assert self._bucket is not None, "there are limits only where there is a bucket"
+        return self._bucket
+
+    def of(self, vendor: str) -> Guard:
+        """The one guard of a vendor, shared by all that speak for it here."""
+        return self._guards.setdefault(vendor, Guard(vendor, self))
+
+    def wrap(self, vendor: str, speaker: T) -> T:
+        """What speaks for a vendor, guarded. It answers to the same protocols."""
+        return cast(T, Guarded(speaker, self.of(vendor)))
+
+    def states(self) -> Sequence[VendorState]:
+        now = self.monotonic()
+        return [
+            VendorState(
+                vendor,
+                guard.breaker.state,
+                guard.breaker.failures,
+                round(max(0.0, guard.quiet_until - now), 3),
+                str(guard.limit or ""),
+            )
+            for vendor, guard in sorted(self._guards.items())
+        ]
+
+    def ask_for_quiet(self, guard: Guard, seconds: float) -> None:
+        """The vendor said when to come back: that holds for every process."""
+        until = self.monotonic() + seconds
+        known = until - guard.quiet_until < 1
+        guard.quiet_until = max(guard.quiet_until, until)
+        if self._quiet is None or known:
+            return
+        logger.info("vendor_asked_for_quiet", vendor=guard.vendor, seconds=seconds)
+        try:
+            self._quiet.ask(guard.vendor, seconds)
+        except StoreUnavailable as error:
+            logger.warning("quiet_not_passed_on", vendor=guard.vendor, error=str(error))
+
+    def look(self, now: float) -> None:
+        """Learn what other processes were asked. Done by whoever calls a vendor first in a second."""
+        self.look_at = now + LOOK_SECONDS
+        if self._quiet is None:
+            return
+        try:
+            remaining = self._quiet.remaining()
+        except StoreUnavailable as error:
+            logger.warning("quiet_not_known", error=str(error))
+            return
+        for vendor, seconds in remaining.items():
+            guard = self.of(vendor)
+            guard.quiet_until = max(guard.quiet_until, now + seconds)
+
+    def close(self) -> None:
+        closing = getattr(self._bucket, "close", None)
+        if closing is not None:
+            closing()
+
+
+class Guarded:
+    """Stands for what speaks for a vendor: its public methods go through the guard, all else is passed on."""
+
+    def __init__(self, inner: object, guard: Guard) -> None:
+        self._inner = inner
+        for name, _ in inspect.getmembers_static(type(inner), inspect.isfunction):
+            if not name.startswith("_") and name != "close":
+                # On the instance, where a protocol's `isinstance` looks for them.
+                setattr(self, name, guard.around(getattr(inner, name)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
