@@ -50,8 +50,14 @@ class Judged:
 
     @property
     def as_stored(self) -> dict[str, Any]:
-        """The whole decision record as JSON, enough to explain the verdict or to reach it again."""
-        return to_json(self.record)
+        """The decision record as JSON, enough to explain the verdict or to reach it again.
+
+        Of rules that were asked and did not match only the names are kept: with the facts and the policy's hash their
+        answers can be had again, and in full they would be most of what a case leaves behind.
+        """
+        telling = [answer for answer in self.record.answers if answer.matched is not False]
+        silent = [f"{answer.bundle}/{answer.rule}" for answer in self.record.answers if answer.matched is False]
+        return {**to_json(replace(self.record, answers=tuple(telling))), "unmatched": silent}
 
 
 @dataclass(frozen=True)

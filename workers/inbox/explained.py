@@ -113,7 +113,11 @@ def _rule(answer: Mapping[str, Any], facts: Mapping[str, Any], deciding: Sequenc
         message=str(answer.get("message", "")),
         outcome=str(answer.get("outcome", "")),
         when=" ".join(str(answer.get("when", "")).split()),
-        values=tuple((name, _value(name, value, facts)) for name, value in (answer.get("values") or {}).items()),
+        values=tuple(
+            (name, _value(name, value, facts))
+            for name in answer.get("names") or ()
+            if (value := facts.get(name)) is not None
+        ),
         deciding=ref in deciding,
         error=answer.get("error"),
         enforcement=str(answer.get("enforcement", "")),
