@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(
         60, ge=1, description="How long a claim lasts unless renewed; a dead worker's claims are freed sooner."
     )
+    stop_seconds: float = Field(
+        30.0, ge=0, description="How long a worker that is told to stop lets running work finish."
+    )
     sweep_seconds: float = Field(1.0, gt=0, description="How often the sweeper looks for what is due.")
     customer_cap: int = Field(
         8, ge=0, description="Cases of one customer worked on at once, over all processes. 0: no cap."

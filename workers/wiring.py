@@ -63,7 +63,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     """Open the database, load the policy, connect the readers. Raise what is wrong, before anything is served."""
     env = vendor_environment() if environment is None else environment
     db = Database(settings.database, connections=settings.database_connections)
-    app = make_app(settings.broker_url)
+    app = make_app(settings.broker_url, stop_seconds=settings.stop_seconds)
     courtesy = Courtesy()
     worker = processes.new_id()
     guards = guard(settings, db)
