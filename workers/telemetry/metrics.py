@@ -11,11 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from integrations.models.base import Usage
+
+# When a series began is told by when it is first seen; a series of its own for each would double them.
+disable_created_metrics()
 
 #: what this process counted; `workers.telemetry.serving` shows it
 REGISTRY = CollectorRegistry()

@@ -1,0 +1,179 @@
+"""The compose file and the image say what is so: real commands, real settings, little rights, secrets in one place."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.architecture.source import ROOT
+from tests.integration.ops.deployment import COMPOSE, OURS, SERVICES, SETTINGS, check_command, variables
+from workers.queue import QUEUES, make_app
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+ENV = ROOT / "deploy/env"
+
+
+def seconds(text):
+    return int(re.fullmatch(r"(\d+)s", text)[1])
+
+
+def test_the_parts_of_a_fleet_are_there():
+    commands = {name: service["command"][0] for name, service in OURS.items()}
+
+    assert set(commands.values()) == {"migrate", "web", "worker", "sweep"}
+    assert {"postgres", "redis", "rabbitmq"} == set(SERVICES) - set(OURS)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_is_one_with_options_that_it_has(name):
+    check_command(OURS[name]["command"])
+
+
+def test_every_queue_has_exactly_one_group_of_workers():
+    served = [
+        queue
+        for service in OURS.values()
+        if service["command"][0] == "worker"
+        for queue in check_command(service["command"])["queues"]
+    ]
+
+    assert sorted(served) == sorted(QUEUES)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_is_a_setting(name):
+    ours = {variable for variable in OURS[name]["environment"] if variable.startswith("CASEWORKER_")}
+
+    assert ours <= SETTINGS
+    assert {variable for variable in OURS[name]["environment"] if variable not in ours} <= {
+        "OTEL_EXPORTER_OTLP_ENDPOINT"
+    }
+
+
+def test_the_image_sets_only_what_is_a_setting():
+    assert set(re.findall(r"(CASEWORKER_\w+)=", DOCKERFILE)) <= SETTINGS
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_part_may_do_little(name):
+    service = OURS[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] == "10001:10001"
+    assert service["tmpfs"]
+    assert [volume.split(":")[1] for volume in service["volumes"]] == ["/data"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_service_has_limits_and_comes_back(name):
+    service = SERVICES[name]
+
+    assert {"cpus", "memory"} <= set(service["deploy"]["resources"]["limits"])
+    assert service["restart"] == ("on-failure" if name == "migrate" else "unless-stopped")
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] not in ("root", "0", "0:0")
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", set(SERVICES) - set(OURS))
+def test_databases_and_brokers_are_watched_keep_their_data_and_are_not_reachable_from_outside(name):
+    service = SERVICES[name]
+
+    assert service["healthcheck"]["test"]
+    assert [volume.split(":")[0] in COMPOSE["volumes"] for volume in service["volumes"]] == [True]
+    assert service["networks"] == ["inside"]
+    assert "ports" not in service
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+
+
+def test_redis_neither_evicts_nor_forgets():
+    words = SERVICES["redis"]["command"]
+    given = dict(zip(words[1::2], words[2::2], strict=True))
+
+    assert given["--maxmemory-policy"] == "noeviction"
+    assert given["--appendonly"] == "yes"
+
+
+def test_postgresql_is_as_durable_as_it_is_shipped():
+    text = " ".join(SERVICES["postgres"]["command"])
+
+    assert not re.search(r"fsync|synchronous_commit|full_page_writes", text)
+
+
+def test_there_are_connections_enough():
+    most = int(re.search(r"max_connections=(\d+)", " ".join(SERVICES["postgres"]["command"]))[1])
+    used = sum(
+        int(service["environment"].get("CASEWORKER_DATABASE_CONNECTIONS", 2)) * service["deploy"].get("replicas", 1)
+        for service in OURS.values()
+    )
+
+    assert used < most * 0.75
+
+
+def test_a_worker_has_longer_to_stop_than_it_takes():
+    soft = make_app("redis://localhost/").conf.worker_soft_shutdown_timeout
+
+    assert all(seconds(service["stop_grace_period"]) > soft for service in OURS.values())
+
+
+def test_everything_waits_for_the_migration():
+    assert all(
+        service["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+        for name, service in OURS.items()
+        if name != "migrate"
+    )
+
+
+def test_only_the_worker_of_the_actions_gets_what_can_write():
+    files = {name: [file["path"] for file in service.get("env_file", [])] for name, service in OURS.items()}
+
+    assert [name for name, of in files.items() if "deploy/env/actions.env" in of] == ["worker-actions"]
+    assert check_command(OURS["worker-actions"]["command"])["queues"] == ["actions"]
+    assert OURS["worker-actions"]["volumes"] == ["actions-data:/data"]
+    assert sum(service["volumes"] == ["actions-data:/data"] for service in OURS.values()) == 1
+
+
+def test_no_secret_is_given_to_who_needs_none():
+    keys = {name for name, service in OURS.items() if "CASEWORKER_SECRET_KEY" in service["environment"]}
+
+    assert keys == {"web"}
+    assert "env_file" not in OURS["worker-events"]
+    assert "env_file" not in OURS["sweeper"]
+    assert not {name for name in variables(ENV / "thinking.env.example") if name.endswith("_WEBHOOK_SECRET")}
+    assert {name for name in variables(ENV / "web.env.example") if not name.endswith("_WEBHOOK_SECRET")} == set()
+
+
+def test_what_the_compose_file_names_is_there():
+    named = {file["path"] for service in OURS.values() for file in service.get("env_file", [])}
+
+    assert {f"{path}.example" for path in named} == {str(p.relative_to(ROOT)) for p in ENV.glob("*.example")}
+
+
+def test_only_the_web_process_is_reachable_and_on_loopback_only():
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+
+    assert list(published) == ["web"]
+    assert all(port.startswith("127.0.0.1:") for port in published["web"])
+    assert str(check_command(OURS["web"]["command"])["port"]) == published["web"][0].rpartition(":")[2]
+
+
+def test_the_image_is_built_from_the_lock_with_hashes_and_without_what_tests_need():
+    assert "--require-hashes -r requirements.lock" in DOCKERFILE
+    assert "requirements-dev" not in DOCKERFILE
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    assert DOCKERFILE.count("\nFROM ") == 2
+    assert "HEALTHCHECK" in DOCKERFILE
+
+
+def test_what_the_image_copies_is_let_through_and_nothing_else():
+    copied = {
+        word for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for word in line.split()[:-1]
+    }
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+    assert copied == let_through
+    assert all((ROOT / path).exists() for path in copied)
+    assert "*" in (ROOT / ".dockerignore").read_text().splitlines()
