@@ -23,15 +23,21 @@ class Courtesy:
     @contextmanager
     def first(self) -> Iterator[None]:
         """Around a request that somebody outside waits for."""
-        with self._changed:
-            self._at_the_door += 1
+        self.arrive()
         try:
             yield
         finally:
-            with self._changed:
-                self._at_the_door -= 1
-                if not self._at_the_door:
-                    self._changed.notify_all()
+            self.leave()
+
+    def arrive(self) -> None:
+        with self._changed:
+            self._at_the_door += 1
+
+    def leave(self) -> None:
+        with self._changed:
+            self._at_the_door -= 1
+            if not self._at_the_door:
+                self._changed.notify_all()
 
     def give_way(self, longest: float | None = None) -> None:
         """Before work that can wait: until nobody is at the door, or long enough (seconds)."""

@@ -6,9 +6,11 @@ waits for connections to close. Adds security headers to everything and turns er
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import uvicorn
@@ -22,6 +24,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from integrations.base import WebhookSource
 from workers.inbox import api, pages, posting, reference
@@ -31,6 +34,7 @@ from workers.inbox.rendering import STATIC, Pages
 from workers.inbox.signin import Door
 from workers.inbox.words import AlreadyDecided, DecisionError, NotAllowed, NotFound
 from workers.intake.landing import Landing
+from workers.intake.shortcut import protocol
 from workers.intake.web import Doors
 from workers.log import logger
 from workers.store.database import StoreUnavailable
@@ -100,9 +104,9 @@ def make_app(
     https = is_https(system)
     app.add_middleware(NoNul)
     app.add_middleware(SecurityHeaders, https=https)
-    # Outermost, so that a delivery passes through nothing that is there for pages.
     headers = {**security_headers(https=https), "Cache-Control": "no-store"}
-    app.add_middleware(Doors, system=system, webhooks=webhooks, landing=landing, headers=headers)
+    app.state.doors = partial(Doors, system=system, webhooks=webhooks, landing=landing, headers=headers)
+    app.add_middleware(app.state.doors)
     return app
 
 
@@ -120,8 +124,13 @@ class Server(uvicorn.Server):
 
 def server(app: FastAPI, *, host: str, port: int) -> Server:
     """A server for the application, ready to `run` (in the main thread: with signal handlers)."""
+    # The doors stand in front of it all: a delivery passes through nothing that is there for pages and people.
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+    doors = app.state.doors(ProxyHeadersMiddleware(cast("Any", app), proxies))
     config = uvicorn.Config(
-        app,
+        doors,
+        http=protocol(doors),
+        proxy_headers=False,
         host=host,
         port=port,
         log_config=None,

@@ -39,6 +39,7 @@ class _Waiting:
     size: int
     answer: asyncio.Future[Received]
     loop: asyncio.AbstractEventLoop
+    patience: asyncio.TimerHandle | None = None
 
 
 class Landing:
@@ -62,14 +63,16 @@ class Landing:
 
         Raise `Busy` and `StoreUnavailable` (503 both), and `NotStored`.
         """
+        return await self.begin(request)
+
+    def begin(self, request: Request) -> asyncio.Future[Received]:
+        """As `land`, for whoever goes on with something else meanwhile. Raise `Busy` when too much waits."""
         loop = asyncio.get_running_loop()
-        one = _Waiting(request, sum(len(arrival.raw) for arrival in request), loop.create_future(), loop)
+        answer: asyncio.Future[Received] = loop.create_future()
+        one = _Waiting(request, sum(len(arrival.raw) for arrival in request), answer, loop)
         self._hand_over(one)
-        patience = loop.call_later(self._longest, _give_up, one)
-        try:
-            return await one.answer
-        finally:
-            patience.cancel()
+        one.patience = loop.call_later(self._longest, _give_up, one)
+        return answer
 
     def backlog(self) -> int:
         """Requests that were handed over and are not stored yet."""
@@ -159,6 +162,8 @@ def _wake(loop: asyncio.AbstractEventLoop, given: list[tuple[_Waiting, Received 
 
 def _answer(given: list[tuple[_Waiting, Received | Exception]]) -> None:
     for one, result in given:
+        if one.patience is not None:
+            one.patience.cancel()
         if one.answer.done():
             continue
         if isinstance(result, Exception):

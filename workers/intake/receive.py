@@ -33,6 +33,9 @@ DOMAINS: Mapping[EventType, str] = {
 
 PIPELINE_VERSION = 1
 
+#: how often a request is tried that two doors keep from each other
+MOST_TRIES = 10
+
 #: what vendors call a priority, as far as it decides who goes first; triage judges anew from the text
 PRIORITIES: Mapping[str, str] = {"urgent": "urgent", "high": "urgent", "low": "low", "bulk": "low"}
 
@@ -151,11 +154,13 @@ def summed_up(landed: Sequence[Landed]) -> Received:
     )
 
 
-def _store_others(system: System, requests: Sequence[Numbered], new: Mapping[int, Landed]) -> Stored:
+def _store_others(
+    system: System, requests: Sequence[Numbered], new: Mapping[int, Landed], tries: int = MOST_TRIES
+) -> Stored:
     """What joins a case, and what is there already: all in one transaction."""
     left = [(n, arrival) for request in requests for n, arrival in request if n not in new]
-    # In one order everywhere, so that two doors whose events join the same cases wait for each other, not in a ring.
-    left.sort(key=lambda one: (one[1].domain, one[1].subject))
+    # In one order everywhere, so that two doors whose events join the same cases seldom wait for each other in a ring.
+    left.sort(key=lambda one: (one[1].domain, one[1].subject, one[1].source, one[1].delivery_id))
     found = dict(new)
     try:
         with system.db.write() as tx:
@@ -163,6 +168,8 @@ def _store_others(system: System, requests: Sequence[Numbered], new: Mapping[int
                 found[n] = arrivals.take(tx, arrival)
             faults.point("event.joining")
     except StoreUnavailable as error:
+        if arrivals.entangled(error) and tries > 1:
+            return [_store_others(system, [request], new, tries - 1)[0] for request in requests]
         # Those that were wholly new are stored, whatever becomes of the others.
         return [
             error if any(n not in new for n, _ in request) else [new[n] for n, _ in request] for request in requests

@@ -20,12 +20,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from integrations import cloudevents
 from integrations.base import Delivery, InboundEvent, WebhookSource
-from integrations.errors import Malformed, NotAuthentic, UnknownEvent
+from integrations.errors import IntegrationError, Malformed, NotAuthentic, UnknownEvent
 from workers import access
 from workers.access import bearer
 from workers.intake import isolation
 from workers.intake.landing import Busy, Landing
-from workers.intake.receive import NotStored, Provenance, Received, prepare
+from workers.intake.receive import NotStored, Provenance, Received, Request, prepare
 from workers.log import logger
 from workers.store.database import StoreUnavailable
 from workers.store.records import Token
@@ -65,7 +65,9 @@ class Doors:
         self._app = app
         self._system = system
         self._webhooks = webhooks
-        self._landing = landing
+        self.landing = landing
+        self.courtesy = system.courtesy
+        self.largest_body = system.settings.max_body_bytes
         self._headers: list[Header] = [
             (b"content-type", b"application/json"),
             *((name.lower().encode(), value.encode()) for name, value in headers.items()),
@@ -76,32 +78,52 @@ class Doors:
             await self._app(scope, receive, send)
             return
         answer = await self._answer(scope, receive)
-        body = to_json(answer.body)
-        headers = [*self._headers, (b"content-length", str(len(body)).encode()), *answer.headers]
+        headers, body = self.rendered(answer)
         await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def ready(self, path: bytes, headers: Sequence[Header], body: bytes) -> Request | None:
+        """The events of a delivery that is all in order, for the short way; None for whatever needs more words."""
+        source = self._webhooks.get(path[len(HOOKS) :].decode("latin-1"))
+        if source is None:
+            return None
+        delivery = Delivery(source.name, tuple(headers), body, self._system.clock())
+        try:
+            return self._prepared(source, delivery, *_prove_and_parse(source, delivery))
+        except IntegrationError:
+            return None
+
+    def accepted(self, received: Received, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+        body = {"accepted": received.accepted, "duplicates": received.duplicates, "cases": received.cases}
+        return Answer(status if received.accepted else HTTPStatus.OK, body)
+
+    def failed(self, path: str, error: BaseException) -> Answer:
+        """Our fault, whatever it is: the event is its sender's until we said 2xx."""
+        if isinstance(error, StoreUnavailable | Busy):
+            logger.error("event_not_stored", path=path, reason=str(error))
+            what = "the database is not available" if isinstance(error, StoreUnavailable) else "too much at once"
+            return _our_fault(what)
+        if isinstance(error, NotStored):
+            return _our_fault(str(error))
+        logger.error("delivery_failed", path=path, exc_info=error)
+        return _our_fault("something broke on our side")
+
+    def rendered(self, answer: Answer) -> tuple[list[Header], bytes]:
+        body = to_json(answer.body)
+        return [*self._headers, (b"content-length", str(len(body)).encode()), *answer.headers], body
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         try:
             if scope["method"] != "POST":
                 return Answer(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "send a POST"}, (b"allow", b"POST"))
-            with self._system.courtesy.first():
+            with self.courtesy.first():
                 if scope["path"] == EVENTS:
                     return await self._cloudevents(scope, receive)
                 return await self._hook(scope, receive)
         except Answer as answer:
             return answer
-        except StoreUnavailable as error:
-            logger.error("event_not_stored", path=scope["path"], reason=str(error))
-            return _our_fault("the database is not available")
-        except Busy as error:
-            logger.error("event_not_stored", path=scope["path"], reason=str(error))
-            return _our_fault("too much at once; come again")
-        except NotStored as error:
-            return _our_fault(str(error))
-        except Exception:  # noqa: BLE001 - a bug of ours is no reason for a sender to give the event up
-            logger.exception("delivery_failed", path=scope["path"])
-            return _our_fault("something broke on our side")
+        except Exception as error:  # noqa: BLE001 - a bug of ours is no reason for a sender to give the event up
+            return self.failed(scope["path"], error)
 
     async def _hook(self, scope: Scope, receive: Receive) -> Answer:
         name = scope["path"][len(HOOKS) :]
@@ -126,6 +148,11 @@ class Doors:
             logger.error("authentic_but_malformed", source=name, reason=str(error))
             await self._put_aside(delivery, "malformed")
             raise _say(HTTPStatus.BAD_REQUEST, str(error)) from error
+        return self.accepted(await self.landing.land(self._prepared(source, delivery, secret_id, inbound)))
+
+    def _prepared(
+        self, source: WebhookSource, delivery: Delivery, secret_id: str, inbound: Sequence[InboundEvent]
+    ) -> Request:
         provenance = Provenance(
             door="webhook",
             raw=delivery.body,
@@ -133,7 +160,7 @@ class Doors:
             secret_id=secret_id,
             body_is_key=source.signs_body_only,
         )
-        return await self._land(inbound, provenance, HTTPStatus.OK)
+        return prepare(self._system, inbound, provenance)
 
     async def _cloudevents(self, scope: Scope, receive: Receive) -> Answer:
         """CloudEvents over HTTP define no signature, so the sender proves itself with a token of scope ``events``."""
@@ -150,12 +177,8 @@ class Doors:
         except Malformed as error:
             raise _say(HTTPStatus.BAD_REQUEST, str(error)) from error
         provenance = Provenance(door="events", raw=delivery.body, secret_id=token.id)
-        return await self._land(inbound, provenance, HTTPStatus.ACCEPTED)
-
-    async def _land(self, inbound: Sequence[InboundEvent], provenance: Provenance, status: HTTPStatus) -> Answer:
-        received: Received = await self._landing.land(prepare(self._system, inbound, provenance))
-        body = {"accepted": received.accepted, "duplicates": received.duplicates, "cases": received.cases}
-        return Answer(status if received.accepted else HTTPStatus.OK, body)
+        received = await self.landing.land(prepare(self._system, inbound, provenance))
+        return self.accepted(received, HTTPStatus.ACCEPTED)
 
     async def _read(self, scope: Scope, receive: Receive, source: str) -> Delivery:
         headers: tuple[Header, ...] = tuple(scope["headers"])

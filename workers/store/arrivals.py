@@ -103,6 +103,11 @@ def take(tx: Tx, arrival: Arrival) -> Landed:
     return Landed(arrival.event_id, case.id, case.domain, rouse=case.state != CaseState.TAKEN_OVER)
 
 
+def entangled(error: StoreUnavailable) -> bool:
+    """Whether two doors waited for each other in a ring, and this one was sent away: it may try again at once."""
+    return isinstance(getattr(error.__cause__, "orig", error.__cause__), DeadlockDetected)
+
+
 def _firsts(arrivals: Sequence[Arrival]) -> list[int]:
     """The places of those that can be new: the first of each event, of each body and of each subject."""
     seen: set[tuple[str, str, str]] = set()
@@ -119,9 +124,10 @@ def _firsts(arrivals: Sequence[Arrival]) -> list[int]:
 
 # ── what is new, on PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────
 
-# The order of the columns is that of `_sent`. Bodies come as one run of bytes, each found by its start and size.
-# The look-ups are sub-selects with OFFSET 0, so that each row is looked up by index whatever the planner believes of
-# the tables' size: a plan made on a new, empty database is kept while it grows.
+# Bodies come as one run of bytes, each found by its start and size.
+# Whether an event is there already is asked of nobody but the unique indexes, and the look for an open case is a
+# sub-select with OFFSET 0, which only one index can serve: a plan that is made on a new, empty database is kept while the
+# tables grow, and whatever it could choose between it would choose wrongly.
 # Rows are inserted in the order of their keys, so that two doors with the same events wait for each other, not in a ring.
 _STORE_NEW = """
 WITH came AS MATERIALIZED (
@@ -130,25 +136,24 @@ WITH came AS MATERIALIZED (
     subject text, occurred_at timestamptz, received_at timestamptz, data jsonb, start int, size int, headers jsonb,
     secret_id text, door text, domain text, title text, customer text, priority text, pipeline_version int,
     actor text, note jsonb, hash text)
-), new AS MATERIALIZED (
+), unopened AS MATERIALIZED (
   SELECT * FROM came
-  WHERE NOT EXISTS (SELECT FROM events e
-                    WHERE e.source = came.source AND e.delivery_id = came.delivery_id OFFSET 0)
-    AND NOT EXISTS (SELECT FROM cases c
+  WHERE NOT EXISTS (SELECT FROM cases c
                     WHERE c.domain = came.domain AND c.subject = came.subject AND c.closed_at IS NULL OFFSET 0)
-    AND (came.body_key IS NULL OR NOT EXISTS
-         (SELECT FROM events e WHERE e.source = came.source AND e.body_key = came.body_key OFFSET 0))
-  ORDER BY came.source, came.delivery_id
+  ORDER BY source, delivery_id
+), stored AS (
+  INSERT INTO events (id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at, data,
+    raw, headers, secret_id, door, duplicates, case_id, position)
+  SELECT id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at, data,
+    substring(%b from start for size), headers, secret_id, door, 0, case_id, 1 FROM unopened
+  ON CONFLICT DO NOTHING RETURNING id
+), new AS MATERIALIZED (
+  SELECT * FROM unopened WHERE id IN (SELECT id FROM stored)
 ), opened AS (
   INSERT INTO cases (id, domain, subject, source, title, customer, state, step, round, priority, events_total,
     events_worked, wake_at, version, claims, waits, pipeline_version, opened_at, updated_at)
   SELECT case_id, domain, subject, source, title, customer, 'working', 'triage', 1, priority, 1,
     0, received_at, 0, 0, 0, pipeline_version, received_at, received_at FROM new
-), stored AS (
-  INSERT INTO events (id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at, data,
-    raw, headers, secret_id, door, duplicates, case_id, position)
-  SELECT id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at, data,
-    substring(%b from start for size), headers, secret_id, door, 0, case_id, 1 FROM new
 ), noted AS (
   INSERT INTO audit (chain, seq, at, actor, verb, data, previous, hash)
   SELECT case_id, 1, received_at, actor, 'opened', note, repeat('0', 64), hash FROM new
@@ -166,11 +171,11 @@ def _send_new(db: Database, arrivals: Sequence[Arrival], places: Sequence[int]) 
             with db.direct() as cursor:
                 return [row[0] for row in cursor.execute(_STORE_NEW, (rows, bodies))]
         except UniqueViolation:
-            # Another door has stored one of them since the statement began; the next one sees it.
+            # Another door has opened one of the cases since the statement began; the next one sees it.
             if repeat == MOST_REPEATS:
                 return []
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, DeadlockDetected):
+            if not entangled(error):
                 raise
             return []
     return []
