@@ -37,7 +37,6 @@ PHASES = ("fast", "slow", "very_slow", "killed")
 WHOLE = phases.Sizes(
     rounds=3,
     cases=1000,
-    door=1000,
     approvals=60,
     slow_backlog=3000,
     slow_ramp=4,
@@ -51,7 +50,6 @@ WHOLE = phases.Sizes(
 QUICK = phases.Sizes(
     rounds=1,
     cases=400,
-    door=400,
     approvals=30,
     slow_backlog=1500,
     slow_ramp=3,
@@ -121,7 +119,7 @@ def measure(
     try:
         if options.profile:
             with Running(contenders["caseworker"], place, options.crew or Crew(2, 8)) as running:
-                print(profiling.profile(world, running, sizes.door, options.profile))
+                print(profiling.profile(world, running, sizes.cases, options.profile))
             return {}
         for phase in options.phases:
             for _ in range(sizes.rounds if phase == "fast" else 1):
@@ -216,7 +214,7 @@ def _options() -> argparse.Namespace:
     options.systems = options.systems.split(",")
     options.phases = options.phases.split(",")
     options.crew = Crew(*map(int, options.crew.split("x"))) if options.crew else None
-    changed = {"door": options.cases, "rounds": options.rounds}
+    changed = {"cases": options.cases, "rounds": options.rounds}
     sizes = QUICK if options.quick else WHOLE
     given = {name: getattr(sizes, name) for name in sizes.__slots__} | {n: v for n, v in changed.items() if v}
     options.sizes = phases.Sizes(**given)

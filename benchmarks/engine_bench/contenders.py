@@ -319,7 +319,7 @@ def _dbos() -> Contender:
         web=_peer("dbos_flow", "web", "{port}"),
         worker=_peer("dbos_flow", "worker", "{slots}"),
         beside=(),
-        fast=Crew(2, 16),
+        fast=Crew(2, 32),
         slow=Crew(2, 500),
         very_slow=Crew(1, 1000),
         prepare=_peer_prepare("dbos_flow"),

@@ -45,7 +45,13 @@ ROWS = (
     ),
     Row("kill -9 of all workers: model calls open then", "killed", ("in_flight_at_kill",), "", 0),
     Row("… cases stranded", "killed", ("stranded",), "0", 0),
-    Row("… POSTs doubled", "killed", ("doubled_posts",), "0", 0),
+    Row(
+        "… POSTs sent again under their key / effects doubled",
+        "killed",
+        ("doubled_posts", "posts_under_another_key"),
+        "open ones / 0",
+        0,
+    ),
     Row(
         "… model calls repeated: in all / recorded ones",
         "killed",
