@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from integrations.base import WebhookSource
 from integrations.github import webhook as github
-from integrations.models import anthropic, local
+from integrations.models import anthropic
 from integrations.models.base import Model
 from integrations.sample_company import webhook as sample
 from integrations.sample_company.company import SampleCompany, SampleWriters
@@ -100,7 +100,13 @@ def model(
     learned: Callable[[], Iterable[tuple[str, str, str, str]]],
 ) -> Model:
     """Anthropic's as soon as a key is set, else the local one."""
-    return anthropic.from_env(env) or local.LocalModel(extra_examples=learned, cache_dir=data / "models")
+    large = anthropic.from_env(env)
+    if large is not None:
+        return large
+    # Imported here: what it computes with takes up tens of megabytes in a process that never asks it.
+    from integrations.models import local  # noqa: PLC0415 - see above
+
+    return local.LocalModel(extra_examples=learned, cache_dir=data / "models")
 
 
 def company(data: Path) -> SampleCompany:
