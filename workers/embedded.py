@@ -77,7 +77,7 @@ def running(settings: Settings, *, public_url: str, vendors: Mapping[str, str] |
             with system.db.write() as tx:
                 freed = cases.free_all(tx, system.clock())
             logger.info("claims_freed", rows=freed)
-        register(system.app, system, wiring.hands(settings, environment=env))
+        register(system.app, system, wiring.hands(settings, environment=env, guards=system.guards))
         worker = WorkerThread(system.app, threads=settings.worker_threads)
         sweeper = Sweeper(system)
         sender = (
@@ -85,6 +85,7 @@ def running(settings: Settings, *, public_url: str, vendors: Mapping[str, str] |
             if settings.sample_company
             else None
         )
+        system.leases.begin(QUEUES)
         worker.start()
         sweeper.start()
         if sender is not None:

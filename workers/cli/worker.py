@@ -37,7 +37,9 @@ def worker(
     chosen = named(queues)
     with wired.system(found) as system:
         watching.begin(found, system, "worker")
-        writers = wiring.hands(found, environment=embedded.environment(found)) if "actions" in chosen else None
+        environment = embedded.environment(found)
+        writers = wiring.hands(found, environment=environment, guards=system.guards) if "actions" in chosen else None
+        system.leases.begin(chosen)
         code = crew.work(system, writers, queues=chosen, concurrency=found.worker_threads)
     sys.exit(code)
 
