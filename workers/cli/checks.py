@@ -7,42 +7,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from integrations import registry
 from policies import testing
-from workers.cli import opening
+from workers.cli import fleet_checks, opening
 from workers.cli.failures import sentence
-from workers.queue import make_app
+from workers.cli.findings import Finding, Level
 from workers.settings import Settings, vendor_environment
-from workers.store import actions, audit, cases, people, schema, switches
+from workers.store import actions, audit, cases, due, people, schema, switches
 from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.records import ActionState
 
 #: what has been due for so long is worked by nobody
 NOBODY_WORKS = timedelta(minutes=2)
 CLOCK_SLACK = timedelta(seconds=5)
-BROKER_SECONDS = 5
-
-
-class Level(StrEnum):
-    OK = "ok"
-    NOTE = "note"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `remedy` says what to do where it is not ok."""
-
-    about: str
-    level: Level
-    told: str
-    remedy: str = ""
 
 
 def shown(found: Settings) -> dict[str, str]:
@@ -55,7 +36,7 @@ def examine(found: Settings) -> Iterator[Finding]:
     """Everything, in the order in which things depend on each other."""
     yield _data(found)
     yield from _database(found)
-    yield _broker(found)
+    yield from _broker(found)
     yield _policy(found)
     env = vendor_environment()
     yield _model(env)
@@ -91,6 +72,9 @@ def _database(found: Settings) -> Iterator[Finding]:
             return
         yield Finding("database", Level.OK, f"{shown_url}, up to date")
         with db.read() as tx:
+            yield from fleet_checks.database_server(tx, opening.now())
+            if not _alone(found):
+                yield from fleet_checks.living(tx, opening.now())
             yield from _rows(tx)
     except StoreUnavailable as error:
         yield Finding("database", Level.PROBLEM, sentence(error), "Start it, or mend CASEWORKER_DATABASE_URL.")
@@ -115,7 +99,8 @@ def _rows(tx: Tx) -> Iterator[Finding]:
         yield Finding(
             "work",
             Level.PROBLEM,
-            f"{overdue} cases and actions have been due for more than {NOBODY_WORKS.seconds // 60} minutes.",
+            f"{overdue} cases and actions have been due for more than {NOBODY_WORKS.seconds // 60} minutes, "
+            f"the oldest for {due.waiting(tx, now).lag(now):.0f} s.",
             "Start `caseworker up`, or `caseworker worker` and `caseworker sweep`; if they run, read their logs.",
         )
     else:
@@ -133,17 +118,17 @@ def _rows(tx: Tx) -> Iterator[Finding]:
         yield Finding("actions", Level.NOTE, told, "`caseworker inbox list` names them; look at the other side.")
 
 
-def _broker(found: Settings) -> Finding:
+def _broker(found: Settings) -> Iterator[Finding]:
     url = _redacted(found.broker_url)
-    if found.broker_url.startswith("memory:"):
-        return Finding("broker", Level.OK, f"{url} in the process of `caseworker up`")
-    with make_app(found.broker_url).connection_for_write(connect_timeout=BROKER_SECONDS) as connection:
-        try:
-            connection.connect()
-        except (*connection.connection_errors, OSError) as error:
-            told = f"{url} cannot be reached: {error}"
-            return Finding("broker", Level.PROBLEM, told, "Start it, or mend CASEWORKER_BROKER_URL. Work goes on late.")
-    return Finding("broker", Level.OK, url)
+    if _alone(found):
+        yield Finding("broker", Level.OK, f"{url} in the process of `caseworker up`")
+        return
+    yield from fleet_checks.broker(found.broker_url, url)
+
+
+def _alone(found: Settings) -> bool:
+    """Whether all runs in one process, which no other could see."""
+    return found.broker_url.startswith("memory:")
 
 
 def _policy(found: Settings) -> Finding:

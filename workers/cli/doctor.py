@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from workers.cli import checks, opening
-from workers.cli.checks import Level
+from workers.cli.findings import Level
 from workers.cli.screen import AsJson, say, show_json, show_table
 
 app = typer.Typer(add_completion=False)

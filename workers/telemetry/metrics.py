@@ -18,7 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 from integrations.models.base import Usage
 
 # When a series began is told by when it is first seen; a series of its own for each would double them.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 #: what this process counted; `workers.telemetry.serving` shows it
 REGISTRY = CollectorRegistry()

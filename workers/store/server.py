@@ -1,0 +1,47 @@
+"""What the database server says of itself, for `caseworker doctor`. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+
+from workers.store.database import Tx
+
+#: what must be on for an acknowledged event to survive a power cut
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A PostgreSQL server: `version` as it counts (150004 is 15.4), its clock, and settings by name."""
+
+    version: int
+    now: datetime
+    settings: Mapping[str, str]
+    connections: int
+    most_connections: int
+
+
+def about(tx: Tx) -> Server | None:
+    """None on SQLite, which is no server."""
+    if tx.dialect.name == "sqlite":
+        return None
+    # `clock_timestamp`, not `now()`: that one stands still for a whole transaction.
+    row = tx.execute(
+        text(
+            "SELECT current_setting('server_version_num')::int, clock_timestamp(), "
+            "current_setting('max_connections')::int, "
+            "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')"
+        )
+    ).one()
+    shown = tx.execute(text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)"), {"names": list(DURABLE)})
+    return Server(
+        version=row[0],
+        now=row[1],
+        settings={row[0]: row[1] for row in shown},
+        connections=row[3],
+        most_connections=row[2],
+    )
