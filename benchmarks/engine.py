@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import anthropic
 from engine_bench import meters, phases, plot, profiling, report
 from engine_bench.caseworker_worker import AGENT
 from engine_bench.contenders import PEERS, Contender, Crew, Place, Running, all_contenders, write_asked
+from engine_bench.floor import floor
 from engine_bench.servers import Postgres, Redis
 
 from integrations.models.anthropic import prompt
@@ -36,6 +38,7 @@ from workers.agents.library import prompt as instructions
 PHASES = ("fast", "slow", "very_slow", "killed")
 WHOLE = phases.Sizes(
     rounds=3,
+    floor=300,
     cases=1000,
     approvals=60,
     slow_backlog=3000,
@@ -46,9 +49,11 @@ WHOLE = phases.Sizes(
     very_slow_window=10,
     killed=600,
     kill_pace=100,
+    stranded_after=25,
 )
 QUICK = phases.Sizes(
     rounds=1,
+    floor=100,
     cases=400,
     approvals=30,
     slow_backlog=1500,
@@ -59,6 +64,7 @@ QUICK = phases.Sizes(
     very_slow_window=6,
     killed=300,
     kill_pace=75,
+    stranded_after=12,
 )
 
 
@@ -121,9 +127,12 @@ def measure(
             with Running(contenders["caseworker"], place, options.crew or Crew(2, 8)) as running:
                 print(profiling.profile(world, running, sizes.cases, options.profile))
             return {}
+        lowest = floor(world, place, postgres.fresh("floor"), sizes.floor) if sizes.floor else {}
         for phase in options.phases:
             for _ in range(sizes.rounds if phase == "fast" else 1):
                 for contender in contenders.values():
+                    if phase == "very_slow" and options.quick and contender.name != "caseworker":
+                        continue  # half a minute each, and what it shows of the others the whole run shows
                     run(phase, contender)
     finally:
         world_cpu = meters.cpu_seconds([process.pid])
@@ -133,10 +142,11 @@ def measure(
         "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": machine,
         "seconds": round(time.monotonic() - began),
-        "calibration_ms": statistics.median(calibrations),
-        "calibration_spread_ms": [min(calibrations), max(calibrations)],
+        "calibration_ms": statistics.median(calibrations or [0.0]),
+        "calibration_spread_ms": [min(calibrations, default=0.0), max(calibrations, default=0.0)],
         "world_cpu_seconds": world_cpu,
         "sizes": {name: getattr(sizes, name) for name in sizes.__slots__},
+        "floor": lowest,
         "settings": {one.name: {"title": one.title, "setting": one.setting} for one in contenders.values()},
         "medians": {
             name: {phase: phases.median(all_of) for phase, all_of in by.items()} for name, by in rounds.items()
@@ -211,14 +221,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scratch", type=Path, help="folder for the servers' data [default: the system's]")
     parser.add_argument("--keep", action="store_true", help="keep the scratch folder with its logs")
     options = parser.parse_args()
-    options.systems = options.systems.split(",")
-    options.phases = options.phases.split(",")
+    options.systems = _named(parser, options.systems, names)
+    options.phases = _named(parser, options.phases, PHASES)
     options.crew = Crew(*map(int, options.crew.split("x"))) if options.crew else None
     changed = {"cases": options.cases, "rounds": options.rounds}
     sizes = QUICK if options.quick else WHOLE
     given = {name: getattr(sizes, name) for name in sizes.__slots__} | {n: v for n, v in changed.items() if v}
     options.sizes = phases.Sizes(**given)
     return options
+
+
+def _named(parser: argparse.ArgumentParser, given: str, known: Sequence[str]) -> list[str]:
+    """The names of a list with commas; an empty list is one, too: the floor alone."""
+    chosen = [name for name in given.split(",") if name]
+    if unknown := [name for name in chosen if name not in known]:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
+    return chosen
 
 
 def _say(what: str) -> None:

@@ -23,8 +23,6 @@ Figures = dict[str, float]
 CONNECTIONS = 32
 #: a burst's publishing may go on after its last answer
 AFTER_THE_DOOR = 1.0
-#: nothing has moved for so long after a kill, and nobody helps: what is not done by then is stranded
-STRANDED_AFTER = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,7 @@ class Sizes:
     """How much of everything: the whole run, or a quick look."""
 
     rounds: int
+    floor: int
     cases: int
     approvals: int
     slow_backlog: int
@@ -42,6 +41,8 @@ class Sizes:
     very_slow_window: float
     killed: int
     kill_pace: float
+    #: nothing has moved for so many seconds after a kill, and nobody helps: what is not done by then is stranded
+    stranded_after: float
 
 
 class World:
@@ -201,7 +202,7 @@ def killed(world: World, running: Running, sizes: Sizes) -> Figures:
     running.start_workers()
     sending.join()
     moved, done = time.monotonic(), 0
-    while done < sizes.killed and time.monotonic() - moved < STRANDED_AFTER:
+    while done < sizes.killed and time.monotonic() - moved < sizes.stranded_after:
         time.sleep(0.1)
         now = world("summary")["done"]
         if now > done:

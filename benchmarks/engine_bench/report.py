@@ -87,6 +87,9 @@ def show(found: Mapping[str, Any]) -> None:
         )
     for setting in found["settings"].values():
         print(f"\n{setting['title']}: {setting['setting']}", end="")
+    if found["floor"]:
+        steps = ", ".join(f"{name} {value:.2f}" for name, value in found["floor"].items())
+        print(f"\n\nThe same work without an engine, CPU ms a case: {steps}", end="")
     machine = found["machine"]
     print(
         f"\n\n{found['measured_at']}, {machine['cores']} cores of {machine['processor']}, Python {machine['python']}, load"
