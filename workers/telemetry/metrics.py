@@ -71,8 +71,8 @@ _model_cost = Counter(
 )
 _outside = Histogram(
     "caseworker_outside_call_seconds",
-    "Time of calls to connected systems: to read or to write, by outcome (ok, or the error's name).",
-    ("system", "purpose", "outcome"),
+    "Time of calls to connected systems and models, by what was asked and outcome (ok, or the error's name).",
+    ("system", "call", "outcome"),
     registry=REGISTRY,
     buckets=_STEP,
 )
@@ -138,14 +138,14 @@ def model_failed(provider: str, model: str, outcome: str) -> None:
     _model_calls.labels(provider, model, outcome).inc()
 
 
-class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe", "write"):`
-    """Times a call to a connected system. `purpose` is ``read`` or ``write``."""
+class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe", "refund"):`
+    """Times a call to a connected system; `call` is our name for what is asked of it."""
 
-    __slots__ = ("_began", "_purpose", "_system")
+    __slots__ = ("_began", "_call", "_system")
 
-    def __init__(self, system: str, purpose: str) -> None:
+    def __init__(self, system: str, call: str) -> None:
         self._system = system
-        self._purpose = purpose
+        self._call = call
         self._began = time.perf_counter()
 
     def __enter__(self) -> None:
@@ -153,7 +153,7 @@ class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
         outcome = "ok" if kind is None else kind.__name__
-        _outside.labels(self._system, self._purpose, outcome).observe(time.perf_counter() - self._began)
+        _outside.labels(self._system, self._call, outcome).observe(time.perf_counter() - self._began)
 
 
 def action_ended(kind: str, outcome: str) -> None:

@@ -1,7 +1,12 @@
-"""A model that is watched: each call is a span and is counted, whichever model serves. Wired once per process."""
+"""What is watched as a whole: a model, each call a span and counted, whichever model serves; and a step of a case.
+
+`wiring` puts `ObservedModel` around the model, once per process; the pipeline runs each step inside of `step`.
+"""
 
 from __future__ import annotations
 
+import time
+from types import TracebackType
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -44,3 +49,25 @@ class ObservedModel:
             metrics.model_call(answer.usage)
             traces.used(span, answer.usage)
             return answer
+
+
+class step:  # noqa: N801 - used as a function: `with observed.step(case.domain, case.step, case.id, case.round):`
+    """A step of a case: a span of its trace, and counted with its time once it was committed."""
+
+    __slots__ = ("_began", "_domain", "_name", "_span")
+
+    def __init__(self, domain: str, name: str, case_id: str, number: int) -> None:
+        self._domain = domain
+        self._name = name
+        self._span = traces.span(name, case_id=case_id, round=number)
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> None:
+        self._span.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._span.__exit__(kind, error, trace)
+        if kind is None:
+            metrics.step(self._domain, self._name, time.perf_counter() - self._began)

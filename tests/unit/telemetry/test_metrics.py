@@ -87,14 +87,14 @@ def test_a_watched_model_answers_as_it_did():
 
 
 def test_a_call_outside_is_timed_under_how_it_ended(gained):
-    fine = {"system": "stripe", "purpose": "write", "outcome": "ok"}
+    fine = {"system": "stripe", "call": "refund", "outcome": "ok"}
     failed = {**fine, "outcome": "Temporary"}
     gained.since("caseworker_outside_call_seconds_count", **fine)
     gained.since("caseworker_outside_call_seconds_count", **failed)
 
-    with metrics.outside("stripe", "write"):
+    with metrics.outside("stripe", "refund"):
         pass
-    with pytest.raises(Temporary), metrics.outside("stripe", "write"):
+    with pytest.raises(Temporary), metrics.outside("stripe", "refund"):
         raise Temporary("away")
 
     assert gained("caseworker_outside_call_seconds_count", **fine) == 1

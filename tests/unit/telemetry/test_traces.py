@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from integrations.errors import Permanent
 from integrations.models.base import ModelAnswer
 from tests.unit.telemetry.model_calls import REQUEST, Model, usage
-from workers.telemetry import otel, traces
-from workers.telemetry.observed import ObservedModel
+from workers.telemetry import metrics, otel, traces
+from workers.telemetry.observed import ObservedModel, step
 
 
 @pytest.fixture
@@ -128,3 +128,20 @@ def test_configuring_turns_it_on_and_closing_off_again(capfd, monkeypatch):
     said = capfd.readouterr().err
     assert '"service.name": "caseworker"' in said
     assert '"caseworker.case_id": "case_1"' in said
+
+
+def test_a_step_is_a_span_and_is_counted_only_if_it_was_committed(spans):
+    def counted():
+        return metrics.REGISTRY.get_sample_value(
+            "caseworker_step_seconds_count", {"domain": "support", "step": "gather"}
+        )
+
+    with step("support", "gather", "case_1", 2):
+        pass
+    before = counted()
+    with pytest.raises(Permanent), step("support", "gather", "case_1", 3):
+        raise Permanent("refused")
+
+    assert before >= 1
+    assert counted() == before
+    assert spans()["gather"].attributes["caseworker.round"] == 3
