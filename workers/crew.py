@@ -6,17 +6,22 @@ The command line calls `work`, and so do programs that bring readers of their ow
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 
 from integrations.registry import Writers
 from workers.courier import Threads
 from workers.log import logger
-from workers.tasks import register
+from workers.tasks import Post, register
 from workers.wiring import System
 
-#: each started process of a crew builds what it works on; connections and threads do not survive a fork
+#: each process of a pool builds what it works on: connections and threads do not survive a fork
 Anew = Callable[[], tuple[System, Writers | None]]
+
+POOLS = ("threads", "prefork")
+#: what a process has learned and leaked by then is worth less than a fresh one
+CASES_PER_PROCESS = 500
 
 
 def work(
@@ -33,17 +38,19 @@ def work(
     With `pool` "prefork" each process calls `anew` for the System that it works on; `system` then only lends its app.
     """
     post = register(system.app, system, writers)
-
-    def in_a_new_process(**_: object) -> None:
-        assert anew is not None, "processes need a System each"
-        post.system, post.writers = anew()
-
+    options: dict[str, Any] = {"pool": Threads}
     if pool == "prefork":
         if anew is None:
             raise ValueError("With processes, `anew` must say what each of them works on.")
-        worker_process_init.connect(in_a_new_process, weak=False)
-    celery = system.app.Worker(
-        pool=Threads if pool == "threads" else pool,
+        _in_each_process(post, anew)
+        system.db.dispose()
+        # Threads can only be left; a process that hangs is ended, and what it worked on goes on elsewhere.
+        limit = max(system.settings.lease_seconds * 5, system.settings.model_timeout_seconds * 3)
+        options = {"pool": "prefork", "max_tasks_per_child": CASES_PER_PROCESS, "time_limit": limit}
+    else:
+        system.leases.begin(queues)
+    worker = system.app.Worker(
+        **options,
         concurrency=concurrency,
         queues=list(queues),
         without_gossip=True,
@@ -53,5 +60,16 @@ def work(
         loglevel=system.settings.log_level,
     )
     logger.info("worker_started", queues=list(queues), pool=pool, concurrency=concurrency, model=system.model.name)
-    celery.start()
-    return int(celery.exitcode or 0)
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _in_each_process(post: Post, anew: Anew) -> None:
+    def begin(**_: object) -> None:
+        post.system, post.writers = anew()
+
+    def end(**_: object) -> None:
+        post.system.close()
+
+    worker_process_init.connect(begin, weak=False)
+    worker_process_shutdown.connect(end, weak=False)

@@ -1,4 +1,4 @@
-"""``caseworker worker``: a Celery worker with threads, in the foreground, on the queues that it is given.
+"""``caseworker worker``: a Celery worker, in the foreground, on the queues that it is given.
 
 Only a worker of the queue ``actions`` builds Writers, so the processes that read hostile text run without what they need.
 """
@@ -6,16 +6,31 @@ Only a worker of the queue ``actions`` builds Writers, so the processes that rea
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from integrations.registry import Writers
 from workers import crew, embedded, wiring
 from workers.cli import opening, watching, wired
 from workers.cli.failures import Failure
 from workers.queue import QUEUES
+from workers.settings import Settings
+from workers.wiring import System
 
 app = typer.Typer(add_completion=False)
+
+FEW = 4
+
+
+class Pool(StrEnum):
+    """How cases are worked on at once."""
+
+    THREADS = "threads"
+    PREFORK = "prefork"
 
 
 @app.command()
@@ -27,21 +42,40 @@ def worker(
         int | None,
         typer.Option(min=1, max=1000, help="Cases and actions worked on at once. [default: WORKER_THREADS]"),
     ] = None,
+    pool: Annotated[
+        Pool, typer.Option(help="Threads suit work that waits; processes (prefork) suit work that computes.")
+    ] = Pool.THREADS,
 ) -> None:
     """Work the queues, in the foreground.
 
-    Ctrl-C or SIGTERM lets running work finish. Run as many as you like, on as many machines; several may share a queue.
+    Ctrl-C or SIGTERM lets running work finish, for as long as STOP_SECONDS says; what waits goes back to its queue. Run
+    as many as you like, on as many machines; several may share a queue.
     """
     found = opening.settings(worker_threads=concurrency)
     opening.needs_a_broker(found, "worker")
     chosen = named(queues)
+    if pool is Pool.PREFORK and "events" in chosen:
+        raise Failure("The queue events is worked with threads: storing an event waits for the database and no more.")
     with wired.system(found) as system:
         watching.begin(found, system, "worker")
-        environment = embedded.environment(found)
-        writers = wiring.hands(found, environment=environment, guards=system.guards) if "actions" in chosen else None
-        system.leases.begin(chosen)
-        code = crew.work(system, writers, queues=chosen, concurrency=found.worker_threads)
+        writers = wiring.hands(found, environment=embedded.environment(found)) if "actions" in chosen else None
+        code = crew.work(
+            system,
+            writers,
+            queues=chosen,
+            pool=pool.value,
+            concurrency=found.worker_threads,
+            anew=partial(_in_a_process, found, chosen),
+        )
     sys.exit(code)
+
+
+def _in_a_process(found: Settings, chosen: Sequence[str]) -> tuple[System, Writers | None]:
+    """What one process of a pool works on: it has one case at a time, and needs few connections."""
+    env = embedded.environment(found)
+    system = wiring.build(found.model_copy(update={"database_connections": FEW}), environment=env)
+    system.leases.begin(chosen)
+    return system, wiring.hands(found, environment=env) if "actions" in chosen else None
 
 
 def named(queues: str) -> list[str]:
