@@ -37,6 +37,11 @@ def cpu_seconds(roots: list[int]) -> float:
     return total / TICK
 
 
+def main_thread_seconds(pid: int) -> float:
+    """CPU of a process's main thread alone: of a Celery worker, the loop that fetches messages."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def memory_mb(pid: int) -> tuple[float, float]:
     """(PSS, RSS) of one process."""
     try:

@@ -22,6 +22,22 @@ PY_SPY = PEERS.with_name("py-spy")
 RATE = 250
 OURS = re.compile(r"\((?:\S*/)?((?:workers|integrations|policies|engine_bench)/[\w/.]+:\d+)\)")
 SITE = str(Path(psycopg.__file__).parents[1]) + "/"
+#: what a sample was spent on: the first of these that is anywhere in its stack
+PARTS = (
+    ("the model: the SDK", re.compile(r"\((?:anthropic|httpx2?|httpcore2?|h11)/")),
+    ("the model: asking and reading around the SDK", re.compile(r"integrations/models/")),
+    ("the agent's SQL read, GET and POST", re.compile(r"engine_bench/outside")),
+    ("rules, origins, digests", re.compile(r"policies/|workers/(?:judgement|drafting|agents/origins|actions/digest)")),
+    ("the database: statements and rows", re.compile(r"workers/store/|\((?:psycopg|sqlalchemy)/")),
+    ("hints out", re.compile(r"workers/queue|Hints")),
+    ("leases, heartbeats", re.compile(r"workers/lease|workers/store/processes")),
+    ("logging", re.compile(r"structlog/|workers/log|logging/")),
+    (
+        "the pipeline itself",
+        re.compile(r"workers/(?:pipeline|execute|ledger|journal|settlement|tasks|patience|guards)"),
+    ),
+    ("hints in", re.compile(r"workers/(?:courier|crew|consumer)|\((?:celery|kombu|redis)/")),
+)
 PLACE = re.compile(r"\((\S+?):\d+\)$")
 
 
@@ -51,14 +67,15 @@ def profile(world: phases.World, running: Running, cases: int, folder: Path) -> 
             running.workers, (("raw", "stacks.txt"), ("flamegraph", "flame.svg")), strict=False
         )
     ]
+    loops = sum(meters.main_thread_seconds(process.pid) for process in running.workers)
     before = [meters.cpu_seconds([process.pid]) for process in running.workers]
     phases.until(lambda: world("summary")["done"] >= cases, 180)
     spent = [meters.cpu_seconds([process.pid]) - begun for process, begun in zip(running.workers, before, strict=True)]
+    loops = sum(meters.main_thread_seconds(process.pid) for process in running.workers) - loops
     for watcher in watchers:
         watcher.send_signal(signal.SIGINT)
         watcher.wait(60)
-    # Each worker had its share of the cases; its CPU says how large.
-    told = table((folder / "stacks.txt").read_text(), sum(spent) / cases * 1e6, cases * spent[0] / sum(spent))
+    told = table((folder / "stacks.txt").read_text(), loops / cases * 1e6, (sum(spent) - loops) / cases * 1e6)
     with running.place.postgres.admin() as admin:
         asked = meters.statements(admin, running.database)
     told += (
@@ -77,38 +94,48 @@ def profile(world: phases.World, running: Running, cases: int, folder: Path) -> 
     return told
 
 
-def table(stacks: str, micros: float, cases: float) -> str:
-    """The samples of one worker that worked `cases`, as µs a case. `micros` is the CPU a case by the system's books.
+def table(stacks: str, loop: float, rest: float) -> str:
+    """The samples as µs of CPU a case. `loop` is what the main thread took by the system's books, `rest` the others.
 
-    Sampled is whoever holds the interpreter's lock. What is missing to the CPU that was spent is work outside it: system
-    calls, the database driver's and the parsers' own code.
+    Sampled is whoever holds the interpreter's lock, and the main thread, which mostly waits, is caught far too often with
+    it. So its samples are made to add up to what it was booked for, and the others' to theirs; system calls, the database
+    driver's and the parsers' own code are thereby shared out like the Python around them.
     """
-    selves, libraries, ours = Counter[str](), Counter[str](), Counter[str]()
-    total = 0
-    for line in stacks.splitlines():
-        stack, _, count = line.rpartition(" ")
-        samples = int(count)
-        total += samples
-        frames = stack.split(";")
-        selves[re.sub(r":\d+\)$", ")", frames[-1]).replace(SITE, "")] += samples
-        libraries[_library(frames)] += samples
-        own = next((found[1] for frame in reversed(frames) if (found := OURS.search(frame))), "(the queue itself)")
-        ours[own] += samples
-    one = 1e6 / RATE / cases
-    parts = [
-        (
-            f"{micros:.0f} µs of worker CPU a case, {total * one:.0f} of them holding the interpreter's lock"
-            f" ({total} samples of {one:.1f} µs)\n"
-        )
+    read = [
+        (stack.split(";"), int(count)) for stack, _, count in (line.rpartition(" ") for line in stacks.splitlines())
     ]
+    sampled = Counter[bool]()
+    for frames, count in read:
+        sampled[_in_main_thread(frames)] += count
+    weights = {True: loop / max(sampled[True], 1), False: rest / max(sampled[False], 1)}
+    purposes, libraries, ours, selves = (dict[str, float]() for _ in range(4))
+    for frames, count in read:
+        micros = count * weights[_in_main_thread(frames)]
+        shown = ";".join(frames).replace(SITE, "")
+        own = next((found[1] for frame in reversed(frames) if (found := OURS.search(frame))), "(the queue itself)")
+        purpose = next((name for name, pattern in PARTS if pattern.search(shown)), "everything else")
+        for where, name in (
+            (purposes, purpose),
+            (libraries, _library(frames)),
+            (ours, own),
+            (selves, re.sub(r":\d+\)$", ")", frames[-1]).replace(SITE, "")),
+        ):
+            where[name] = where.get(name, 0.0) + micros
+    parts = [f"{loop + rest:.0f} µs of worker CPU a case; {sum(sampled.values())} samples\n"]
     for title, counted, most in (
+        ("By what it is for", purposes, 20),
         ("By library (of the innermost frame)", libraries, 30),
         ("Charged to the innermost line of ours (what it calls outside included)", ours, 45),
         ("By function, self", selves, 60),
     ):
         parts.append(f"\n{title}\n")
-        parts += [f"{n * one:9.0f} µs  {name}\n" for name, n in counted.most_common(most)]
+        dearest = sorted(counted.items(), key=lambda item: -item[1])[:most]
+        parts += [f"{micros:9.0f} µs  {name}\n" for name, micros in dearest]
     return "".join(parts)
+
+
+def _in_main_thread(frames: list[str]) -> bool:
+    return not frames[0].startswith("Thread._bootstrap") and not frames[0].startswith("_bootstrap")
 
 
 def _library(frames: list[str]) -> str:
