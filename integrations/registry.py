@@ -98,9 +98,10 @@ def model(
     *,
     data: Path,
     learned: Callable[[], Iterable[tuple[str, str, str, str]]],
+    timeout: float = 60.0,
 ) -> Model:
-    """Anthropic's as soon as a key is set, else the local one."""
-    large = anthropic.from_env(env)
+    """Anthropic's as soon as a key is set, else the local one. `timeout` bounds one call."""
+    large = anthropic.from_env(env, timeout=timeout)
     if large is not None:
         return large
     # Imported here: what it computes with takes up tens of megabytes in a process that never asks it.

@@ -67,7 +67,9 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     courtesy = Courtesy()
     worker = processes.new_id()
     guards = guard(settings, db)
-    model = registry.model(env, data=settings.data, learned=lambda: learned_examples(db))
+    model = registry.model(
+        env, data=settings.data, learned=lambda: learned_examples(db), timeout=settings.model_timeout_seconds
+    )
     return System(
         settings=settings,
         db=db,

@@ -59,7 +59,8 @@ class ModelRequest(Generic[T]):
     output: type[T]
     macros: tuple[Macro, ...] = ()
     max_output_tokens: int = 4096
-    timeout: float = 60.0
+    #: seconds for this call; None leaves it to the model
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,13 @@ def test_a_model_that_says_nothing_is_given_up_in_time(api, model):
         model.answer(request(timeout=0.2))
 
 
+def test_the_time_out_of_the_installation_holds_where_a_request_names_none(api):
+    api.faults.append(Fault(500, wait=2))
+    model = from_env({"ANTHROPIC_API_KEY": "key", "ANTHROPIC_MODEL": "m", "ANTHROPIC_BASE_URL": api.url}, timeout=0.2)
+    with pytest.raises(Temporary, match=r"within 0\.2 s"):
+        model.answer(request())
+
+
 def test_a_service_that_is_not_there_is_temporary():
     model = AnthropicModel("key", model="model-x", base_url="http://127.0.0.1:9")
     with pytest.raises(Temporary, match="reached"):

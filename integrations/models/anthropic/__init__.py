@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from integrations.models.base import Model
 
 
-def from_env(env: Mapping[str, str]) -> Model | None:
+def from_env(env: Mapping[str, str], *, timeout: float = 60.0) -> Model | None:
     """The model, or None without ``ANTHROPIC_API_KEY``.
 
     ``ANTHROPIC_MODEL`` names it; unset, the service is asked at first use for the newest one that fits. Set it where an
@@ -22,4 +22,6 @@ def from_env(env: Mapping[str, str]) -> Model | None:
         return None
     from integrations.models.anthropic.client import AnthropicModel  # noqa: PLC0415 - loads the SDK, see above
 
-    return AnthropicModel(key, model=env.get("ANTHROPIC_MODEL"), base_url=env.get("ANTHROPIC_BASE_URL"))
+    return AnthropicModel(
+        key, model=env.get("ANTHROPIC_MODEL"), base_url=env.get("ANTHROPIC_BASE_URL"), timeout=timeout
+    )

@@ -87,9 +87,12 @@ class AnthropicModel:
 
     provider = PROVIDER
 
-    def __init__(self, api_key: str, *, model: str | None = None, base_url: str | None = None) -> None:
+    def __init__(
+        self, api_key: str, *, model: str | None = None, base_url: str | None = None, timeout: float = 60.0
+    ) -> None:
         self._client = anthropic.Anthropic(api_key=api_key, base_url=base_url or None, max_retries=0)
         self._model = model or None
+        self._timeout = timeout
         self._choosing = threading.Lock()
         self._stable = prompt.Stable()
 
@@ -128,19 +131,20 @@ class AnthropicModel:
 
     def _ask(self, request: ModelRequest[T], messages: Sequence[MessageParam], room: int) -> _Turn:
         stable = self._stable.part(request.instructions, request.macros)
+        timeout = request.timeout or self._timeout
         try:
             raw = self._client.messages.with_raw_response.create(
-                model=self._named(request.timeout),
+                model=self._named(timeout),
                 max_tokens=room,
                 system=[{"type": "text", "text": stable, "cache_control": {"type": "ephemeral"}}],
                 messages=list(messages),
                 output_config={"format": {"type": "json_schema", "schema": _schema(request.output)}},
-                timeout=request.timeout,
+                timeout=timeout,
             )
             # Not the SDK's own message, which takes anything for an answer.
             return _Turn(_Reply.model_validate_json(raw.http_response.content), raw.headers.get("request-id"))
         except anthropic.APITimeoutError as error:
-            raise Temporary(f"The model did not answer within {request.timeout:g} s.") from error
+            raise Temporary(f"The model did not answer within {timeout:g} s.") from error
         except anthropic.APIConnectionError as error:
             raise Temporary("The model cannot be reached, or the connection was lost.") from error
         except anthropic.APIStatusError as error:
@@ -150,7 +154,12 @@ class AnthropicModel:
 
     def _named(self, timeout: float) -> str:
         """The model's name: the setting, or the newest one that fits, asked for once."""
-        with self._choosing:
+        if self._model is not None:
+            return self._model
+        # One asks and the others wait for it, but not one after the other while the service does not answer.
+        if not self._choosing.acquire(timeout=timeout):
+            raise Temporary(f"The model did not answer within {timeout:g} s.")
+        try:
             if self._model is None:
                 offers = _Offers.model_validate_json(
                     self._client.models.with_raw_response.list(limit=100, timeout=timeout).text()
@@ -162,6 +171,8 @@ class AnthropicModel:
                     )
                 self._model = max(fitting, key=lambda offer: offer.created_at).id
             return self._model
+        finally:
+            self._choosing.release()
 
     def _usage(self, turns: Sequence[_Turn], began: float) -> Usage:
         last = turns[-1]
