@@ -32,7 +32,8 @@ class StoreUnavailable(Exception):
 
 
 class Database:
-    """One per process. `url` is a SQLAlchemy URL; `connections` bounds how many are open at once."""
+    """One per process. `url` is a SQLAlchemy URL; `connections` bounds how many are open at once: on PostgreSQL so many
+    for the flow's statements and so many for all others, each opened when first needed."""
 
     def __init__(self, url: str, *, connections: int = 20, busy_seconds: float = BUSY_SECONDS) -> None:
         parsed = make_url(url)
@@ -46,28 +47,28 @@ class Database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             arguments = {"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False}
         else:
-            arguments = {
-                "connect_timeout": 5,
-                "keepalives_idle": 10,
-                # Every hot statement goes by a key or a partial index: a plan made for the very values is no better, and
-                # making one each time took a quarter of the server's time.
-                "options": "-c timezone=UTC -c plan_cache_mode=force_generic_plan",
-                "prepare_threshold": 1,
-            }
-        self.engine = create_engine(
-            parsed,
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=busy_seconds,
-            connect_args=arguments,
-        )
+            arguments = {"connect_timeout": 5, "keepalives_idle": 10, "options": "-c timezone=UTC"}
+        pool: dict[str, Any] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": busy_seconds}
+        self.engine = create_engine(parsed, connect_args=arguments, **pool)
+        self._direct = self.engine
         self._turn = threading.Lock()
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        else:
-            event.listen(self.engine, "checkout", _ping_if_idle)
-            event.listen(self.engine, "checkin", _note_use)
+            return
+        # Connections of their own: the flow's statements all go by a key, so a plan made for the very values is no better,
+        # and making one each time took a quarter of the server's time. Pages and sweepers do need such plans.
+        arguments = {
+            **arguments,
+            "options": "-c timezone=UTC -c plan_cache_mode=force_generic_plan",
+            "prepare_threshold": 1,
+        }
+        self._direct = create_engine(
+            parsed, connect_args=arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool
+        )
+        for engine in (self.engine, self._direct):
+            event.listen(engine, "checkout", _ping_if_idle)
+            event.listen(engine, "checkin", _note_use)
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -92,20 +93,19 @@ class Database:
         statement cost more than the statement.
         """
         try:
-            pooled = self.engine.raw_connection()
+            pooled = self._direct.raw_connection()
         except (OperationalError, PoolTimeoutError) as error:
             raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
         connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         try:
-            connection.autocommit = True
             yield connection.cursor()
-            connection.autocommit = False
         except psycopg.OperationalError as error:
+            if connection.broken:
+                # The server went away: the others in the pool are dead as well, and need not be tried one by one.
+                self._direct.dispose()
             pooled.invalidate()
             raise StoreUnavailable(str(error)) from error
         finally:
-            if not connection.closed:
-                connection.autocommit = False
             pooled.close()
 
     def ping(self) -> None:
@@ -114,6 +114,7 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+        self._direct.dispose()
 
 
 @contextmanager
