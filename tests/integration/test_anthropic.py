@@ -209,7 +209,7 @@ def test_the_time_out_of_the_installation_holds_where_a_request_names_none(api):
     api.faults.append(Fault(500, wait=2))
     model = from_env({"ANTHROPIC_API_KEY": "key", "ANTHROPIC_MODEL": "m", "ANTHROPIC_BASE_URL": api.url}, timeout=0.2)
     with pytest.raises(Temporary, match=r"within 0\.2 s"):
-        model.answer(request())
+        model.answer(request(timeout=None))
 
 
 def test_a_service_that_is_not_there_is_temporary():
