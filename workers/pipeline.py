@@ -129,7 +129,8 @@ def triage(system: System, work: Work, agent: Agent) -> Work:
 
 def gather(system: System, work: Work, agent: Agent) -> Work:
     """Look up what the case is about, source by source, and keep it as facts with their origin."""
-    work = recalled(system.db, work)
+    if work.said is None:
+        work = recalled(system.db, work)
     case, said = work.case, work.said or {}
     started = system.clock()
     found: dict[str, Any] = {}
