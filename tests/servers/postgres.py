@@ -86,7 +86,7 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGINT)  # not SIGTERM, which waits for every client
             self._process.wait(20)
         shutil.rmtree(self._folder, ignore_errors=True)
 
