@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from integrations.base import WebhookSource
+from workers import exposition
 from workers.inbox import api, pages, posting, reference
 from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in
 from workers.inbox.live import Live
@@ -39,6 +40,7 @@ from workers.intake.web import Doors
 from workers.log import logger
 from workers.store.database import StoreUnavailable
 from workers.store.schema import pending
+from workers.telemetry.requests import Measured
 from workers.wiring import System
 
 RETRY_AFTER_SECONDS = 5
@@ -96,6 +98,7 @@ def make_app(
         [
             Route("/healthz", _healthz),
             Route("/readyz", _readyz),
+            exposition.route(system),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
             *extra_routes,
         ]
@@ -107,6 +110,7 @@ def make_app(
     headers = {**security_headers(https=https), "Cache-Control": "no-store"}
     app.state.doors = partial(Doors, system=system, webhooks=webhooks, landing=landing, headers=headers)
     app.add_middleware(app.state.doors)
+    app.add_middleware(Measured)
     return app
 
 
@@ -285,7 +289,7 @@ def _answer(
     request: Request, status: int, message: str, headers: Mapping[str, str] | None = None, *, ask_who: bool = True
 ) -> Response:
     """JSON for programs, a page for people."""
-    if request.url.path.startswith(("/api/", "/hooks/", "/events", "/healthz", "/readyz", "/openapi.json")):
+    if request.url.path.startswith(("/api/", "/hooks/", "/events", "/healthz", "/readyz", "/metrics", "/openapi.json")):
         return JSONResponse({"detail": message}, status_code=status, headers=dict(headers or {}))
     shown: Pages = request.app.state.pages
     identity = _who(request) if ask_who else None
