@@ -102,7 +102,8 @@ def prepare() -> None:
 class Worker:
     def __init__(self, slots: int, name: str) -> None:
         self._pool = pool_of(min(slots, 20) + 2)
-        self._graph = graph(self._pool)
+        # A checkpointer does one thing at a time under a lock of its own, so each thread has one, on the common pool.
+        self._own = threading.local()
         self._slots, self._name = slots, name
         self._free = threading.Semaphore(slots)
         self._threads = ThreadPoolExecutor(slots)
@@ -136,14 +137,17 @@ class Worker:
 
     def _one(self, row: dict[str, Any], *, again: bool) -> None:
         where = {"configurable": {"thread_id": row["id"]}}
+        if not hasattr(self._own, "graph"):
+            self._own.graph = graph(self._pool)
+        mine = self._own.graph
         begin: Any = {"key": row["id"], "event": row["event"]}
         try:
             if row["resumed"]:
                 begin = Command(resume=True)
-            if again and self._graph.get_state(where).values:
-                waiting = any(task.interrupts for task in self._graph.get_state(where).tasks)
+            if again and mine.get_state(where).values:
+                waiting = any(task.interrupts for task in mine.get_state(where).tasks)
                 begin = begin if waiting else None
-            result = self._graph.invoke(begin, where, durability="sync")
+            result = mine.invoke(begin, where, durability="sync")
             state = "parked" if "__interrupt__" in result else "done"
             with self._pool.connection() as connection:
                 connection.execute("UPDATE inbox SET state = %s WHERE id = %s", (state, row["id"]))
