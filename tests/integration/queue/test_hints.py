@@ -109,8 +109,8 @@ def test_a_lost_hint_is_found_by_the_sweeper(start):
     sweeper = Sweeper(lost)
     assert finished(engine, 0.5) == 0
 
-    assert sweeper.sweep() == 1
-    assert sweeper.sweep() == 0, "what was just hinted is not hinted again at once"
+    assert sweeper.sweep().hinted == 1
+    assert sweeper.sweep().hinted == 0, "what was just hinted is not hinted again at once"
     assert finished(engine) == 1
 
 
