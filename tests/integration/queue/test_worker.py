@@ -1,0 +1,97 @@
+"""`caseworker worker` as processes of its own: what they do without credentials, and how they stop."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.kit.workers import Workers, tag_everything
+from tests.servers.messages_api import MessagesApi
+
+
+@pytest.fixture
+def api():
+    with MessagesApi() as server:
+        server.answer(tag_everything)
+        yield server
+
+
+@pytest.fixture
+def workers(tmp_path, far_broker, api):
+    made = Workers(
+        tmp_path,
+        far_broker.url,
+        ANTHROPIC_API_KEY="key",
+        ANTHROPIC_BASE_URL=api.url,
+        ANTHROPIC_MODEL="model-x",
+    )
+    yield made
+    made.close()
+
+
+def test_a_worker_that_thinks_needs_no_credentials_for_writing_and_what_it_decided_waits(workers, api):
+    workers.start("worker", "--queues", "support", STRIPE_API_KEY="", ZENDESK_API_TOKEN="")
+    workers.ticket()
+    workers.until(lambda: len(api.requests) == 2, "it does not think")
+    time.sleep(1)
+    assert workers.tagged() == 0
+
+    workers.start("worker", "--queues", "actions")
+    workers.until(lambda: workers.closed() == 1, "it is not carried out")
+    assert workers.tagged() == 1
+
+
+def test_told_to_stop_it_finishes_what_runs_and_gives_back_what_waits(workers, api):
+    api.delay = 1.0
+    first = workers.start("worker", "--queues", "support,actions", "--concurrency", "1")
+    for _ in range(6):
+        workers.ticket()
+    workers.until(lambda: bool(api.requests), "it does not think")
+    first.send_signal(signal.SIGTERM)
+
+    assert first.wait(28) == 0
+    asked = len(api.requests)
+    assert asked in (2, 4), "what ran was not finished, or it went on taking more"
+    api.delay = 0.0
+    workers.start("worker", "--queues", "support,actions")
+    # Nobody sweeps: what is found now is what was given back.
+    workers.until(lambda: workers.closed() == 6, "hints were lost")
+    assert workers.tagged() == 6
+    assert len(api.requests) == 12
+
+
+def test_what_takes_longer_than_the_time_to_stop_goes_on_elsewhere(workers, api):
+    api.delay = 30.0
+    first = workers.start("worker", "--queues", "support,actions", CASEWORKER_STOP_SECONDS="1")
+    workers.ticket()
+    workers.until(lambda: bool(api.requests), "it does not think")
+    began = time.monotonic()
+    first.send_signal(signal.SIGTERM)
+
+    assert first.wait(28) == 0
+    assert time.monotonic() - began < 25, "it waited for the call"
+    api.delay = 0.0
+    workers.start("worker", "--queues", "support,actions")
+    workers.start("sweep")
+    workers.until(lambda: workers.closed() == 1, "nobody goes on with it")
+    assert workers.tagged() == 1
+
+
+def test_processes_instead_of_threads_do_the_same_work(workers, api):
+    first = workers.start("worker", "--queues", "support,actions", "--pool", "prefork", "--concurrency", "2")
+    for _ in range(3):
+        workers.ticket()
+
+    workers.until(lambda: workers.closed() == 3, "processes do not work")
+    assert workers.tagged() == 3
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(30) == 0
+
+
+def test_processes_do_not_store_events(workers):
+    process = workers.start("worker", "--pool", "prefork")
+
+    assert process.wait(30) == 2
+    assert "worked with threads" in workers.log()
