@@ -31,6 +31,7 @@ from workers.patience import pause
 from workers.store import actions, cases, flow
 from workers.store.flow import Errand
 from workers.store.records import Action, ActionState, Case
+from workers.telemetry import traces
 from workers.wiring import System
 
 CRASH_POINTS = (
@@ -65,12 +66,14 @@ def carry_out(system: System, writers: Writers, action_id: str) -> None:
     if errand is None or errand.action.wake_at is None or errand.action.wake_at > system.clock():
         return
     faults.point("action.begun")
-    if errand.action.state == ActionState.PENDING:
-        lapse(system, errand.action)
-    elif errand.action.state == ActionState.APPROVED:
-        _begin(system, writers, errand)
-    elif errand.action.state == ActionState.EXECUTING:
-        _recover(system, writers, errand)
+    action = errand.action
+    with traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state):
+        if action.state == ActionState.PENDING:
+            lapse(system, action)
+        elif action.state == ActionState.APPROVED:
+            _begin(system, writers, errand)
+        elif action.state == ActionState.EXECUTING:
+            _recover(system, writers, errand)
 
 
 def _begin(system: System, writers: Writers, errand: Errand) -> None:
@@ -232,7 +235,8 @@ def _attempt(system: System, call: _Call) -> None:
     with system.leases.action(action.id, action.version):
         errand = replace(call.errand, action=action)
         try:
-            receipt = call.kind.perform(call.writer, call.arguments, call.effect)
+            with traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number):
+                receipt = call.kind.perform(call.writer, call.arguments, call.effect)
         except Stale as error:
             redraft(system, action, str(error))
         except Temporary as error:

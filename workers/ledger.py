@@ -20,6 +20,7 @@ from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.flow import Ending, Errand
 from workers.store.records import Action, ActionState, CaseState
+from workers.telemetry import metrics
 from workers.wiring import System
 
 #: after so many tries a person is asked instead
@@ -59,6 +60,7 @@ def ended(
                 hints = _settle(system, tx, action, attention)
         for action_id in hints:
             system.hints.action(action_id)
+    metrics.action_ended(action.kind, state.value)
     faults.point("action.recorded")
 
 
@@ -91,6 +93,7 @@ def uncertain(system: System, action: Action, why: str) -> None:
     """We cannot know whether it happened: a person must look."""
     now = system.clock()
     logger.warning("action_uncertain", action_id=action.id, reason=why)
+    metrics.action_ended(action.kind, "uncertain")
     with system.db.write() as tx:
         changed = actions.change(
             tx, action, now=now, state=ActionState.UNCERTAIN, reason=why, claimed_by=None, wake_at=None
@@ -132,6 +135,7 @@ def redraft(system: System, action: Action, why: str) -> None:
     """The world moved on since this was drafted: not sent, and the agent looks again."""
     now = system.clock()
     logger.info("action_stale", action_id=action.id, reason=why)
+    metrics.action_ended(action.kind, "stale")
     with system.db.write() as tx:
         changed = actions.change(
             tx,

@@ -40,6 +40,7 @@ from workers.store.cases import LostClaim
 from workers.store.flow import Caps, Progress
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, CaseState, Fact
+from workers.telemetry import metrics, observed, traces
 from workers.wiring import System
 
 #: where a case stands when its agent has no more to do: people and `execute` have it now, `settle` closes it
@@ -67,7 +68,7 @@ def advance(system: System, case_id: str) -> None:
         # An urgent case went first, in the place that this one had.
         system.hints.case(case_id, work.case.domain)
     faults.point("case.claimed")
-    with system.leases.case(work.case.id, work.case.version):
+    with traces.span("advance", case_id=work.case.id), system.leases.case(work.case.id, work.case.version):
         try:
             while work.case.claimed_by:
                 work = _next(system, work)
@@ -78,6 +79,7 @@ def advance(system: System, case_id: str) -> None:
         except IntegrationError as error:
             _ask_for_help(system, work.case, str(error))
         except LostClaim:
+            metrics.claim_lost()
             logger.info("claim_lost", case_id=work.case.id, step=work.case.step)
 
 
@@ -97,7 +99,8 @@ def _next(system: System, work: Work) -> Work:
         return _settle_again(system, work)
     system.courtesy.give_way()
     faults.point(f"case.{case.step}.begun")
-    return STEPS[case.step](system, work, agent)
+    with observed.step(case.domain, case.step, case.id, case.round):
+        return STEPS[case.step](system, work, agent)
 
 
 # ── the steps ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,7 +141,8 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
     for source in agent.sources:
         inquiry = Inquiry(case.subject, work.worked, said, system.readers, found, started)
         try:
-            records = source.read(inquiry)
+            with traces.span(f"read {source.name}"):
+                records = source.read(inquiry)
         except Permanent as error:
             logger.info("source_refused", case_id=case.id, source=source.name, error=str(error))
             records = None
@@ -211,7 +215,8 @@ def _decide(
         missing=work.missing,
         model=model,
     )
-    laid_out = lay_out(system, agent, matter, drafted, live_targets(system, matter, drafted))
+    with traces.span("policy", case_id=work.case.id):
+        laid_out = lay_out(system, agent, matter, drafted, live_targets(system, matter, drafted))
     now = system.clock()
     decided = entry(
         work.case,

@@ -24,6 +24,7 @@ from kombu.messaging import Producer
 
 from workers.courtesy import Courtesy
 from workers.log import logger
+from workers.telemetry import metrics
 
 QUEUES = ("events", "support", "transactions", "content", "supply", "actions", "upkeep")
 ADVANCE = "caseworker.advance"
@@ -174,6 +175,7 @@ class Hints:
         with self._changed:
             if len(self._waiting) >= self._capacity:
                 logger.warning("hint_dropped", reason="the publisher is behind; the sweeper will find the row")
+                metrics.hints("dropped")
                 return
             if not self._waiting:
                 self._changed.notify()
@@ -184,7 +186,9 @@ class Hints:
             self._courtesy.give_way(LONGEST_WAIT_FOR_A_HINT)
             try:
                 self._line.publish(lot)
+                metrics.hints("published", len(lot))
             except self._line.errors as error:
+                metrics.hints("failed", len(lot))
                 logger.warning("hints_not_published", hints=len(lot), error=type(error).__name__)
         self._line.hang_up()
 

@@ -22,6 +22,7 @@ from workers.letters import Letter, PutBack
 from workers.log import logger
 from workers.queue import ADVANCE, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
+from workers.telemetry import metrics
 from workers.wiring import System
 
 #: what a hint costs less for (see `workers.courier`)
@@ -62,7 +63,7 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
 
 
 def _run(work: Callable[[str], None], **row: str) -> None:
-    with structlog.contextvars.bound_contextvars(**row):
+    with structlog.contextvars.bound_contextvars(**row), metrics.task():
         try:
             work(*row.values())
         except StoreUnavailable as error:

@@ -26,6 +26,7 @@ from workers.queue import Hints, make_app
 from workers.settings import Settings, vendor_environment
 from workers.store import examples, processes
 from workers.store.database import Database
+from workers.telemetry.observed import ObservedModel
 
 LEARNING_LOT = 25
 
@@ -77,7 +78,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         policy=load_policy(settings.policy_dir),
         agents=AGENTS,
         readers=registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
-        model=guards.wrap(model.provider, model),
+        model=ObservedModel(guards.wrap(model.provider, model)),
         app=app,
         hints=Hints(app, courtesy=courtesy),
         courtesy=courtesy,

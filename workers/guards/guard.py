@@ -21,6 +21,7 @@ from workers.guards.shared import Bucket, Quiet
 from workers.log import logger
 from workers.patience import LONGEST_ASKED
 from workers.store.database import StoreUnavailable
+from workers.telemetry import metrics, traces
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,11 +62,14 @@ class Guard:
     def around(self, call: Callable[P, R]) -> Callable[P, R]:
         """`call`, guarded."""
 
+        asked = getattr(call, "__name__", "call")
+
         @wraps(call)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             self._enter()
             try:
-                answer = call(*args, **kwargs)
+                with metrics.outside(self.vendor, asked), traces.outside(f"{self.vendor} {asked}"):
+                    answer = call(*args, **kwargs)
             except Temporary as error:
                 self._failed(error)
                 raise

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.intake.receive import Received, Request, hint, store, summed_up
+from workers.intake.receive import Received, Request, hint, store, summed_up, told
 from workers.log import logger
 from workers.wiring import System
 
@@ -111,8 +111,9 @@ class Landing:
     def _write(self) -> None:
         while batch := self._take():
             results = store(self._system, [one.request for one in batch])
-            for landed in results:
+            for one, landed in zip(batch, results, strict=True):
                 if not isinstance(landed, Exception):
+                    told(one.request, landed)
                     hint(self._system, landed)
             self._let_go(batch)
             answers: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Received | Exception]]] = {}

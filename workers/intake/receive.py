@@ -19,6 +19,7 @@ from workers.store import arrivals
 from workers.store.arrivals import Arrival, Landed
 from workers.store.database import StoreUnavailable
 from workers.store.ids import new_id
+from workers.telemetry import metrics, traces
 from workers.wiring import System
 
 #: who works on what
@@ -77,9 +78,11 @@ class NotStored(Exception):
 
 def receive(system: System, inbound: Sequence[InboundEvent], provenance: Provenance) -> Received:
     """Store events once each and open or join their cases. Raise `StoreUnavailable`; then nothing was kept."""
-    landed = store(system, [prepare(system, inbound, provenance)])[0]
+    request = prepare(system, inbound, provenance)
+    landed = store(system, [request])[0]
     if isinstance(landed, Exception):
         raise landed
+    told(request, landed)
     hint(system, landed)
     return summed_up(landed)
 
@@ -143,6 +146,21 @@ def hint(system: System, landed: Sequence[Landed]) -> None:
     for one in landed:
         if one.case_id is not None and one.rouse:
             system.hints.case(one.case_id, one.domain)
+
+
+def told(request: Request, landed: Sequence[Landed]) -> None:
+    """Count what came in, and begin or join the traces of its cases."""
+    if not request:
+        return
+    accepted = sum(one.case_id is not None for one in landed)
+    metrics.received(request[0].door, accepted=accepted, duplicates=len(landed) - accepted)
+    if not traces.on():
+        return
+    for arrival, one in zip(request, landed, strict=True):
+        if one.case_id is not None:
+            began = int(arrival.received_at.timestamp() * 1_000_000_000)
+            opened = one.case_id == arrival.case_id
+            traces.received(one.case_id, began, opened=opened, event_id=one.event_id, door=arrival.door)
 
 
 def summed_up(landed: Sequence[Landed]) -> Received:

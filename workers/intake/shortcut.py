@@ -10,6 +10,7 @@ beginning: what is answered to whom is decided there and nowhere else.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -18,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from workers.intake.landing import Busy
 from workers.intake.receive import Received
 from workers.intake.web import HOOKS, Answer, Doors
+from workers.telemetry import metrics
 
 _HOOKS = HOOKS.encode()
 
@@ -72,6 +74,7 @@ class _Passage:
         self.response_complete = False
         self.message_event = self
         self._begun = False
+        self._came = time.perf_counter()
 
     def set(self) -> None:
         """More of the body came, or its end, or the connection is lost."""
@@ -102,6 +105,7 @@ class _Passage:
     def _answer(self, answer: Answer) -> None:
         self._doors.courtesy.leave()
         self.response_complete = True
+        metrics.answered("hooks", answer.status, time.perf_counter() - self._came)
         if self.disconnected:
             return
         protocol = self._protocol
