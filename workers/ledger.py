@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from integrations.errors import Temporary
+from integrations.errors import Postponed, Temporary
 from workers import faults
 from workers.log import logger
 from workers.patience import pause
@@ -109,7 +109,8 @@ def uncertain(system: System, action: Action, why: str) -> None:
 def again(system: System, errand: Errand, error: Temporary) -> None:
     """Not this time: wait, with the reason on the card. What may have been done stays `executing`, to be looked up."""
     action, now = errand.action, system.clock()
-    if action.tries >= MOST_TRIES:
+    unasked = isinstance(error, Postponed)
+    if action.tries >= MOST_TRIES and not unasked:
         if error.maybe_done:
             uncertain(system, action, f"{action.tries} tries, the last ended so: {error}")
         else:
@@ -125,6 +126,8 @@ def again(system: System, errand: Errand, error: Temporary) -> None:
             wake_at=now + pause(max(action.tries - 1, 0), error.retry_after),
             waiting_for=str(error),
             claimed_by=None,
+            # What was not even asked used up no try.
+            tries=max(action.tries - 1, 0) if unasked and open_attempt else action.tries,
         )
         if changed is not None and open_attempt and not error.maybe_done:
             actions.finish_attempts(tx, action.id, outcome="not_done", now=now, error=str(error))

@@ -72,7 +72,7 @@ _URGENT = (
 _IN_WORK = {
     column: select(func.count())
     .select_from(_OTHERS.join(_THIS, _OTHERS.c[column] == _THIS.c[column]))
-    .where(_THIS.c.id == bindparam("case"), _OTHERS.c.claimed_by.is_not(None), _THIS.c[column] != "")
+    .where(_THIS.c.id == bindparam("case"), _OTHERS.c.claimed_by.is_not(None), _OTHERS.c.wake_at > _NOW, _THIS.c[column] != "")
     for column in ("customer", "source")
 }
 _CLAIM = (
@@ -168,10 +168,10 @@ def urgent_before(tx: Tx, case_id: str, now: datetime) -> str | None:
     return tx.execute(_URGENT, {"case": case_id, "now": now}).scalar()
 
 
-def within_caps(tx: Tx, case_id: str, *, customer: int, source: int) -> bool:
+def within_caps(tx: Tx, case_id: str, now: datetime, *, customer: int, source: int) -> bool:
     """Whether one more case of its customer, and of its source, may be worked on. 0 is no cap."""
     for cap, column in ((customer, cases.c.customer), (source, cases.c.source)):
-        if cap and (tx.execute(_IN_WORK[column.name], {"case": case_id}).scalar() or 0) >= cap:
+        if cap and (tx.execute(_IN_WORK[column.name], {"case": case_id, "now": now}).scalar() or 0) >= cap:
             return False
     return True
 
@@ -302,16 +302,6 @@ def listing(
 def needing_attention(tx: Tx, limit: int = 100) -> list[Case]:
     """Open cases that ask for a person although no action of theirs is pending."""
     query = select(*_COLUMNS).where(cases.c.attention.is_not(None), _OPEN).order_by(cases.c.opened_at).limit(limit)
-    return many(Case, tx.execute(query).all())
-
-
-def of_customer(tx: Tx, customer: str, *, excluding: str, limit: int = 10) -> list[Case]:
-    query = (
-        select(*_COLUMNS)
-        .where(cases.c.customer == customer, cases.c.id != excluding)
-        .order_by(cases.c.opened_at.desc())
-        .limit(limit)
-    )
     return many(Case, tx.execute(query).all())
 
 

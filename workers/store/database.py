@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 Tx = Connection
@@ -47,7 +47,15 @@ class Database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             arguments = {"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False}
         else:
-            arguments = {"connect_timeout": 5, "keepalives_idle": 10, "options": "-c timezone=UTC"}
+            # A server that vanished without a word is noticed after seconds, not after the kernel's quarter of an hour.
+            arguments = {
+                "connect_timeout": 5,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
+                "options": "-c timezone=UTC",
+            }
         pool: dict[str, Any] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": busy_seconds}
         self.engine = create_engine(parsed, connect_args=arguments, **pool)
         self._direct = self.engine
@@ -99,7 +107,7 @@ class Database:
         connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         try:
             yield connection.cursor()
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.InternalError) as error:
             if connection.broken:
                 # The server went away: the others in the pool are dead as well, and need not be tried one by one.
                 self._direct.dispose()
@@ -121,7 +129,8 @@ class Database:
 def _named_errors() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, PoolTimeoutError) as error:
+    except (OperationalError, InternalError, PoolTimeoutError) as error:
+        # Internal errors are those of a server that was made read-only, as the loser of a failover is.
         raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -198,11 +198,11 @@ def _claim(customer_cap: bool, source_cap: bool) -> str:
     if customer_cap:
         capped += """
           AND (c.customer = '' OR (SELECT count(*) FROM cases o
-               WHERE o.claimed_by IS NOT NULL AND o.customer = c.customer) < %(customer_cap)s)"""
+               WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.customer = c.customer) < %(customer_cap)s)"""
     if source_cap:
         capped += """
           AND (SELECT count(*) FROM cases o
-               WHERE o.claimed_by IS NOT NULL AND o.source = c.source) < %(source_cap)s"""
+               WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.source = c.source) < %(source_cap)s"""
     return f"""
 WITH urgent AS (
     SELECT c.id FROM cases c
