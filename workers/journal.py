@@ -7,7 +7,7 @@ The pipeline writes these rows with `workers.store.flow`, and reads them back wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from workers.store.audit import Chain, Note
 from workers.store.database import Database
 from workers.store.ids import new_id
 from workers.store.records import Case, Event, Fact, Step
+from workers.store.rows import shallow
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def entry(
 
 
 def usage_row(case: Case, step: str, usage: Usage, now: datetime) -> dict[str, Any]:
-    return {"id": new_id("use"), **asdict(usage), "case_id": case.id, "round": case.round, "step": step, "at": now}
+    return {"id": new_id("use"), **shallow(usage), "case_id": case.id, "round": case.round, "step": step, "at": now}
 
 
 def recalled(db: Database, work: Work) -> Work:
@@ -100,7 +101,10 @@ def output_of(step: Step | None) -> Mapping[str, Any]:
 
 def _without_floats(value: Any) -> Any:
     """Confidences as text: a digest must not depend on how a float is printed elsewhere."""
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if kind is float:
         return repr(value)
     if isinstance(value, Mapping):
         return {key: _without_floats(item) for key, item in value.items()}

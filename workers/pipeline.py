@@ -21,7 +21,7 @@ changes, `workers.settlement` wakes what waited for it and closes the case after
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from integrations.errors import IntegrationError, Permanent, Temporary
@@ -40,6 +40,7 @@ from workers.store.cases import LostClaim
 from workers.store.flow import Caps, Progress
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, CaseState, Fact
+from workers.store.rows import shallow
 from workers.telemetry import metrics, observed, traces
 from workers.wiring import System
 
@@ -287,7 +288,7 @@ def _record(
         changes,
         steps=[made.step for made in entries],
         usage=[made.usage for made in entries if made.usage is not None],
-        facts=[asdict(fact) for fact in facts],
+        facts=[shallow(fact) for fact in facts],
         notes=[made.note for made in entries],
     )
     faults.point(f"case.{work.case.step}.committing")

@@ -152,6 +152,7 @@ class Hints:
         self._changed = threading.Condition()
         self._closing = False
         self._line = Line(app)
+        self._lookout: Line | None = None
         self._thread = threading.Thread(target=self._publish, name="hints", daemon=True)
         self._thread.start()
 
@@ -163,6 +164,18 @@ class Hints:
 
     def backlog(self) -> int:
         return len(self._waiting)
+
+    def depth(self, target: str) -> int:
+        """How many messages wait in a queue; 0 where nobody can say. On a line of its own, for one thread."""
+        if str(self._app.conf.broker_url).startswith("memory"):
+            # Its lists outlive the worker that would have read them.
+            return 0
+        if self._lookout is None:
+            self._lookout = Line(self._app)
+        try:
+            return self._lookout.depth(target)
+        except self._lookout.errors:
+            return 0
 
     def close(self, timeout: float = 5.0) -> None:
         """Publish what waits, then stop."""
@@ -216,6 +229,7 @@ class Line:
         plain = app.connection_for_write()
         self.errors = (KombuError, OSError, *plain.connection_errors, *plain.channel_errors)
         self._on_rabbitmq = plain.transport.driver_type == "amqp"
+        self._on_redis = plain.transport.driver_type == "redis"
 
     def publish(self, hints: Iterable[tuple[str, str, str]]) -> None:
         """Publish a lot, and know that it arrived. A connection found dead is opened again, once."""
@@ -238,10 +252,26 @@ class Line:
         if connection is not None:
             connection.collect(1.0)
 
+    def depth(self, target: str) -> int:
+        """How many messages wait in a queue. Raise one of `errors`."""
+        producer = self._producer or self._dial()
+        try:
+            return int(producer.channel.queue_declare(queue=target, passive=True).message_count)
+        except self.errors:
+            self.hang_up()
+            raise
+
     def _send(self, lot: list[tuple[str, str, str]]) -> None:
         producer = self._producer or self._dial()
-        for target in {target for _, target, _ in lot}:
+        targets: dict[str, list[str]] = {}
+        for task, target, row_id in lot:
+            targets.setdefault(target, []).append(_as_kept_in_redis(task, target, row_id) if self._on_redis else "")
+        for target in targets:
             maybe_declare(self._app.amqp.queues[target], producer.channel)
+        if self._on_redis:
+            for target, messages in targets.items():
+                producer.channel.client.lpush(target, *messages)
+            return
         with producer.batch(LOT):
             for task, target, row_id in lot:
                 _publish(producer, task, target, row_id)
@@ -259,11 +289,35 @@ class Line:
         return self._producer
 
 
+def _as_kept_in_redis(task: str, target: str, row_id: str) -> str:
+    """One message as kombu keeps it in a list. Written by hand: kombu's own way there costs five times as much."""
+    task_id = os.urandom(16).hex()
+    return json.dumps(
+        {
+            "body": _body(row_id),
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "headers": {"lang": "py", "task": task, "id": task_id, "root_id": task_id, "retries": 0},
+            "properties": {
+                "correlation_id": task_id,
+                "delivery_mode": 2,
+                "delivery_tag": task_id,
+                "delivery_info": {"exchange": "", "routing_key": target},
+                "priority": 0,
+            },
+        }
+    )
+
+
+def _body(row_id: str) -> str:
+    return f'[[{json.dumps(row_id)}],{{}},{{"callbacks":null,"errbacks":null,"chain":null,"chord":null}}]'
+
+
 def _publish(producer: Producer, task: str, target: str, row_id: str) -> None:
     """One message as Celery's protocol 2 has it, without what a hint has no use for."""
     task_id = os.urandom(16).hex()
     producer.publish(
-        f'[[{json.dumps(row_id)}],{{}},{{"callbacks":null,"errbacks":null,"chain":null,"chord":null}}]',
+        _body(row_id),
         exchange="",
         routing_key=target,
         content_type="application/json",

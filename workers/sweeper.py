@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -194,16 +195,23 @@ class Sweeper:
         return leading
 
     def _hint(self, found: list[Due]) -> int:
-        """Hint at what was not hinted just now, as far as the publisher keeps up. How many that were."""
+        """Hint at what was not hinted just now, as far as the publisher keeps up. How many that were.
+
+        What waits in a queue is a hint at something that is due: only where more is due than waits was a hint lost.
+        """
         moment = self._monotonic()
         room = BATCH - self._system.hints.backlog()
+        spare: dict[str, int] = {}
+        for target, rows in Counter(row.domain for row in found).items():
+            spare[target] = rows - self._system.hints.depth(target or "actions")
         fresh = 0
         for row in found:
             if fresh >= room:
                 break
             at, gap = self._hinted.get((row.id, row.wake_at), (float("-inf"), REPEAT_SECONDS / 2))
-            if moment - at < gap:
+            if moment - at < gap or spare[row.domain] <= 0:
                 continue
+            spare[row.domain] -= 1
             self._hinted[row.id, row.wake_at] = (moment, min(gap * 2, LONGEST_REPEAT_SECONDS))
             if row.domain:
                 self._system.hints.case(row.id, row.domain)

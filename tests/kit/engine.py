@@ -146,6 +146,9 @@ class Hints:
         with self.lock:
             self.waiting.append(("action", action_id))
 
+    def depth(self, target: str) -> int:
+        return 0
+
     def backlog(self) -> int:
         return len(self.waiting)
 

@@ -12,15 +12,17 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 def canonical(value: Any) -> Any:
     """Plain JSON with NFC text and string keys. Raise ValueError for floats and anything that JSON cannot hold."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
     if isinstance(value, Mapping):
-        plain = {str(canonical(str(key))): canonical(item) for key, item in value.items()}
+        plain = {canonical(str(key)): canonical(item) for key, item in value.items()}
         if len(plain) != len(value):
             raise ValueError("two keys are the same text in different Unicode forms")
         return plain
@@ -31,7 +33,7 @@ def canonical(value: Any) -> Any:
 
 def digest_of(value: Any) -> str:
     """SHA-256, hex, over the canonical JSON of a value."""
-    written = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    written = _ENCODER.encode(canonical(value))
     return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
 
 

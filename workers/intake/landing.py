@@ -24,7 +24,7 @@ MOST_TOGETHER = 64
 MOST_BYTES_TOGETHER = 4 * 1024 * 1024
 MOST_BYTES_WAITING = 64 * 1024 * 1024
 #: SQLite has one writer; elsewhere one batch is written while the next one is made
-WRITERS = 2
+WRITERS = 1
 
 
 class Busy(Exception):

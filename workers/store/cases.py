@@ -72,7 +72,12 @@ _URGENT = (
 _IN_WORK = {
     column: select(func.count())
     .select_from(_OTHERS.join(_THIS, _OTHERS.c[column] == _THIS.c[column]))
-    .where(_THIS.c.id == bindparam("case"), _OTHERS.c.claimed_by.is_not(None), _OTHERS.c.wake_at > _NOW, _THIS.c[column] != "")
+    .where(
+        _THIS.c.id == bindparam("case"),
+        _OTHERS.c.claimed_by.is_not(None),
+        _OTHERS.c.wake_at > _NOW,
+        _THIS.c[column] != "",
+    )
     for column in ("customer", "source")
 }
 _CLAIM = (

@@ -358,10 +358,6 @@ def _record(record: Any, table: Table, item: Mapping[str, Any]) -> Any:
     )
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, default=_plain)
-
-
 def _plain(value: object) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
@@ -370,6 +366,13 @@ def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} cannot be stored as JSON")
+
+
+_ENCODER = json.JSONEncoder(default=_plain)
+
+
+def _json(value: Any) -> str:
+    return _ENCODER.encode(value)
 
 
 def _adapted(changes: Mapping[str, Any]) -> dict[str, Any]:

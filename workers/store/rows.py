@@ -30,3 +30,13 @@ def one(record: Maker[R_co], row: Row[Any] | None) -> R_co | None:
 
 def many(record: Maker[R_co], rows: Sequence[Row[Any]]) -> list[R_co]:
     return [record(*row) for row in rows]
+
+
+def shallow(record: Any) -> dict[str, Any]:
+    """A record's columns as they are. `dataclasses.asdict` would copy every document in them."""
+    return {name: getattr(record, name) for name in _names(record.__class__)}
+
+
+@cache
+def _names(record: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
