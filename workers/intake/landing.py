@@ -1,7 +1,7 @@
 """Group commit: requests that arrive while a commit is under way are stored together by the next one.
 
-The web's routes hand requests over (`Landing.land`, on the event loop) and are answered after the commit. A few writer
-threads take what waits, as much of it as there is. Whoever cannot be taken in time is told so and comes again: what waits
+The web's routes hand requests over (`Landing.land`, on the event loop) and are answered after the commit. A writer
+thread takes what waits, as much of it as there is. Whoever cannot be taken in time is told so and comes again: what waits
 is bounded in number, in bytes and in time, so that a slow database is a 503 at the door and never a growing queue.
 """
 
@@ -23,7 +23,7 @@ MOST_TOGETHER = 64
 #: bytes of bodies in one commit, and in all that waits
 MOST_BYTES_TOGETHER = 4 * 1024 * 1024
 MOST_BYTES_WAITING = 64 * 1024 * 1024
-#: SQLite has one writer; elsewhere one batch is written while the next one is made
+#: a second one makes the lots smaller and each webhook a fifth dearer, and accepts no more
 WRITERS = 1
 
 
@@ -43,7 +43,7 @@ class _Waiting:
 
 
 class Landing:
-    """One per web process. Threads start with the first request."""
+    """One per web process. Its thread starts with the first request."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -103,7 +103,7 @@ class Landing:
 
     def _start(self) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        for number in range(len(self._threads), 1 if self._system.db.is_sqlite else WRITERS):
+        for number in range(len(self._threads), WRITERS):
             thread = threading.Thread(target=self._write, name=f"landing-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
