@@ -7,7 +7,6 @@ waits for connections to close. Adds security headers to everything and turns er
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -45,9 +44,6 @@ from workers.telemetry.requests import Measured
 from workers.wiring import System
 
 RETRY_AFTER_SECONDS = 5
-#: a thread that has its answer from the database waits for the interpreter no longer than this; Python's own 5 ms, several
-#: times a commit, would be most of what a webhook waits
-SWITCH_SECONDS = 0.0005
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
@@ -123,7 +119,6 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, live: Live) -> None:
         super().__init__(config)
-        sys.setswitchinterval(SWITCH_SECONDS)
         self._live = live
 
     async def shutdown(self, sockets: Any = None) -> None:
