@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format demo bench bench-engine lock clean
+.PHONY: help run test check format demo bench bench-engine test-faults lock clean
 
 # Set on the command line only (`make run PORT=8123`): shells export HOST for purposes of their own.
 HOST := 127.0.0.1
@@ -24,6 +24,10 @@ run: $(RUNS) ## Set everything up and run the system with the sample company (PO
 test: $(TESTS) ## Install what the tests need and run all of them (ARGS=... for pytest)
 	@sh scripts/servers
 	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/pytest -n auto --maxprocesses 8 $(ARGS)
+
+test-faults: $(TESTS) ## Break a fleet under load and count what came of it (LONG=1 for a quarter of an hour; ARGS="--seed 7")
+	@sh scripts/servers
+	@PATH="$$PATH:/usr/sbin:/sbin" $(BIN)/python -m tests.faults --profile $(if $(LONG),long,short) $(ARGS)
 
 check: $(TESTS) ## Format, lint, types, import contracts and the policies' own tests
 	@failed=; for step in "ruff format --check --quiet ." "ruff check --quiet ." "mypy" "lint-imports" "caseworker policy test"; do \
