@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from workers.store import people
-from workers.store.records import Token
+from workers.store.records import Person, Token
 from workers.wiring import System
 
 PREFIX = "cw_"
@@ -32,6 +32,14 @@ def hash_token(plain: str) -> str:
 
 def bearer(system: System, headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> Token | None:
     """The token that a request shows, if it may be used for `scope`. Exactly one Authorization header counts."""
+    found = bearer_of(system, headers, scope)
+    return found[0] if found is not None else None
+
+
+def bearer_of(
+    system: System, headers: Iterable[tuple[bytes, bytes]], scope: Scope
+) -> tuple[Token, Person | None] | None:
+    """As `bearer`, with the person for whom the token was made."""
     shown = [value for name, value in headers if name.lower() == b"authorization"]
     if len(shown) != 1 or len(shown[0]) > 500:
         return None
@@ -39,5 +47,5 @@ def bearer(system: System, headers: Iterable[tuple[bytes, bytes]], scope: Scope)
     if kind.lower() != "bearer" or not plain.startswith(PREFIX):
         return None
     with system.db.read() as tx:
-        token = people.token(tx, hash_token(plain.strip()))
-    return token if token is not None and scope.value in token.scopes else None
+        found = people.token(tx, hash_token(plain.strip()))
+    return found if found is not None and scope.value in found[0].scopes else None

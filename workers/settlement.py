@@ -106,6 +106,6 @@ def settle(tx: Tx, case: Case, *, now: datetime) -> list[str]:
         changes = standing.actions.get(action.id)
         if changes is not None:
             actions.change(tx, action, now=now, **changes)
-    if cases.change(tx, case.id, now=now, **standing.case) is not None:
+    if cases.change(tx, case.id, now=now, **standing.case) is not None and standing.notes:
         audit.append(tx, case.id, now, *standing.notes)
     return standing.due

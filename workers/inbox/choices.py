@@ -212,7 +212,8 @@ def _approvals(d: Deciding, action: Action) -> list[Approval]:
     """Earlier approvals of exactly this revision by people who are still active, with the groups they are in now."""
     found = []
     # An approval is used up by the attempt that it led to: doing an uncertain action again needs a fresh one.
-    begun = max((attempt.started_at for attempt in actions.attempts_of(d.tx, action.id)), default=None)
+    tried = actions.attempts_of(d.tx, action.id) if action.tries else []
+    begun = max((attempt.started_at for attempt in tried), default=None)
     for decision in actions.decisions_of(d.tx, action.id):
         if begun is not None and decision.decided_at <= begun:
             continue

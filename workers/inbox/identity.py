@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
-from workers.access import Scope, bearer
+from workers.access import Scope, bearer, bearer_of
 from workers.inbox.signin import whose
-from workers.store import people
 from workers.store.records import Person, Session
 from workers.wiring import System
 
@@ -117,11 +116,10 @@ def decider(request: Request) -> Person:
     """For the API's POSTs: a session with its CSRF header, or a token with the scope ``decide`` and its person."""
     system = system_of(request)
     if "authorization" in request.headers:
-        token = bearer(system, request.headers.raw, Scope.DECIDE)
-        if token is None:
+        found = bearer_of(system, request.headers.raw, Scope.DECIDE)
+        if found is None:
             raise _lacks(system, request, Scope.DECIDE)
-        with system.db.read() as tx:
-            person = people.get(tx, token.person_id or "")
+        person = found[1]
         if person is None or not person.active:
             raise Refused(403, "This token was made for nobody who may decide.")
         return person

@@ -28,6 +28,22 @@ _OF_CASE = select(*_ACTION).where(actions.c.case_id == bindparam("case")).order_
 _UNSETTLED = actions.c.settled_at.is_(None)
 _UNSETTLED_OF = select(*_ACTION).where(actions.c.case_id == bindparam("case"), _UNSETTLED).order_by(actions.c.ordinal)
 _GET = select(*_ACTION).where(actions.c.id == bindparam("action"))
+_REVISIONS_OF = select(*_REVISION).where(revisions.c.action_id == bindparam("action")).order_by(revisions.c.revision)
+_DECISIONS_OF = select(*_DECISION).where(decisions.c.action_id == bindparam("action")).order_by(decisions.c.decided_at)
+_ATTEMPTS_OF = select(*_ATTEMPT).where(attempts.c.action_id == bindparam("action")).order_by(attempts.c.number)
+_TRIES = select(func.count()).where(attempts.c.action_id == bindparam("action"))
+_ADD_DECISION = insert(decisions)
+_ADD_ATTEMPT = insert(attempts)
+_FINISH = (
+    update(attempts)
+    .where(attempts.c.action_id == bindparam("action"), attempts.c.finished_at.is_(None))
+    .values(
+        outcome=bindparam("ended"),
+        finished_at=bindparam("at", type_=attempts.c.finished_at.type),
+        receipt=bindparam("got", type_=attempts.c.receipt.type),
+        error=bindparam("said"),
+    )
+)
 
 
 def add(tx: Tx, row: Mapping[str, Any]) -> None:
@@ -169,17 +185,15 @@ def counts_by_state(tx: Tx) -> dict[str, int]:
 
 
 def revisions_of(tx: Tx, action_id: str) -> list[Revision]:
-    query = select(*_REVISION).where(revisions.c.action_id == action_id).order_by(revisions.c.revision)
-    return many(Revision, tx.execute(query).all())
+    return many(Revision, tx.execute(_REVISIONS_OF, {"action": action_id}).all())
 
 
 def add_decision(tx: Tx, row: Mapping[str, Any]) -> None:
-    tx.execute(insert(decisions).values(id=new_id("dec"), **row))
+    tx.execute(_ADD_DECISION, {"id": new_id("dec"), **row})
 
 
 def decisions_of(tx: Tx, action_id: str) -> list[Decision]:
-    query = select(*_DECISION).where(decisions.c.action_id == action_id).order_by(decisions.c.decided_at)
-    return many(Decision, tx.execute(query).all())
+    return many(Decision, tx.execute(_DECISIONS_OF, {"action": action_id}).all())
 
 
 def decisions_of_case(tx: Tx, case_id: str) -> list[Decision]:
@@ -189,9 +203,7 @@ def decisions_of_case(tx: Tx, case_id: str) -> list[Decision]:
 
 def begin_attempt(tx: Tx, action: Action, *, key: str, now: datetime) -> Attempt:
     """Write down that a call is about to be made. The number is unique, so one try cannot be begun twice."""
-    number = 1 + int(
-        tx.execute(select(func.count()).where(attempts.c.action_id == action.id)).scalar_one(),
-    )
+    number = 1 + int(tx.execute(_TRIES, {"action": action.id}).scalar_one())
     attempt = Attempt(
         id=new_id("try"),
         action_id=action.id,
@@ -204,16 +216,8 @@ def begin_attempt(tx: Tx, action: Action, *, key: str, now: datetime) -> Attempt
         receipt=None,
         error=None,
     )
-    tx.execute(
-        insert(attempts).values(
-            id=attempt.id,
-            action_id=action.id,
-            number=number,
-            key=key,
-            digest=action.digest,
-            started_at=now,
-        )
-    )
+    row = {"id": attempt.id, "action_id": action.id, "number": number, "key": key, "digest": action.digest}
+    tx.execute(_ADD_ATTEMPT, {**row, "started_at": now})
     return attempt
 
 
@@ -227,16 +231,12 @@ def finish_attempts(
     error: str | None = None,
 ) -> None:
     """Complete the attempts that are still open."""
-    tx.execute(
-        update(attempts)
-        .where(attempts.c.action_id == action_id, attempts.c.finished_at.is_(None))
-        .values(outcome=outcome, finished_at=now, receipt=receipt, error=error)
-    )
+    ending = {"ended": outcome, "at": now, "got": receipt, "said": error}
+    tx.execute(_FINISH, {"action": action_id, **ending})
 
 
 def attempts_of(tx: Tx, action_id: str) -> list[Attempt]:
-    query = select(*_ATTEMPT).where(attempts.c.action_id == action_id).order_by(attempts.c.number)
-    return many(Attempt, tx.execute(query).all())
+    return many(Attempt, tx.execute(_ATTEMPTS_OF, {"action": action_id}).all())
 
 
 def attempts_of_case(tx: Tx, case_id: str) -> list[Attempt]:

@@ -7,18 +7,15 @@ never throws away an answer that a model was paid for; the worker sees `events_t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy import case as sql_case
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.database import Tx
-from workers.store.ids import new_id
 from workers.store.records import ActionState, Case, CaseState
 from workers.store.rows import columns, many, one
 from workers.store.tables import actions, cases
@@ -28,33 +25,6 @@ _OPEN = cases.c.closed_at.is_(None)
 
 # Statements of the door are built once: building them anew costs as much as running them.
 _NOW = bindparam("now", type_=cases.c.updated_at.type)
-_JOIN = (
-    update(cases)
-    .where(cases.c.domain == bindparam("of_domain"), cases.c.subject == bindparam("on_subject"), _OPEN)
-    .values(
-        events_total=cases.c.events_total + 1,
-        updated_at=_NOW,
-        wake_at=sql_case(
-            (cases.c.state == CaseState.TAKEN_OVER, None),
-            (cases.c.claimed_by.is_not(None), cases.c.wake_at),
-            else_=_NOW,
-        ),
-        attention=sql_case((cases.c.state == CaseState.TAKEN_OVER, "A new message came in."), else_=cases.c.attention),
-    )
-    .returning(*_COLUMNS)
-)
-
-
-def _open_once(make: Callable[..., Any]) -> Any:
-    return (
-        make(cases)
-        .on_conflict_do_nothing(
-            index_elements=[cases.c.domain, cases.c.subject], index_where=cases.c.closed_at.is_(None)
-        )
-        .returning(*_COLUMNS)
-    )
-
-
 _OTHERS = cases.alias("others")
 _THIS = cases.alias("this")
 _URGENT = (
@@ -96,57 +66,8 @@ _GET = select(*_COLUMNS).where(cases.c.id == bindparam("case_id"))
 _LOCK = _GET.with_for_update()
 
 
-_OPEN_ONCE = {"sqlite": _open_once(sqlite_insert), "postgresql": _open_once(pg_insert)}
-
-
 class LostClaim(Exception):
     """The lease ran out and somebody else took over. Nothing of this commit was kept."""
-
-
-def join_or_open(
-    tx: Tx, *, domain: str, subject: str, source: str, title: str, pipeline_version: int, now: datetime
-) -> tuple[Case, bool]:
-    """Join the open case on (domain, subject) or open one, due at once. Returns the case and whether it was opened.
-
-    A claimed case keeps its lease, a case in a person's hands stays parked; both still count the event.
-    """
-    joined = tx.execute(_JOIN, {"of_domain": domain, "on_subject": subject, "now": now}).first()
-    if joined is not None:
-        return Case(*joined), False
-    row = {
-        "id": new_id("case"),
-        "domain": domain,
-        "subject": subject,
-        "source": source,
-        "title": title[:300],
-        "customer": "",
-        "state": CaseState.WORKING,
-        "step": "triage",
-        "round": 1,
-        "priority": "normal",
-        "events_total": 1,
-        "events_worked": 0,
-        "wake_at": now,
-        "version": 0,
-        "claims": 0,
-        "waits": 0,
-        "pipeline_version": pipeline_version,
-        "opened_at": now,
-        "updated_at": now,
-    }
-    opened = tx.execute(_OPEN_ONCE[tx.dialect.name], row).first()
-    if opened is not None:
-        return Case(*opened), True
-    # Another transaction opened it between our update and our insert, and has committed: now it can be joined.
-    return join_or_open(
-        tx,
-        domain=domain,
-        subject=subject,
-        source=source,
-        title=title,
-        pipeline_version=pipeline_version,
-        now=now,
-    )
 
 
 def claim(tx: Tx, case_id: str, *, worker: str, now: datetime, lease: timedelta) -> Case | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from workers.store.database import Tx
 from workers.store.ids import new_id
@@ -17,6 +17,13 @@ from workers.store.tables import people, sessions, tokens
 _PERSON = columns(people, Person)
 _SESSION = columns(sessions, Session)
 _TOKEN = columns(tokens, Token)
+
+
+_OF_TOKEN = (
+    select(*_TOKEN, *_PERSON)
+    .outerjoin_from(tokens, people, people.c.id == tokens.c.person_id)
+    .where(tokens.c.token_hash == bindparam("hash"), tokens.c.revoked_at.is_(None))
+)
 
 
 def add(tx: Tx, *, email: str, name: str, password_hash: str, groups: Sequence[str], now: datetime) -> Person:
@@ -102,10 +109,13 @@ def add_token(
     return token
 
 
-def token(tx: Tx, token_hash: str) -> Token | None:
-    """A token that was not revoked."""
-    query = select(*_TOKEN).where(tokens.c.token_hash == token_hash, tokens.c.revoked_at.is_(None))
-    return one(Token, tx.execute(query).first())
+def token(tx: Tx, token_hash: str) -> tuple[Token, Person | None] | None:
+    """A token that was not revoked, and the person whom it was made for."""
+    row = tx.execute(_OF_TOKEN, {"hash": token_hash}).first()
+    if row is None:
+        return None
+    person = row[len(_TOKEN) :]
+    return Token(*row[: len(_TOKEN)]), Person(*person) if person[0] is not None else None
 
 
 def tokens_in_use(tx: Tx) -> list[Token]:
