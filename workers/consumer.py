@@ -14,13 +14,12 @@ from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.worker import state
 from celery.worker.consumer.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 from kombu.entity import Queue
 from kombu.messaging import Consumer as Subscription
 
-from workers.courier import Job, Threads
+from workers.courier import Job, Threads, stopping
 from workers.letters import EXCHANGE, Letter, PutBack, take
 from workers.log import logger
 from workers.queue import DEAD_EVENTS, dead_events, plain_events
@@ -30,11 +29,6 @@ from workers.wiring import System
 AT_ONCE = 16
 #: what kombu puts between a list's name and its priority
 PRIORITY = "\x06\x16"
-
-
-def stopping() -> bool:
-    """Whether this process's worker was told to stop."""
-    return state.should_stop is not None or state.should_terminate is not None
 
 
 def listen(app: Celery, system: Callable[[], System]) -> None:

@@ -21,6 +21,7 @@ from celery import Celery, bootsteps
 from celery.app.task import Task
 from celery.concurrency.base import BasePool, apply_target
 from celery.exceptions import InvalidTaskError
+from celery.worker import state
 from celery.worker.consumer.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.strategy import default
@@ -32,11 +33,21 @@ from workers.log import logger
 AHEAD = 8
 #: transports that keep what was fetched in a list of ours until it is acknowledged, with two round trips for each message
 VIRTUAL = ("redis", "memory")
+#: how long a loop with nothing to read takes to see that it was told to stop
+GLANCE_SECONDS = 0.3
+
+
+def stopping() -> bool:
+    """Whether this process's worker was told to stop. True from the signal on, before the loop has seen it."""
+    return state.should_stop is not None or state.should_terminate is not None
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Job:
-    """Something for a thread to do. `back` is called instead when the worker stops before it was begun."""
+    """Something for a thread to do. Once the worker was told to stop it is not begun; `back` is called instead.
+
+    Without `back` it is the broker's still, which delivers it again when the connection is closed.
+    """
 
     run: Callable[[], object]
     back: Callable[[], object] | None = None
@@ -68,7 +79,7 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
         threading.Thread(target=self._work, name=f"work-{self.started}", daemon=True).start()
 
     def has_room(self) -> bool:
-        return self._jobs.qsize() < AHEAD and not self._stopping
+        return self._jobs.qsize() < AHEAD and not self._stopping and not stopping()
 
     def on_apply(
         self,
@@ -103,12 +114,8 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
                 job = self._jobs.get_nowait()
             except Empty:
                 return
-            if job is None or job.back is None:
-                continue
-            try:
-                job.back()
-            except (OperationalError, OSError) as error:
-                logger.warning("hint_not_given_back", error=type(error).__name__, remedy="the sweeper finds the row")
+            if job is not None:
+                _return(job)
 
     def _work(self) -> None:
         while True:
@@ -119,6 +126,9 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
                 job = self._jobs.get()
             if job is None:
                 return
+            if stopping():
+                _return(job)
+                continue
             if self._jobs.qsize() == AHEAD - 1:
                 self.on_room()
             with self._changed:
@@ -132,6 +142,15 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
                     self.running -= 1
                     if self._stopping:
                         self._changed.notify_all()
+
+
+def _return(job: Job) -> None:
+    if job.back is None:
+        return
+    try:
+        job.back()
+    except (OperationalError, OSError) as error:
+        logger.warning("hint_not_given_back", error=type(error).__name__, remedy="the sweeper finds the row")
 
 
 def by_hand(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
@@ -166,7 +185,10 @@ def by_hand(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
 
 
 class Measure(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
-    """Fetch hints only while threads can begin them soon. Redis and the in-process transport keep no list of ours then."""
+    """Fetch hints only while threads can begin them soon. Redis and the in-process transport keep no list of ours then.
+
+    It also lets the loop look up now and then: a signal does not wake it, and RabbitMQ may have nothing to say for long.
+    """
 
     requires = (Tasks,)
 
@@ -176,7 +198,13 @@ class Measure(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no ty
             # What RabbitMQ sends ahead. A thousand threads that all think must not hold a thousand hints more.
             c.initial_prefetch_count = min(c.pool.limit, 2 * AHEAD)
 
+    def register_with_event_loop(self, _c: Consumer, hub: Any) -> None:
+        hub.timer.call_repeatedly(GLANCE_SECONDS, _nothing)
+
     def start(self, c: Consumer) -> None:
+        if c.hub is None:
+            drain = c.connection.drain_events
+            c.connection.drain_events = lambda timeout=GLANCE_SECONDS: drain(timeout=min(timeout, GLANCE_SECONDS))
         if not isinstance(c.pool, Threads) or c.connection.transport.driver_type not in VIRTUAL:
             return
         pool = c.pool

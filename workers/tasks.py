@@ -17,7 +17,8 @@ from celery.exceptions import Reject
 
 from integrations.registry import Writers
 from workers import courier, execute, letters, pipeline
-from workers.consumer import listen, stopping
+from workers.consumer import listen
+from workers.courier import stopping
 from workers.letters import Letter, PutBack
 from workers.log import logger
 from workers.queue import ADVANCE, EXECUTE, RECEIVE
@@ -45,14 +46,14 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
 
     @app.task(name=ADVANCE, shared=False, **HINT)
     def advance(case_id: str) -> None:
-        _run(partial(pipeline.advance, post.system), case_id=case_id)
+        _run(post.system, partial(pipeline.advance, post.system), case_id=case_id)
 
     if writers is not None:
 
         @app.task(name=EXECUTE, shared=False, **HINT)
         def carry_out(action_id: str) -> None:
             assert post.writers is not None
-            _run(partial(execute.carry_out, post.system, post.writers), action_id=action_id)
+            _run(post.system, partial(execute.carry_out, post.system, post.writers), action_id=action_id)
 
     # The message is the only copy of its event, so it is acknowledged after the commit.
     @app.task(name=RECEIVE, shared=False, acks_late=True, reject_on_worker_lost=True)
@@ -62,13 +63,14 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
     return post
 
 
-def _run(work: Callable[[str], None], **row: str) -> None:
+def _run(system: System, work: Callable[[str], None], **row: str) -> None:
     with structlog.contextvars.bound_contextvars(**row), metrics.task():
         try:
             work(*row.values())
         except StoreUnavailable as error:
             logger.warning("store_unavailable", error=str(error))
-        except Exception:  # noqa: BLE001 - the task edge: the lease runs out, and the row is claimed again, not for ever
+            system.leases.answer_missed()
+        except Exception:  # noqa: BLE001 - the task edge: the lease lets go, and the row is claimed again, not for ever
             logger.exception("task_failed")
 
 

@@ -14,7 +14,7 @@ HOLDERS = {
     "workers/execute.py",
 }
 #: start the process that holds them
-STARTERS = {"workers/embedded.py", "workers/cli/worker.py"}
+STARTERS = {"workers/embedded.py", "workers/cli/worker.py", "workers/crew.py"}
 
 
 def names(path):

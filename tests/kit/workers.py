@@ -55,17 +55,23 @@ def tag_everything(request):
 class Workers:
     """One installation with a broker, and processes that can be started and stopped."""
 
-    def __init__(self, folder: Path, broker_url: str, **environment: str) -> None:
+    def __init__(self, folder: Path, broker_url: str, *, database_url: str = "", **environment: str) -> None:
         self.folder = folder
-        self.environment = {"CASEWORKER_BROKER_URL": broker_url, "CASEWORKER_LOG_FORMAT": "json", **environment}
-        settings = Settings(_env_file=None, data=folder, broker_url=broker_url)
+        database_url = database_url or f"sqlite:///{folder / 'caseworker.db'}"
+        self.environment = {
+            "CASEWORKER_BROKER_URL": broker_url,
+            "CASEWORKER_DATABASE_URL": database_url,
+            "CASEWORKER_LOG_FORMAT": "json",
+            **environment,
+        }
+        settings = Settings(_env_file=None, data=folder, broker_url=broker_url, database_url=database_url)
         self.system = wiring.build(settings, environment={})
         upgrade(self.system.db)
         self.company = SampleCompany(folder / "sample_company.db")
         self.front = Shopfront(self.company)
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, program: str = "workers.cli", **environment: str) -> subprocess.Popen[bytes]:
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -77,7 +83,7 @@ class Workers:
         }
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "workers.cli", *command], env=env, stdout=log, stderr=log, cwd=self.folder
+                [sys.executable, "-m", program, *command], env=env, stdout=log, stderr=log, cwd=self.folder
             )
         self.processes.append(process)
         return process
@@ -99,6 +105,10 @@ class Workers:
 
     def closed(self) -> int:
         return sum(case.state == CaseState.CLOSED for case in self.cases())
+
+    def decided(self) -> int:
+        """How many are thought through and wait to be carried out."""
+        return sum(case.state == CaseState.ACTING for case in self.cases())
 
     def tagged(self) -> int:
         return len(self.company.effects("add_tags"))

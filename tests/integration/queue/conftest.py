@@ -12,7 +12,10 @@ import pytest
 import redis
 
 from tests.kit.engine import make_engine, refund
+from tests.kit.workers import tag_everything
 from tests.servers import rabbitmq
+from tests.servers.messages_api import MessagesApi
+from tests.servers.postgres import Postgres, binaries
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer, installed
 from workers import tasks
@@ -87,6 +90,22 @@ def broker(request):
     if request.param == "in-process":
         return Broker("in-process", IN_PROCESS)
     return request.getfixturevalue("redis_broker" if request.param == "redis" else "rabbit_broker")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def api():
+    """The model that processes ask."""
+    with MessagesApi() as server:
+        server.answer(tag_everything)
+        yield server
 
 
 @pytest.fixture

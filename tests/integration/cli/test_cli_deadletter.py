@@ -1,0 +1,123 @@
+"""`caseworker deadletter`: what could not become an event, seen and let in again."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.cli.test_cli_events import event
+from workers.store import audit, deadletters
+from workers.store.deadletters import DeadLetter
+
+CAME = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def kept(engine):
+    """Three that wait: an event whose producer named the wrong content type, nonsense, and bytes that are no text."""
+    letters = [
+        ("dead_event", "content_type", json.dumps(event()).encode()),
+        ("dead_nonsense", "malformed", b"no json"),
+        ("dead_bytes", "malformed", b"\xff\x00"),
+    ]
+    with engine.system.db.write() as tx:
+        for number, (name, reason, body) in enumerate(letters):
+            deadletters.add(
+                tx,
+                DeadLetter(
+                    id=name,
+                    received_at=CAME + timedelta(minutes=number),
+                    door="exchange",
+                    reason=reason,
+                    detail="why it is here",
+                    headers=[("origin", "shop")],
+                    body=body,
+                    replayed_at=None,
+                    replay_result=None,
+                ),
+            )
+    return engine
+
+
+def test_what_waits_is_listed_newest_first(caseworker, kept):
+    listed = caseworker("deadletter", "list", "--json").json
+
+    assert [letter["id"] for letter in listed] == ["dead_bytes", "dead_nonsense", "dead_event"]
+    assert {key: listed[2][key] for key in ("door", "reason", "detail", "replayed_at")} == {
+        "door": "exchange",
+        "reason": "content_type",
+        "detail": "why it is here",
+        "replayed_at": None,
+    }
+    assert datetime.fromisoformat(listed[2]["received_at"]) == CAME
+
+
+def test_the_list_for_people_names_letter_and_reason(caseworker, kept):
+    ran = caseworker("deadletter", "list")
+
+    assert ran.status == 0
+    assert "dead_nonsense" in ran.out
+    assert "malformed" in ran.out
+
+
+def test_with_nothing_there_the_list_says_so(caseworker, engine):
+    assert "There are no dead letters." in caseworker("deadletter", "list").out
+    assert caseworker("deadletter", "list", "--json").json == []
+
+
+def test_one_is_shown_as_it_came(caseworker, kept):
+    shown = caseworker("deadletter", "show", "dead_event", "--json").json
+
+    assert json.loads(shown["body"]) == event()
+    assert shown["headers"] == [["origin", "shop"]]
+    assert "no json" in caseworker("deadletter", "show", "dead_nonsense").out
+
+
+def test_bytes_that_are_no_text_are_shown_whole_in_base64(caseworker, kept):
+    shown = caseworker("deadletter", "show", "dead_bytes", "--json").json
+
+    assert base64.b64decode(shown["body_base64"]) == b"\xff\x00"
+    assert "2 bytes that are no text" in caseworker("deadletter", "show", "dead_bytes").out
+
+
+def test_one_that_is_not_there_is_named(caseworker, kept):
+    ran = caseworker("deadletter", "show", "dead_none")
+
+    assert ran.status == 2
+    assert "'dead_none'" in ran.err
+
+
+def test_what_is_an_event_after_all_becomes_a_case_and_is_no_longer_listed(caseworker, kept):
+    ran = caseworker("deadletter", "replay", "dead_event", "--json")
+
+    (case,) = caseworker("case", "list", "--json").json
+    assert (ran.status, ran.json) == (0, [{"id": "dead_event", "ok": True, "result": f"accepted: {case['id']}"}])
+    assert "dead_event" not in caseworker("deadletter", "list").out
+    everything = {letter["id"]: letter for letter in caseworker("deadletter", "list", "--all", "--json").json}
+    assert everything["dead_event"]["replay_result"] == f"accepted: {case['id']}"
+    with kept.system.db.read() as tx:
+        assert "dead_event" in [entry.data.get("item") for entry in audit.since(tx, 0)]
+
+
+def test_all_are_replayed_and_what_still_cannot_be_read_stays(caseworker, kept):
+    ran = caseworker("deadletter", "replay", "--all", "--json")
+
+    assert ran.status == 1
+    assert [(result["id"], result["ok"]) for result in ran.json] == [
+        ("dead_event", True),
+        ("dead_nonsense", False),
+        ("dead_bytes", False),
+    ]
+    assert [letter["id"] for letter in caseworker("deadletter", "list", "--json").json] == [
+        "dead_bytes",
+        "dead_nonsense",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [(), ("dead_event", "--all")])
+def test_it_is_said_which_one_is_to_be_replayed(caseworker, kept, arguments):
+    ran = caseworker("deadletter", "replay", *arguments)
+
+    assert ran.status == 2
+    assert "Name one dead letter, or say --all." in ran.err
