@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from policies.types import (
@@ -37,7 +38,7 @@ def to_json(record: DecisionRecord) -> dict[str, Any]:
         "rules": list(verdict.rules),
         "exclude": list(verdict.exclude),
         "answers": [_answer_to_json(answer) for answer in record.answers],
-        "facts": record.facts,
+        **_slim(record.facts),
         "policy": record.policy,
         "policy_hash": record.policy_hash,
         "engine": record.engine,
@@ -45,8 +46,31 @@ def to_json(record: DecisionRecord) -> dict[str, Any]:
     }
 
 
+def facts_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a stored record, those that were left out as usual among them."""
+    facts = dict(data.get("facts") or {})
+    return {**_usual(), **facts} if data.get("usual_left_out") else facts
+
+
+def _slim(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts that were all stated are kept without those that are as usual: of fifty, most are."""
+    usual = _usual()
+    if not usual.keys() <= facts.keys():
+        return {"facts": dict(facts)}
+    kept = {name: value for name, value in facts.items() if name not in usual or usual[name] != value}
+    return {"facts": kept, "usual_left_out": True}
+
+
+@cache
+def _usual() -> dict[str, Any]:
+    """The defaults of facts that have one, in JSON values."""
+    fields = {name: field for name, field in Facts.model_fields.items() if not field.is_required()}
+    return {name: plain(field.get_default(call_default_factory=True)) for name, field in fields.items()}
+
+
 def from_json(data: Mapping[str, Any]) -> DecisionRecord:
     """What `to_json` wrote."""
+    facts = facts_of(data)
     return DecisionRecord(
         verdict=Verdict(
             outcome=Outcome[data["outcome"].upper()],
@@ -55,8 +79,8 @@ def from_json(data: Mapping[str, Any]) -> DecisionRecord:
             rules=tuple(data["rules"]),
             exclude=tuple(data["exclude"]),
         ),
-        answers=tuple(_answer_from_json(answer, data["facts"]) for answer in data["answers"]),
-        facts=dict(data["facts"]),
+        answers=tuple(_answer_from_json(answer, facts) for answer in data["answers"]),
+        facts=facts,
         policy=data["policy"],
         policy_hash=data["policy_hash"],
         engine=data["engine"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.messages import money, plain
+from policies.record import facts_of
 from workers.inbox.citations import Claim, Standing
 from workers.inbox.forms import label
 from workers.store.records import Action
@@ -51,7 +52,7 @@ class Sureness:
 
 
 def why(action: Action, record: Mapping[str, Any]) -> Why:
-    facts = record.get("facts") or {}
+    facts = facts_of(record)
     answers = [_rule(answer, facts, action.verdict.get("rules") or ()) for answer in record.get("answers") or ()]
     told = {answer.message for answer in answers}
     matched = {f"{a.get('bundle')}/{a.get('rule')}" for a in record.get("answers") or () if a.get("matched")}

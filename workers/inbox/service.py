@@ -37,7 +37,9 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
         if taken is None:
             raise _too_late(tx, action_id)
         _write_down(tx, action, taken, person, choice, now)
-        fresh = cases.get(tx, case.id)
+        # A plain yes changes no more than the action.
+        plain = choice.word is Word.APPROVE and choice.arguments is None
+        fresh = case if plain else cases.get(tx, case.id)
         if choice.word is Word.REQUEST_CHANGES:
             wake = fresh
         elif fresh is not None:

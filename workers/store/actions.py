@@ -45,6 +45,8 @@ _FINISH = (
     )
 )
 
+_FINISH_ONE = _FINISH.where(attempts.c.number == bindparam("which"))
+
 
 def add(tx: Tx, row: Mapping[str, Any]) -> None:
     tx.execute(_ADD, row)
@@ -227,12 +229,16 @@ def finish_attempts(
     *,
     outcome: str,
     now: datetime,
+    number: int | None = None,
     receipt: Mapping[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
-    """Complete the attempts that are still open."""
+    """Complete the attempts that are still open, or one of them."""
     ending = {"ended": outcome, "at": now, "got": receipt, "said": error}
-    tx.execute(_FINISH, {"action": action_id, **ending})
+    if number is None:
+        tx.execute(_FINISH, {"action": action_id, **ending})
+    else:
+        tx.execute(_FINISH_ONE, {"action": action_id, "which": number, **ending})
 
 
 def attempts_of(tx: Tx, action_id: str) -> list[Attempt]:

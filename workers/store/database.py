@@ -65,10 +65,11 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
             return
         # Connections of their own: the flow's statements all go by a key, so a plan made for the very values is no better,
-        # and making one each time took a quarter of the server's time. Pages and sweepers do need such plans.
+        # and making one each time took a quarter of the server's time. Pages and sweepers do need such plans. Made while
+        # the tables were still empty, a plan would read them from end to end, and be kept: so that is not on offer.
         arguments = {
             **arguments,
-            "options": "-c timezone=UTC -c plan_cache_mode=force_generic_plan",
+            "options": "-c timezone=UTC -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
             "prepare_threshold": 1,
         }
         self._direct = create_engine(
@@ -102,7 +103,7 @@ class Database:
         """
         try:
             pooled = self._direct.raw_connection()
-        except (OperationalError, PoolTimeoutError) as error:
+        except (psycopg.OperationalError, OperationalError, PoolTimeoutError) as error:
             raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
         connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         try:

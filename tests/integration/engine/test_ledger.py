@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.errors import Permanent, Temporary
+from integrations.errors import Permanent, Stale, Temporary
 from tests.kit.engine import documents, escalate, refund, reply, tags
 from tests.kit.house import timed_out
 from workers.execute import carry_out
@@ -51,6 +51,62 @@ def test_an_idempotent_action_is_asked_again_with_the_same_key_after_a_crash(eng
     assert engine.house.done("refund") == [4000]
     assert {key for _, key, _ in engine.house.effects} == {action.id}
     assert engine.action("refund_payment").state == ActionState.DONE
+
+
+@pytest.mark.parametrize("then", [Stale("The charge changed."), Permanent("No.")], ids=["changed", "refused"])
+def test_a_try_that_did_nothing_says_nothing_of_the_one_before_it(engine, then):
+    """Late answer, then a refusal before doing, then an answer that our own first try explains: never paid twice."""
+    engine.model.drafts = [[refund()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"))
+    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
+    engine.drain()
+    engine.house.before = [Temporary("Busy.")]
+    engine.clock.on(minutes=10)
+    engine.sweep()
+    assert engine.action("refund_payment").state == ActionState.EXECUTING
+    assert attempts(engine, engine.action("refund_payment")) == [None, "not_done"]
+
+    engine.house.before = [then]
+    engine.clock.on(minutes=10)
+    engine.sweep()
+
+    assert engine.action("refund_payment").state == ActionState.UNCERTAIN
+    assert engine.house.done("refund") == [4000]
+
+
+def test_after_a_late_answer_and_a_refusal_it_is_asked_again_with_the_same_key(engine):
+    engine.model.drafts = [[refund()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"))
+    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
+    engine.drain()
+    engine.house.before = [Temporary("Busy.")]
+    for _ in range(2):
+        engine.clock.on(minutes=10)
+        engine.sweep()
+
+    assert engine.action("refund_payment").state == ActionState.DONE
+    assert engine.house.done("refund") == [4000]
+
+
+def test_a_changed_target_proves_nothing_while_an_earlier_try_may_have_changed_it(engine):
+    engine.model.drafts = [[refund()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"))
+    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
+    engine.drain()
+    engine.house.before = [Stale("The charge is at another version.")]
+    engine.clock.on(minutes=10)
+    engine.sweep()
+
+    action = engine.action("refund_payment")
+    assert action.state == ActionState.UNCERTAIN, "it did happen, and would have been called stale"
+    assert "earlier try" in action.reason
+    assert engine.house.done("refund") == [4000]
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before the effect", "after the effect"])
