@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from types import MethodType
 from typing import Any
@@ -25,6 +26,7 @@ from celery.worker import state
 from celery.worker.consumer.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.strategy import default
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from workers.log import logger
@@ -35,6 +37,7 @@ AHEAD = 8
 VIRTUAL = ("redis", "memory")
 #: how long a loop with nothing to read takes to see that it was told to stop
 GLANCE_SECONDS = 0.3
+RECONNECT_SECONDS = 1
 
 
 def stopping() -> bool:
@@ -219,10 +222,18 @@ class Measure(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no ty
 
 
 class Reader(Consumer):  # type: ignore[misc] # Celery has no types
-    """Celery's consumer without its delayed delivery, which on RabbitMQ makes 28 queues for timers that nobody sets."""
+    """Celery's consumer, deaf for a second at most once a lost broker is back; kombu waits longer after each try, up to 30.
+
+    Without delayed delivery, which on RabbitMQ makes 28 queues for timers that nobody sets.
+    """
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc] # Celery has no types
         default_steps = tuple(s for s in Consumer.Blueprint.default_steps if not s.endswith(":DelayedDelivery"))
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        often = {"interval_start": RECONNECT_SECONDS, "interval_step": 0, "interval_max": RECONNECT_SECONDS}
+        conn.ensure_connection = partial(conn.ensure_connection, **often)  # type: ignore[method-assign] # of this one
+        return super().ensure_connected(conn)  # type: ignore[no-any-return] # Celery has no types
 
 
 def equip(app: Celery) -> None:

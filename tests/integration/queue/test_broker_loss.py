@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.workers import Workers
 
-KILLS = 3
+KILLS = 2
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_broker_that_is_killed_under_load_ends_no_worker_and_loses_and_doubles
     team = [workers.start("worker", "--queues", "support,actions", "--concurrency", "8") for _ in range(2)]
     workers.start("sweep")
 
-    with Customers(workers, pause=0.1) as customers:
+    with Customers(workers, pause=0.2) as customers:
         workers.until(lambda: workers.closed() > 0, "they do not work")
         for _ in range(KILLS):
             far_broker.kill()
