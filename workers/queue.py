@@ -257,9 +257,11 @@ class Line:
 
     def depth(self, target: str) -> int:
         """How many messages wait in a queue. Raise one of `errors`."""
-        producer = self._producer or self._dial()
+        channel = (self._producer or self._dial()).channel
         try:
-            return int(producer.channel.queue_declare(queue=target, passive=True).message_count)
+            if self._on_redis:
+                return int(self._tell_redis(channel, [("LLEN", f"{channel.global_keyprefix}{target}")])[0])
+            return int(channel.queue_declare(queue=target, passive=True).message_count)
         except self.errors:
             self.hang_up()
             raise
@@ -280,22 +282,28 @@ class Line:
             producer.channel.basic_qos(0, 0, False)
 
     def _push(self, channel: Any, lot: list[tuple[str, str, str]]) -> None:
-        """One command for each queue, on the bare connection: what the client does around a command costs more than it."""
         targets: dict[str, list[str]] = {}
         for task, target, row_id in lot:
             targets.setdefault(target, []).append(_as_kept_in_redis(task, target, row_id))
+        prefix = channel.global_keyprefix
+        self._tell_redis(channel, [("LPUSH", f"{prefix}{target}", *messages) for target, messages in targets.items()])
+
+    def _tell_redis(self, channel: Any, commands: Iterable[tuple[str, ...]]) -> list[Any]:
+        """Commands on the bare connection: what the client does around one costs more than it."""
         pool = channel.client.connection_pool
         connection = pool.get_connection()
+        answers = []
         try:
-            for target, messages in targets.items():
-                connection.send_command("LPUSH", f"{channel.global_keyprefix}{target}", *messages)
-                connection.read_response()
+            for command in commands:
+                connection.send_command(*command)
+                answers.append(connection.read_response())
         except self.errors:
             # Half an answer may still come: nobody must read it as his own.
             connection.disconnect()
             raise
         finally:
             pool.release(connection)
+        return answers
 
     def _dial(self) -> Producer:
         options = {"confirm_publish": False, "read_timeout": 10, "write_timeout": 10} if self._on_rabbitmq else {}
