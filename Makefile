@@ -16,7 +16,7 @@ TESTS := .venv/.tests
 BIN := .venv/bin
 
 help: ## List what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUNS) ## Set everything up and run the system with the sample company (PORT=8000 HOST=127.0.0.1 DATA=var)
 	@exec $(BIN)/caseworker up --host $(HOST) --port $(PORT) --data "$(DATA)"

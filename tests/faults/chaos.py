@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -14,10 +15,13 @@ from dataclasses import asdict, dataclass, field
 import psycopg
 
 from tests.faults.plan import Strike
-from tests.faults.stack import Member, Stack
+from tests.faults.stack import STOP_SECONDS, Member, Stack
 from workers.queue import ADVANCE, EXECUTE, make_app
 
 GIVE_BACK = 3.0
+#: a process that is told to stop may need so much longer than it lets its work finish
+LEAVE = 5.0
+UP = 60.0
 
 
 @dataclass
@@ -42,6 +46,14 @@ class Recovery:
     never: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Deploy:
+    """How the processes that were told to stop ended."""
+
+    seconds: list[float] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+
+
 class Chaos:
     """Executes a plan against a stack. `timeline` and `counts` say what really happened."""
 
@@ -49,6 +61,7 @@ class Chaos:
         self.timeline: list[Happening] = []
         self.counts: Counter[str] = Counter()
         self.recovery = Recovery()
+        self.deploy = Deploy()
         self._stack, self._strikes = stack, strikes
         self._locks = {name: threading.Lock() for name in [*stack.members, "database", "broker"]}
         self._lock = threading.Lock()
@@ -99,6 +112,8 @@ class Chaos:
             happened.until = time.time()
         elif verb == "flush":
             self._flush()
+        elif verb == "restart":
+            self._restart_all()
         elif verb == "hint":
             self._hint_twice(strike)
 
@@ -139,6 +154,38 @@ class Chaos:
         time.sleep(down)
         member.send(signal.SIGCONT)
         happened.until = time.time() + GIVE_BACK
+
+    def _restart_all(self) -> None:
+        """A deploy: each process in turn is told to stop, and the next one goes when its successor is at work."""
+        for member in self._stack.members.values():
+            with self._locks[member.name]:
+                self._note("restart", member.name)
+                began = time.monotonic()
+                member.send(signal.SIGTERM)
+                try:
+                    status = member.ended(STOP_SECONDS + LEAVE)
+                except subprocess.TimeoutExpired:
+                    self.deploy.bad.append(f"{member.name} still runs after {STOP_SECONDS + LEAVE:.0f} s")
+                    member.kill()
+                else:
+                    self.deploy.seconds.append(time.monotonic() - began)
+                    if status != 0:
+                        self.deploy.bad.append(f"{member.name} ended with {status}")
+                member.start()
+                if not self._at_work(member):
+                    self.deploy.bad.append(f"the new {member.name} did not begin to work")
+
+    def _at_work(self, member: Member) -> bool:
+        if member.kind == "web":
+            self._stack.until_ready()
+            return True
+        deadline = time.monotonic() + UP
+        while time.monotonic() < deadline:
+            with psycopg.connect(self._stack.postgres.url, connect_timeout=5) as db:
+                if db.execute("SELECT 1 FROM processes WHERE id LIKE %s", (f"%:{member.pid}:%",)).fetchone():
+                    return True
+            time.sleep(0.2)
+        return False
 
     # servers and links
 

@@ -112,7 +112,10 @@ class HouseWriter(House):
 
     def _do(self, kind: str, ref: str, key: str, if_version: str, what: dict[str, Any]) -> Receipt:
         order = {"ref": ref, "key": key, "if_version": if_version, "what": what}
-        answer = self._ask(self._http.build_request("POST", f"/do/{kind}", json=order), writes=True)
+        # A connection that wrote is not used again: of an answer that comes twice, httpx would take the second for the
+        # answer to the next request, and that one would be done without having been done.
+        once = {"connection": "close"}
+        answer = self._ask(self._http.build_request("POST", f"/do/{kind}", json=order, headers=once), writes=True)
         return _receipt(answer)
 
 

@@ -63,7 +63,7 @@ class Driver:
         self._order = itertools.count()
         self._due = threading.Condition()
         self._sending = 0
-        self._handled: set[tuple[str, str]] = set()
+        self._handled: set[tuple[str, str, str]] = set()
         for n in range(1, tickets + 1):
             self._plan_ticket(n, self._random.uniform(0, seconds))
         self._threads = [threading.Thread(target=self._send, name=f"vendor-{i}", daemon=True) for i in range(8)]
@@ -155,7 +155,8 @@ class Driver:
                 if found is None or found.status_code != 200:
                     continue
                 for action in found.json()["actions"]:
-                    seen = (action["id"], action["digest"])
+                    # What one yes was not enough for comes up once more.
+                    seen = (action["id"], action["digest"], action["waiting_for"] or "")
                     if seen not in self._handled:
                         self._handled.add(seen)
                         self._handle(clicks, action)
@@ -164,7 +165,10 @@ class Driver:
         n = script.number(f"{action['arguments'].get('charge_id', '')}{action['target']}")
         mood = random.Random(f"{self._stack.seed} {n} {action['kind']}").random()
         one, other = PEOPLE
-        if mood < 0.65:
+        if "in part" in (action["waiting_for"] or ""):
+            # Either may have been the first, and whoever it was is told so (422).
+            words = [(other, "approve"), (one, "approve")]
+        elif mood < 0.65:
             words = [(one, "approve")]
         elif mood < 0.8:
             words = [(one, "approve"), (one, "approve")]
@@ -194,5 +198,6 @@ class Driver:
         except httpx.TransportError as error:
             self.journal.answered(f"{method} {type(error).__name__}")
             return None
-        self.journal.answered(f"{method} {answer.status_code}")
+        why = f": {answer.json().get('detail')}" if answer.status_code in (400, 403, 404, 422) else ""
+        self.journal.answered(f"{method} {answer.status_code}{why}")
         return answer

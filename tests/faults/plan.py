@@ -95,7 +95,10 @@ BRIEF = Profile(
     },
 )
 
-PROFILES = {profile.name: profile for profile in (LONG, SHORT, BRIEF)}
+#: no faults but a deploy: every process is replaced, under load
+DEPLOY = Profile("deploy", tickets=80, seconds=30.0, settle_seconds=90.0, strikes={"restart fleet": 1})
+
+PROFILES = {profile.name: profile for profile in (LONG, SHORT, BRIEF, DEPLOY)}
 
 
 def plan(profile: Profile, seed: int) -> list[Strike]:

@@ -83,7 +83,9 @@ def run(profile: Profile, seed: int, *, broker: str = "redis", folder: Path | No
         told["commits swallowed"] = stack.to_database.swallowed
         told["kill to next progress"] = spread(chaos.recovery.waits)
         told["http answers"] = dict(sorted(driver.journal.answers.items()))
+        told["seconds to stop"] = spread(chaos.deploy.seconds)
         report.broken["rows left after a kill"] = chaos.recovery.never
+        report.broken["stopped otherwise than told"] = chaos.deploy.bad
         keep(stack, report, folder)
     return report
 
@@ -131,8 +133,8 @@ def figures(seen: Evidence) -> dict[str, Any]:
 
 def spread(waits: list[float]) -> dict[str, float | int]:
     if not waits:
-        return {"rows": 0}
-    return {"rows": len(waits), "p50": round(statistics.median(waits), 2), "max": round(max(waits), 2)}
+        return {"times": 0}
+    return {"times": len(waits), "p50": round(statistics.median(waits), 2), "max": round(max(waits), 2)}
 
 
 def keep(stack: Stack, report: Report, folder: Path | None) -> None:

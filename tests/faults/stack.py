@@ -40,6 +40,7 @@ from workers.wiring import utc_now
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
+STOP_SECONDS = 10.0
 PEOPLE = ("casey", "finn")
 GROUPS = ["support", "lead", "finance", "risk", "risk_lead", "editor"]
 
@@ -310,6 +311,7 @@ class Stack:
             "CASEWORKER_SECRET_KEY": base64.urlsafe_b64encode(b"k" * 32).decode(),
             "CASEWORKER_LEASE_SECONDS": "10",
             "CASEWORKER_SWEEP_SECONDS": "0.5",
+            "CASEWORKER_STOP_SECONDS": str(STOP_SECONDS),
             "CASEWORKER_SAMPLE_COMPANY": "false",
             "CASEWORKER_LOG_LEVEL": "INFO",
             "CASEWORKER_LOG_FORMAT": "json",

@@ -110,11 +110,18 @@ def no_event_lost(seen: Evidence) -> list[str]:
 
 
 def no_effect_doubled(seen: Evidence) -> list[str]:
-    return [
+    """One key, one effect; and one case pays one charge back once, under however many keys it was drafted again."""
+    broken = [
         f"{key} ({effects[0]['kind']}) had {len(effects)} effects"
         for key, effects in seen.by_action.items()
         if len(effects) > 1
     ]
+    paid: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for effect in seen.effects:
+        if effect["kind"] == "refund" and effect["key"] in seen.actions:
+            paid[seen.actions[effect["key"]]["case_id"], effect["ref"]].append(effect["key"])
+    broken += [f"{case} paid {ref} back under {sorted(keys)}" for (case, ref), keys in paid.items() if len(keys) > 1]
+    return broken
 
 
 def told_as_it_was(seen: Evidence) -> list[str]:
