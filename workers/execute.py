@@ -18,16 +18,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from integrations.base import Receipt, VersionReader
-from integrations.errors import Permanent, Stale, Temporary
+from integrations.errors import Permanent, Postponed, Stale, Temporary
 from integrations.registry import Writers
 from workers import faults
 from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
 from workers.actions.digest import action_digest
 from workers.drafting import rejudge
-from workers.ledger import MOST_TRIES, again, ended, lapse, redraft, uncertain
+from workers.ledger import MOST_TRIES, again, ended, lapse, redraft, still_unknown, uncertain
 from workers.log import logger
-from workers.patience import pause
 from workers.store import actions, cases, flow
 from workers.store.flow import Errand
 from workers.store.records import Action, ActionState, Case
@@ -218,8 +217,13 @@ def _refuse_if_stale(system: System, call: _Call) -> None:
         raise Stale("The target changed after this was drafted.")
 
 
-def _attempt(system: System, call: _Call) -> None:
-    """Consume the approval and write the attempt down, in one commit, then call. Nothing when somebody else was first."""
+def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
+    """Consume the approval and write the attempt down, in one commit, then call. Nothing when somebody else was first.
+
+    `doubtful` says that an earlier attempt may have been carried out. Then a refusal proves nothing: a target that changed
+    may have been changed by that very attempt.
+    """
+    began = system.monotonic()
     faults.point("action.attempt_committing")
     started = flow.begin(
         system.db,
@@ -235,21 +239,35 @@ def _attempt(system: System, call: _Call) -> None:
     with system.leases.action(action.id, action.version):
         errand = replace(call.errand, action=action)
         try:
+            _refuse_if_late(system, began)
             with traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number):
                 receipt = call.kind.perform(call.writer, call.arguments, call.effect)
         except Stale as error:
-            redraft(system, action, str(error))
+            if doubtful:
+                uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
+            else:
+                redraft(system, action, str(error))
         except Temporary as error:
             if error.maybe_done and call.kind.delivery is Delivery.AT_MOST_ONCE:
                 uncertain(system, action, str(error))
             else:
-                again(system, errand, error)
+                again(system, errand, error, attempt, doubtful=doubtful)
         except Permanent as error:
-            ended(system, errand, ActionState.FAILED, error=str(error))
+            if doubtful:
+                uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
+            else:
+                ended(system, errand, ActionState.FAILED, error=str(error))
         else:
             faults.point("action.called")
             logger.info("action_done", action_id=action.id, attempt=attempt.number)
             ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+
+
+def _refuse_if_late(system: System, began: float) -> None:
+    """A process that was stopped since it wrote its attempt down may have been taken for dead: another one may have looked,
+    found nothing and done it. So it does not send what it has not sent, and says so if the action is still its own."""
+    if system.monotonic() - began > system.settings.dead_after_seconds / 2:
+        raise Postponed("This process stood still before it could send it.")
 
 
 def _recover(system: System, writers: Writers, errand: Errand) -> None:
@@ -265,22 +283,20 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     if claimed is None:
         return
     errand = replace(errand, action=claimed)
-    try:
-        call = _prepare(writers, errand)
-        if kind.look is not None:
-            receipt = kind.look(call.writer, call.arguments, call.effect)
-            if receipt is not None:
-                ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
-                return
-    except Temporary as error:
-        wait = now + pause(claimed.tries, error.retry_after)
-        with system.db.write() as tx:
-            actions.change(tx, claimed, now=now, wake_at=wait, waiting_for=str(error), tries=claimed.tries + 1)
-        return
-    except Permanent as error:
-        uncertain(system, claimed, str(error))
-        return
-    _attempt(system, call)
+    with system.leases.action(claimed.id, claimed.version):
+        try:
+            call = _prepare(writers, errand)
+            receipt = kind.look(call.writer, call.arguments, call.effect) if kind.look is not None else None
+        except Temporary as error:
+            still_unknown(system, claimed, error)
+            return
+        except Permanent as error:
+            uncertain(system, claimed, str(error))
+            return
+        if receipt is not None:
+            ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+            return
+    _attempt(system, call, doubtful=kind.look is None)
 
 
 def _as_json(receipt: Receipt) -> dict[str, Any]:

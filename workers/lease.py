@@ -3,6 +3,9 @@
 The same thread says each second that the process lives. When the process dies both stop: the sweeper sees the row that no
 longer moves and frees what it held within seconds, and should no sweeper see it, the lease runs out. A single piece of
 work is never held longer than `longest`, so that a hung call cannot keep a row for ever.
+
+What a living process could not end in order, because the database was away or something broke, it lets go of itself as
+soon as it can, so that nobody waits for the lease of a claim that nobody works on.
 """
 
 from __future__ import annotations
@@ -18,6 +21,10 @@ from workers.store import actions, cases, processes
 from workers.store.database import Database, StoreUnavailable
 
 BEAT_SECONDS = 1.0
+#: work that broke off for a reason that nobody foresaw is left alone for so long: it may well break off again
+UNFORESEEN_SECONDS = 10.0
+
+Key = tuple[str, str]
 
 
 class Leases:
@@ -42,10 +49,17 @@ class Leases:
         self._process = process
         self._queues: tuple[str, ...] = ()
         self._seen = False
-        self._held: dict[tuple[str, str], tuple[int, float]] = {}
+        self._held: dict[Key, tuple[int, float]] = {}
+        #: what was not ended in order -> its version, and from when on it may be let go of
+        self._left: dict[Key, tuple[int, float]] = {}
+        #: how often to look yet for claims that nobody here knows of, and those that the look before found
+        self._looks = 0
+        self._strays: dict[Key, int] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        if process is not None and not db.is_sqlite:
+            processes.hold_name(db, process)
 
     def begin(self, queues: Sequence[str] = ()) -> None:
         """Say from now on that this process lives and which queues it works."""
@@ -65,12 +79,21 @@ class Leases:
     def held(self) -> int:
         return len(self._held)
 
+    def answer_missed(self) -> None:
+        """The database was lost in the middle of something: a claim may have been made whose answer never came.
+
+        It bears this process's name and nobody here works on it. It is found by looking twice, since what is in the name
+        only at the first look is just being taken in hand.
+        """
+        self._looks = 2
+
     def close(self) -> None:
         """Stop. The row goes only when the work has ended: what is still held here is for the sweeper to free."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(5)
-        if self._process is not None and self._seen and not self._held:
+        self._let_go(float("inf"))
+        if self._process is not None and self._seen and not self._held and not self._left:
             try:
                 with self._db.write() as tx:
                     processes.forget(tx, [self._process])
@@ -86,6 +109,11 @@ class Leases:
             self._start()
         try:
             yield
+        except BaseException as error:
+            after = 0.0 if isinstance(error, StoreUnavailable) else UNFORESEEN_SECONDS
+            with self._lock:
+                self._left[key] = (version, time.monotonic() + after)
+            raise
         finally:
             with self._lock:
                 self._held.pop(key, None)
@@ -104,6 +132,8 @@ class Leases:
             self._beat()
             while not self._stop.wait(pause):
                 self._beat()
+                self._find_strays()
+                self._let_go(time.monotonic())
                 if time.monotonic() - renewed >= third - pause / 2:
                     renewed = time.monotonic()
                     self._renew()
@@ -115,8 +145,8 @@ class Leases:
                 self._start()
 
     def _beat(self) -> None:
-        # SQLite has one machine and pays for each write with a flush of the disk: an idle process says nothing there.
-        if self._process is None or (self._db.is_sqlite and not self._held):
+        # On SQLite nobody listens: there one process serves one file, and knows at its start that those before are dead.
+        if self._process is None or self._db.is_sqlite:
             return
         try:
             with self._db.write() as tx:
@@ -131,6 +161,37 @@ class Leases:
                 self._seen = True
         except StoreUnavailable as error:
             logger.warning("no_sign_of_life_given", error=str(error))
+
+    def _find_strays(self) -> None:
+        if self._process is None or not self._looks:
+            return
+        try:
+            with self._db.read() as tx:
+                named = processes.claimed_by(tx, self._process)
+        except StoreUnavailable as error:
+            logger.warning("strays_not_sought", error=str(error))
+            return
+        self._looks -= 1
+        with self._lock:
+            found = {key: version for key, version in named.items() if key not in self._held and key not in self._left}
+            self._left |= {key: (version, 0.0) for key, version in found.items() if self._strays.get(key) == version}
+        self._strays = found if self._looks else {}
+
+    def _let_go(self, moment: float) -> None:
+        """Free what was left unfinished, as far as its time has come."""
+        with self._lock:
+            left = {key: version for key, (version, when) in self._left.items() if when <= moment}
+        if not left:
+            return
+        try:
+            with self._db.write() as tx:
+                freed = processes.let_go(tx, left, self._process, self._clock())
+        except StoreUnavailable as error:
+            logger.warning("claims_not_let_go", error=str(error))
+            return
+        with self._lock:
+            self._left = {key: kept for key, kept in self._left.items() if left.get(key) != kept[0]}
+        logger.info("claims_let_go", rows=freed)
 
     def _renew(self) -> None:
         with self._lock:

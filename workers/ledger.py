@@ -1,7 +1,8 @@
 """How an action ends, or goes round again: the commits that `execute` makes after a call, each with its settlement.
 
 Every function here asserts that the action is still as it was read; losing that race means that somebody else has
-recorded the same end, and is no error.
+recorded the same end, and is no error. So each may be repeated, and is while the database is away: what came of a call
+should not have to be found out again.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from workers import faults
 from workers.log import logger
 from workers.patience import pause
 from workers.settlement import at_rest, settle, weigh
-from workers.store import actions, audit, cases, flow
+from workers.store import actions, audit, cases, flow, outage
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.flow import Ending, Errand
-from workers.store.records import Action, ActionState, CaseState
+from workers.store.records import Action, ActionState, Attempt, CaseState
 from workers.telemetry import metrics
 from workers.wiring import System
 
@@ -27,6 +28,7 @@ from workers.wiring import System
 MOST_TRIES = 20
 
 
+@outage.insisting
 def ended(
     system: System,
     errand: Errand,
@@ -89,11 +91,11 @@ def _ended_at_once(
     return flow.end(system.db, action, ending, now=now)
 
 
+@outage.insisting
 def uncertain(system: System, action: Action, why: str) -> None:
     """We cannot know whether it happened: a person must look."""
     now = system.clock()
     logger.warning("action_uncertain", action_id=action.id, reason=why)
-    metrics.action_ended(action.kind, "uncertain")
     with system.db.write() as tx:
         changed = actions.change(
             tx, action, now=now, state=ActionState.UNCERTAIN, reason=why, claimed_by=None, wake_at=None
@@ -104,41 +106,65 @@ def uncertain(system: System, action: Action, why: str) -> None:
         data = {"action": action.id, "kind": action.kind, "outcome": "uncertain"}
         audit.append(tx, action.case_id, now, Note("caseworker", "executed", data))
         _settle(system, tx, action, None)
+    metrics.action_ended(action.kind, "uncertain")
 
 
-def again(system: System, errand: Errand, error: Temporary) -> None:
-    """Not this time: wait, with the reason on the card. What may have been done stays `executing`, to be looked up."""
+@outage.insisting
+def again(
+    system: System, errand: Errand, error: Temporary, attempt: Attempt | None = None, *, doubtful: bool = False
+) -> None:
+    """Not this time: wait, with the reason on the card. What may have been done stays `executing`, to be looked up.
+
+    `attempt` is the one that ended so. That it did nothing says nothing of those before it: while one of them may have been
+    carried out (`doubtful`), the action is not merely approved again.
+    """
     action, now = errand.action, system.clock()
     unasked = isinstance(error, Postponed)
+    unknown = error.maybe_done or doubtful
     if action.tries >= MOST_TRIES and not unasked:
-        if error.maybe_done:
+        if unknown:
             uncertain(system, action, f"{action.tries} tries, the last ended so: {error}")
         else:
             ended(system, errand, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
         return
-    open_attempt = action.state == ActionState.EXECUTING
     with system.db.write() as tx:
         changed = actions.change(
             tx,
             action,
             now=now,
-            state=ActionState.EXECUTING if error.maybe_done else ActionState.APPROVED,
+            state=ActionState.EXECUTING if unknown else ActionState.APPROVED,
             wake_at=now + pause(max(action.tries - 1, 0), error.retry_after),
             waiting_for=str(error),
             claimed_by=None,
             # What was not even asked used up no try.
-            tries=max(action.tries - 1, 0) if unasked and open_attempt else action.tries,
+            tries=max(action.tries - 1, 0) if unasked and attempt is not None else action.tries,
         )
-        if changed is not None and open_attempt and not error.maybe_done:
-            actions.finish_attempts(tx, action.id, outcome="not_done", now=now, error=str(error))
-    logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=error.maybe_done)
+        if changed is not None and attempt is not None and not error.maybe_done:
+            actions.finish_attempts(tx, action.id, number=attempt.number, outcome="not_done", now=now, error=str(error))
+    logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=unknown)
 
 
+@outage.insisting
+def still_unknown(system: System, action: Action, error: Temporary) -> None:
+    """What became of a broken attempt cannot be found out just now: look again later."""
+    now = system.clock()
+    with system.db.write() as tx:
+        actions.change(
+            tx,
+            action,
+            now=now,
+            wake_at=now + pause(action.tries, error.retry_after),
+            waiting_for=str(error),
+            claimed_by=None,
+            tries=action.tries + 1,
+        )
+
+
+@outage.insisting
 def redraft(system: System, action: Action, why: str) -> None:
     """The world moved on since this was drafted: not sent, and the agent looks again."""
     now = system.clock()
     logger.info("action_stale", action_id=action.id, reason=why)
-    metrics.action_ended(action.kind, "stale")
     with system.db.write() as tx:
         changed = actions.change(
             tx,
@@ -164,6 +190,7 @@ def redraft(system: System, action: Action, why: str) -> None:
             if case is not None and case.state != CaseState.TAKEN_OVER
             else None
         )
+    metrics.action_ended(action.kind, "stale")
     if again_from is not None:
         system.hints.case(again_from.id, again_from.domain)
 

@@ -34,7 +34,7 @@ from workers.judgement import Matter
 from workers.log import logger
 from workers.patience import pause
 from workers.settlement import settle, weigh
-from workers.store import actions, audit, cases, events, flow, steps
+from workers.store import actions, audit, cases, events, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
 from workers.store.flow import Caps, Progress
@@ -74,11 +74,11 @@ def advance(system: System, case_id: str) -> None:
             while work.case.claimed_by:
                 work = _next(system, work)
         except Temporary as error:
-            _wait(system, work.case, error)
+            outage.insist(_wait, system, work.case, error)
         except Unanswered as error:
-            _ask_for_help(system, work.case, str(error), error.usage)
+            outage.insist(_ask_for_help, system, work.case, str(error), error.usage)
         except IntegrationError as error:
-            _ask_for_help(system, work.case, str(error))
+            outage.insist(_ask_for_help, system, work.case, str(error))
         except LostClaim:
             metrics.claim_lost()
             logger.info("claim_lost", case_id=work.case.id, step=work.case.step)
@@ -217,7 +217,7 @@ def _decide(
         model=model,
     )
     with traces.span("policy", case_id=work.case.id):
-        laid_out = lay_out(system, agent, matter, drafted, live_targets(system, matter, drafted))
+        laid_out = lay_out(system, agent, matter, drafted, outage.insist(live_targets, system, matter, drafted))
     now = system.clock()
     decided = entry(
         work.case,
@@ -239,7 +239,7 @@ def _decide(
     }
     if work.case.round > 1:
         # Actions of earlier rounds may be changing at this moment, so the case is settled under its lock.
-        return _settle_with_earlier(system, work, changes, entries, laid_out, notes)
+        return outage.insist(_settle_with_earlier, system, work, changes, entries, laid_out, notes)
     fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
     standing = weigh(replace(work.case, attention=changes["attention"]), fresh, now=now)
     progress = Progress(
@@ -253,7 +253,7 @@ def _decide(
         unjoined=True,
     )
     faults.point("case.decide.committing")
-    case, chain = flow.record(system.db, work.case, work.chain, progress, now=now)
+    case, chain = outage.record(system.db, work.case, work.chain, progress, now=now)
     faults.point("case.decide.committed")
     for action_id in standing.due:
         system.hints.action(action_id)
@@ -292,7 +292,7 @@ def _record(
         notes=[made.note for made in entries],
     )
     faults.point(f"case.{work.case.step}.committing")
-    case, chain = flow.record(system.db, work.case, work.chain, progress, now=system.clock())
+    case, chain = outage.record(system.db, work.case, work.chain, progress, now=system.clock())
     faults.point(f"case.{work.case.step}.committed")
     return replace(work, case=case, chain=chain)
 

@@ -1,8 +1,9 @@
 """The sweeper: asks one question, *what is due?*, and hints at it again. What it finds is what a message lost.
 
-Several may run; one acts at a time. It also finds the processes that died, by its own clock and by a row in
-`processes` that has not moved, and frees what they held; it anchors the audit log and clears old quarantine. The interval is
-the recovery time, so it stays at seconds. It works nothing itself and decides nothing: whoever takes a hint claims the row.
+Several may run; one acts at a time. It also finds the processes that died, by its own clock: a row in `processes` that has
+not moved, and no connection left; and it frees what they held. It anchors the audit log and clears old quarantine. The
+interval is the recovery time, so it stays at seconds. It works nothing itself and decides nothing: whoever takes a hint
+claims the row.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ LONGEST_REPEAT_SECONDS = 30.0
 UPKEEP_SECONDS = 60.0
 #: a sweeper whose row did not move for so long has lost the lead
 TAKE_OVER_SECONDS = 3.0
+#: after a pass that ended in an error that nobody foresaw
+BROKEN_OFF_SECONDS = 5.0
 #: work that waits longer than this, taken by nobody, is worth a warning
 LAG_WARNING_SECONDS = 30.0
 
@@ -148,14 +151,14 @@ class Sweeper:
 
     def _pass(self, now: datetime) -> Sweep:
         db, settings = self._system.db, self._system.settings
-        # On SQLite a pass takes the writers' lock only when there is something to free.
-        writing = not db.is_sqlite or bool(self._pulse.dead())
-        with db.write() if writing else db.read() as tx:
-            if not processes.my_turn(tx) or not self._leads(tx, now):
-                return Sweep(leading=False)
-            dead = self._pulse.dead() if writing else []
-            freed = processes.free(tx, dead, now)
-            processes.forget(tx, dead)
+        dead, freed = list[str](), 0
+        with db.read() if db.is_sqlite else db.write() as tx:
+            if not db.is_sqlite:
+                if not processes.my_turn(tx) or not self._leads(tx, now):
+                    return Sweep(leading=False)
+                dead = processes.gone(tx, self._pulse.dead())
+                freed = processes.free(tx, dead, now)
+                processes.forget(tx, dead)
             behind = due.waiting(tx, now)
             most = BATCH + len(self._hinted)
             found: list[Due] = []
@@ -178,12 +181,10 @@ class Sweeper:
     def _leads(self, tx: Tx, now: datetime) -> bool:
         """Look who lives; lead, unless another sweeper is seen leading. Called with the sweepers' lock held.
 
-        On SQLite sweepers keep no rows: there one process serves one file.
+        Not on SQLite: there one process serves one file, and who has died is known at the next one's start.
         """
         rows = processes.all_of(tx)
         self._pulse.look(processes.beats(rows, processes.holders(tx)), self._monotonic())
-        if self._system.db.is_sqlite:
-            return True
         leading = not any(
             row.kind == processes.SWEEPER
             and row.held
@@ -239,6 +240,9 @@ class Sweeper:
                     pause = every * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
             except StoreUnavailable as error:
                 logger.warning("sweep_failed", error=str(error))
+            except Exception:  # noqa: BLE001 - the thread's edge: whatever one pass meets, work must go on being found
+                logger.exception("sweep_broke_off")
+                pause = max(every, BROKEN_OFF_SECONDS)
             # A great backlog must not make the sweeper the database's main work, nor keep it from seeing who died.
             self._stop.wait(max(pause, min((time.monotonic() - began) * 4, 1.0)))
         self._sign_off()

@@ -5,6 +5,7 @@ Writers are not part of it: they are made apart (`hands`), for the process that 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,7 @@ class System:
     worker: str
     courtesy: Courtesy = field(default_factory=Courtesy)
     guards: Guards = field(default_factory=Guards)
+    monotonic: Callable[[], float] = time.monotonic
 
     def close(self) -> None:
         self.hints.close()

@@ -1,11 +1,13 @@
 """Who works: a row for each process that claims, moved each second, and what became of those that stopped moving.
 
 Leases write their process's row, sweepers theirs; the sweeper that leads reads them, frees what the dead had claimed and
-takes their rows away. Whether a row moves is judged by the reader's own clock (`sweeper`), never by the times in it.
+takes their rows away. Whether a row moves is judged by the reader's own clock (`sweeper`), never by the times in it. Who
+is silent may be dead or stopped: a stopped process still has its connections, and with them a lock that bears its name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
@@ -14,11 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+import psycopg
+from sqlalchemy import delete, event, func, literal, select, tuple_, union_all, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from workers.store.database import Tx
+from workers.store.database import Database, Tx
 from workers.store.records import ActionState
 from workers.store.rows import columns, many
 from workers.store.tables import actions, cases, processes
@@ -28,6 +31,10 @@ WORKER = "worker"
 
 #: what the sweepers of one database agree on; any number that nothing else in the database uses
 _LOCK = 5_107_418_226_730_541
+#: the first of the two numbers of each process's own lock
+_OF_PROCESSES = 510_741_822
+#: so that the server notices after seconds, not hours, when a machine is gone without a word, and ends its sessions
+_NOTICED_SOON = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 #: a sweeper that is stopped in mid-pass is cut off after so long, and its lock with it
 _CUT_OFF = "3s"
 
@@ -77,6 +84,34 @@ def new_id() -> str:
 def gives_signs_of_life(holder: str) -> bool:
     """Whether who claimed is known to write a row. A process of an earlier version never did: its lease must run out."""
     return holder.count(":") == 2
+
+
+def hold_name(db: Database, process_id: str) -> None:
+    """From now on every connection that `db` opens holds this process's lock. On PostgreSQL.
+
+    Shared, so that a new connection need not wait for the server to notice the end of the one before. A proxy that lends
+    connections out by the transaction keeps the lock too long, never too short: who died is then taken for stopped.
+    """
+
+    def hold(connection: psycopg.Connection[Any], _record: object) -> None:
+        connection.execute(_NOTICED_SOON)
+        connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", (_OF_PROCESSES, _key(process_id)))
+        connection.commit()
+
+    event.listen(db.engine, "connect", hold)
+
+
+def gone(tx: Tx, silent: Collection[str]) -> list[str]:
+    """Those of the silent that have no connection left: they are dead. The others are stopped, and may go on any moment."""
+    return [
+        process
+        for process in silent
+        if tx.execute(select(func.pg_try_advisory_xact_lock(_OF_PROCESSES, _key(process)))).scalar()
+    ]
+
+
+def _key(process_id: str) -> int:
+    return int.from_bytes(hashlib.blake2b(process_id.encode(), digest_size=4).digest(), "big", signed=True)
 
 
 def beat(tx: Tx, process_id: str, *, kind: str, queues: Sequence[str], held: int, now: datetime) -> None:
@@ -136,6 +171,34 @@ def free(tx: Tx, dead: Collection[str], now: datetime) -> int:
         )
         .values(wake_at=now)
     ).rowcount
+    return freed
+
+
+def claimed_by(tx: Tx, process_id: str) -> dict[tuple[str, str], int]:
+    """The version of each case and action that bears this process's name, by ("case" or "action", id)."""
+    in_hand = select(literal("case"), cases.c.id, cases.c.version).where(cases.c.claimed_by == process_id)
+    under_way = select(literal("action"), actions.c.id, actions.c.version).where(
+        actions.c.claimed_by == process_id, actions.c.state == ActionState.EXECUTING, actions.c.settled_at.is_(None)
+    )
+    return {(row[0], row[1]): row[2] for row in tx.execute(union_all(in_hand, under_way))}
+
+
+def let_go(tx: Tx, left: Mapping[tuple[str, str], int], process_id: str | None, now: datetime) -> int:
+    """What this process left unfinished is due at once, where it is still this claim's: cases for whoever claims them,
+    actions to look what became of them."""
+    freed = 0
+    for kind, table, changes in (
+        ("case", cases, {"claimed_by": None, "wake_at": now, "updated_at": now}),
+        ("action", actions, {"wake_at": now}),
+    ):
+        rows = [(row_id, version) for (of_kind, row_id), version in left.items() if of_kind == kind]
+        if not rows:
+            continue
+        ours = table.c.claimed_by.is_not(None) if process_id is None else table.c.claimed_by == process_id
+        statement = update(table).where(tuple_(table.c.id, table.c.version).in_(rows), ours)
+        if kind == "action":
+            statement = statement.where(actions.c.state == ActionState.EXECUTING, actions.c.settled_at.is_(None))
+        freed += tx.execute(statement.values(**changes)).rowcount
     return freed
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from tests.kit.engine import refund
+from tests.kit.engine import make_engine, refund
 from workers.lease import Leases
 from workers.store import cases, processes
 from workers.store.records import ActionState, CaseState
@@ -51,82 +51,92 @@ def passes(engine, sweeper, ticks, seconds, *, beating=()):
     return freed
 
 
-def test_a_dead_workers_case_goes_on_after_seconds_and_a_living_ones_is_left_alone(engine, ticks):
-    sweeper = Sweeper(engine.system, monotonic=ticks)
-    lost, kept = open_case(engine, "1"), open_case(engine, "2")
-    claimed(engine, lost, DEAD)
-    claimed(engine, kept, LIVING)
-    beats(engine, DEAD, LIVING)
-    engine.hints.waiting.clear()
+def test_a_dead_workers_case_goes_on_after_seconds_and_a_living_ones_is_left_alone(shared, ticks):
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    lost, kept = open_case(shared, "1"), open_case(shared, "2")
+    claimed(shared, lost, DEAD)
+    claimed(shared, kept, LIVING)
+    beats(shared, DEAD, LIVING)
+    shared.hints.waiting.clear()
 
-    assert passes(engine, sweeper, ticks, 4, beating=[LIVING]) == 0, "too early to call it dead"
-    assert passes(engine, sweeper, ticks, 2, beating=[LIVING]) == 1
+    assert passes(shared, sweeper, ticks, 4, beating=[LIVING]) == 0, "too early to call it dead"
+    assert passes(shared, sweeper, ticks, 2, beating=[LIVING]) == 1
 
-    assert ("case", lost) in engine.hints.waiting
-    assert ("case", kept) not in engine.hints.waiting
-    assert held_by(engine, kept) == LIVING
-    engine.drain()
-    with engine.system.db.read() as tx:
+    assert ("case", lost) in shared.hints.waiting
+    assert ("case", kept) not in shared.hints.waiting
+    assert held_by(shared, kept) == LIVING
+    shared.drain()
+    with shared.system.db.read() as tx:
         assert cases.get(tx, lost).state != CaseState.WORKING
         assert DEAD not in [process.id for process in processes.all_of(tx)]
 
 
-def test_a_worker_that_died_before_it_was_ever_heard_is_found_too(engine, ticks):
-    sweeper = Sweeper(engine.system, monotonic=ticks)
-    case = open_case(engine, "1")
-    claimed(engine, case, DEAD)
+def test_a_worker_that_died_before_it_was_ever_heard_is_found_too(shared, ticks):
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    case = open_case(shared, "1")
+    claimed(shared, case, DEAD)
 
-    assert passes(engine, sweeper, ticks, 6) == 1
-
-
-def test_a_claim_of_an_earlier_version_which_gives_no_signs_waits_for_its_lease(engine, ticks):
-    sweeper = Sweeper(engine.system, monotonic=ticks)
-    case = open_case(engine, "1")
-    claimed(engine, case, OF_EARLIER_VERSION)
-
-    assert passes(engine, sweeper, ticks, 10) == 0
-    assert held_by(engine, case) == OF_EARLIER_VERSION
+    assert passes(shared, sweeper, ticks, 6) == 1
 
 
-def test_the_dead_cannot_commit_to_what_was_freed(engine, ticks):
-    sweeper = Sweeper(engine.system, monotonic=ticks)
-    case = claimed(engine, open_case(engine, "1"), DEAD)
-    passes(engine, sweeper, ticks, 6)
+def test_on_sqlite_where_one_process_does_all_nobody_is_looked_for(tmp_path, ticks):
+    alone = make_engine(tmp_path)
+    case = open_case(alone, "1")
+    claimed(alone, case, DEAD)
 
-    with pytest.raises(cases.LostClaim), engine.system.db.write() as tx:
-        cases.move(tx, case, now=engine.clock(), step="gather")
+    assert passes(alone, Sweeper(alone.system, monotonic=ticks), ticks, 10) == 0
+    assert held_by(alone, case) == DEAD
+    alone.system.close()
 
 
-def test_an_action_that_a_dead_worker_was_carrying_out_is_looked_after(engine, ticks):
-    sweeper = Sweeper(engine.system, monotonic=ticks)
-    engine.model.drafts = [[refund(1200)]]
-    engine.event()
-    engine.house.after = [KeyboardInterrupt()]  # the process ends after the refund, before its record
+def test_a_claim_of_an_earlier_version_which_gives_no_signs_waits_for_its_lease(shared, ticks):
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    case = open_case(shared, "1")
+    claimed(shared, case, OF_EARLIER_VERSION)
+
+    assert passes(shared, sweeper, ticks, 10) == 0
+    assert held_by(shared, case) == OF_EARLIER_VERSION
+
+
+def test_the_dead_cannot_commit_to_what_was_freed(shared, ticks):
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    case = claimed(shared, open_case(shared, "1"), DEAD)
+    passes(shared, sweeper, ticks, 6)
+
+    with pytest.raises(cases.LostClaim), shared.system.db.write() as tx:
+        cases.move(tx, case, now=shared.clock(), step="gather")
+
+
+def test_an_action_that_a_dead_worker_was_carrying_out_is_looked_after(shared, ticks):
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    shared.model.drafts = [[refund(1200)]]
+    shared.event()
+    shared.house.after = [KeyboardInterrupt()]  # the process ends after the refund, before its record
     with pytest.raises(KeyboardInterrupt):
-        engine.drain()
-    with engine.system.db.write() as tx:
+        shared.drain()
+    with shared.system.db.write() as tx:
         tx.execute(text("UPDATE actions SET claimed_by = :dead WHERE state = 'executing'"), {"dead": DEAD})
-    assert engine.action("refund_payment").state == ActionState.EXECUTING
+    assert shared.action("refund_payment").state == ActionState.EXECUTING
 
-    assert passes(engine, sweeper, ticks, 6) == 1
-    engine.drain()
+    assert passes(shared, sweeper, ticks, 6) == 1
+    shared.drain()
 
-    assert engine.action("refund_payment").state == ActionState.DONE
-    assert engine.house.done("refund") == [1200]
+    assert shared.action("refund_payment").state == ActionState.DONE
+    assert shared.house.done("refund") == [1200]
 
 
-def test_silence_while_nobody_could_hear_kills_nobody(engine, ticks):
+def test_silence_while_nobody_could_hear_kills_nobody(shared, ticks):
     """The database was away, or the sweeper was stopped: the watch starts anew."""
-    sweeper = Sweeper(engine.system, monotonic=ticks)
-    case = open_case(engine, "1")
-    claimed(engine, case, LIVING)
-    beats(engine, LIVING)
-    passes(engine, sweeper, ticks, 3)
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    case = open_case(shared, "1")
+    claimed(shared, case, LIVING)
+    beats(shared, LIVING)
+    passes(shared, sweeper, ticks, 3)
 
     ticks.on(60)
-    assert passes(engine, sweeper, ticks, 3) == 0
-    assert passes(engine, sweeper, ticks, 10, beating=[LIVING]) == 0
-    assert held_by(engine, case) == LIVING
+    assert passes(shared, sweeper, ticks, 3) == 0
+    assert passes(shared, sweeper, ticks, 10, beating=[LIVING]) == 0
+    assert held_by(shared, case) == LIVING
 
 
 def test_a_number_that_moves_is_life_whatever_it_is():
@@ -139,16 +149,16 @@ def test_a_number_that_moves_is_life_whatever_it_is():
     assert pulse.dead() == []
 
 
-def test_a_working_process_beats_and_signs_off_only_when_its_work_has_ended(engine):
+def test_a_working_process_beats_and_signs_off_only_when_its_work_has_ended(shared):
     def leases(process):
         made = Leases(
-            engine.system.db, engine.clock, lease=timedelta(minutes=1), longest=timedelta(hours=1), process=process
+            shared.system.db, shared.clock, lease=timedelta(minutes=1), longest=timedelta(hours=1), process=process
         )
         made.begin(["support"])
         return made
 
     def living():
-        with engine.system.db.read() as tx:
+        with shared.system.db.read() as tx:
             return {process.id for process in processes.all_of(tx)}
 
     ended, cut_off = leases(LIVING), leases(DEAD)
