@@ -111,6 +111,25 @@ def test_a_leader_whose_connection_is_cut_goes_on_or_is_followed(shared):
     assert leaders(shared) == [], "both have signed off"
 
 
+def test_an_error_that_nobody_foresaw_ends_a_pass_and_not_the_sweeper(shared, capsys):
+    """A table that a pass needs is away for a moment; it is told, and then work is found again."""
+    rename(shared, "processes", "elsewhere")
+    sweeper = Sweeper(replace(shared.system, settings=quick(shared)))
+    sweeper.start()
+    told = ""
+    try:
+        until = time.monotonic() + 10
+        while "sweep_broke_off" not in told:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+            told += capsys.readouterr().out
+        rename(shared, "elsewhere", "processes")
+        wait_until(lambda: sweeper.latest.leading, seconds=15)
+    finally:
+        sweeper.stop()
+    assert "UndefinedTable" in told
+
+
 def test_two_that_begin_at_once_do_not_both_lead(shared, another, ticks):
     sweepers = [another() for _ in range(4)]
     together = threading.Barrier(4)
@@ -127,6 +146,11 @@ def test_two_that_begin_at_once_do_not_both_lead(shared, another, ticks):
         thread.join(20)
 
     assert leading.count(True) == 1
+
+
+def rename(engine, old, new):
+    with engine.system.db.write() as tx:
+        tx.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
 
 
 def quick(engine):
