@@ -179,7 +179,7 @@ class CountingModel(MessagesApi):
 
     def __init__(self, ledger: Ledger, luck: Luck) -> None:
         self._ledger, self._luck = ledger, luck
-        super().__init__(delay=0.15)
+        super().__init__(delay=0.5)
         self.answer(script.model_answer)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

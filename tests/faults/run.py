@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from tests.faults import verdict
+from tests.faults import logs, verdict
 from tests.faults.chaos import Chaos
 from tests.faults.driver import Driver
 from tests.faults.plan import Profile, plan
@@ -84,6 +84,7 @@ def run(profile: Profile, seed: int, *, broker: str = "redis", folder: Path | No
         told["kill to next progress"] = spread(chaos.recovery.waits)
         told["http answers"] = dict(sorted(driver.journal.answers.items()))
         told["seconds to stop"] = spread(chaos.deploy.seconds)
+        told["warnings"], report.broken["errors nobody foresaw"] = logs.told(stack.folder)
         report.broken["rows left after a kill"] = chaos.recovery.never
         report.broken["stopped otherwise than told"] = chaos.deploy.bad
         keep(stack, report, folder)

@@ -39,7 +39,7 @@ from workers.store.schema import upgrade
 from workers.wiring import utc_now
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 150.0
 STOP_SECONDS = 10.0
 PEOPLE = ("casey", "finn")
 GROUPS = ["support", "lead", "finance", "risk", "risk_lead", "editor"]
