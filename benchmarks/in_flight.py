@@ -1,7 +1,8 @@
 """How many model calls one worker process holds open at once, and in how much memory.
 
 A local server speaks the Messages API and takes ten seconds for each answer; a real `caseworker worker` on Redis asks it with
-the real SDK. Printed are the most calls that were open at once and the worker's memory at that moment.
+the real SDK. Printed are the most calls that were open at once, the worker's memory at that moment, and the most that it held
+until each case had made its second call.
 
     python benchmarks/in_flight.py [--calls 1000] [--seconds 10] [--database postgresql://…]
 
@@ -40,6 +41,7 @@ ANSWER = {
     "entities": {},
     "confidence": {"intent": 0.9, "sentiment": 0.9, "urgency": 0.9, "language": 0.9},
 }
+DRAFT = {"summary": "Nothing to be done", "unsure": None, "actions": []}
 
 
 class SlowModel:
@@ -67,13 +69,14 @@ class SlowModel:
                     for line in head.lower().split(b"\r\n")
                     if line.startswith(b"content-length:")
                 )
-                await reader.readexactly(length)
+                asked = json.loads(await reader.readexactly(length))
+                answer = DRAFT if "actions" in str(asked["output_config"]) else ANSWER
                 self.open += 1
                 self.asked += 1
                 self.most = max(self.most, self.open)
                 await asyncio.sleep(self.seconds)
                 self.open -= 1
-                body = json.dumps(_message(self.asked)).encode()
+                body = json.dumps(_message(self.asked, answer)).encode()
                 writer.write(
                     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
                 )
@@ -83,23 +86,23 @@ class SlowModel:
             writer.close()
 
 
-def _message(number: int) -> dict[str, object]:
+def _message(number: int, answer: dict[str, object]) -> dict[str, object]:
     return {
         "id": f"msg_{number}",
         "type": "message",
         "role": "assistant",
         "model": "slow",
-        "content": [{"type": "text", "text": json.dumps(ANSWER)}],
+        "content": [{"type": "text", "text": json.dumps(answer)}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
         "usage": {"input_tokens": 100, "output_tokens": 20},
     }
 
 
-def memory(pid: int) -> float:
-    """Megabytes that the process holds."""
+def memory(pid: int, what: str = "VmRSS") -> float:
+    """Megabytes that the process holds; with "VmHWM" the most that it ever held."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(what)) / 1024
 
 
 def main() -> int:
@@ -170,9 +173,13 @@ def measure(chosen: argparse.Namespace, folder: Path, broker: str) -> dict[str, 
             time.sleep(0.2)
             if model.open >= most:
                 most, megabytes = model.open, memory(worker.pid)
+        # Through the answers and the second call of each case.
+        time.sleep(chosen.seconds * 1.5)
         return {
             "open at once": model.most,
+            "calls": model.asked,
             "worker MB": round(max(megabytes, memory(worker.pid)), 1),
+            "worker MB, ever": round(memory(worker.pid, "VmHWM"), 1),
             "threads": len(list(Path(f"/proc/{worker.pid}/task").iterdir())),
         }
     finally:
