@@ -30,7 +30,7 @@ from workers.intake.receive import Provenance, receive
 from workers.settings import Settings
 from workers.store.schema import upgrade
 
-ANSWER = {
+ANSWER: dict[str, object] = {
     "summary": "A question",
     "language": "en",
     "risk_flags": [],
@@ -41,7 +41,7 @@ ANSWER = {
     "entities": {},
     "confidence": {"intent": 0.9, "sentiment": 0.9, "urgency": 0.9, "language": 0.9},
 }
-DRAFT = {"summary": "Nothing to be done", "unsure": None, "actions": []}
+DRAFT: dict[str, object] = {"summary": "Nothing to be done", "unsure": None, "actions": []}
 
 
 class SlowModel:
