@@ -15,13 +15,12 @@ from dataclasses import asdict, dataclass, field
 import psycopg
 
 from tests.faults.plan import Strike
-from tests.faults.stack import STOP_SECONDS, Member, Stack
+from tests.faults.stack import PATIENCE, STOP_SECONDS, Member, Stack
 from workers.queue import ADVANCE, EXECUTE, make_app
 
 GIVE_BACK = 3.0
 #: a process that is told to stop may need so much longer than it lets its work finish
 LEAVE = 5.0
-UP = 60.0
 
 
 @dataclass
@@ -68,6 +67,8 @@ class Chaos:
         self._stop = threading.Event()
         #: (table, id) -> (version at the kill, when)
         self._watched: dict[tuple[str, str], tuple[int, float]] = {}
+        #: strikes that could not be made, which makes the run worth nothing
+        self.missed: list[str] = []
         self._thread = threading.Thread(target=self._run, name="chaos", daemon=True)
         self._watcher = threading.Thread(target=self._watch, name="recovery", daemon=True)
 
@@ -93,8 +94,7 @@ class Chaos:
                 if self._stop.wait(max(0.0, strike.at - (time.monotonic() - began))):
                     break
                 running.append(pool.submit(self._strike, strike))
-            for done in running:
-                done.result()
+        self.missed = [repr(error) for done in running if (error := done.exception()) is not None]
 
     def _strike(self, strike: Strike) -> None:
         verb, _, target = strike.what.partition(" ")
@@ -179,7 +179,7 @@ class Chaos:
         if member.kind == "web":
             self._stack.until_ready()
             return True
-        deadline = time.monotonic() + UP
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             with psycopg.connect(self._stack.postgres.url, connect_timeout=5) as db:
                 if db.execute("SELECT 1 FROM processes WHERE id LIKE %s", (f"%:{member.pid}:%",)).fetchone():

@@ -96,7 +96,7 @@ BRIEF = Profile(
 )
 
 #: no faults but a deploy: every process is replaced, under load
-DEPLOY = Profile("deploy", tickets=150, seconds=60.0, settle_seconds=90.0, strikes={"restart fleet": 1})
+DEPLOY = Profile("deploy", tickets=150, seconds=60.0, settle_seconds=400.0, strikes={"restart fleet": 1})
 
 PROFILES = {profile.name: profile for profile in (LONG, SHORT, BRIEF, DEPLOY)}
 

@@ -86,6 +86,7 @@ def run(profile: Profile, seed: int, *, broker: str = "redis", folder: Path | No
         told["seconds to stop"] = spread(chaos.deploy.seconds)
         told["warnings"], report.broken["errors nobody foresaw"] = logs.told(stack.folder)
         report.broken["rows left after a kill"] = chaos.recovery.never
+        report.broken["faults not carried out"] = chaos.missed
         report.broken["stopped otherwise than told"] = chaos.deploy.bad
         keep(stack, report, folder)
     return report

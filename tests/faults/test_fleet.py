@@ -13,7 +13,7 @@ from tests.faults.plan import BRIEF, DEPLOY
 from tests.faults.run import Report, run
 from tests.servers import postgres, rabbitmq, redis
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MISSING = "is not installed: `make test` installs it where it may"
 
@@ -38,7 +38,7 @@ def _all_kept(report: Report) -> dict[str, int]:
 def test_killed_workers_database_and_redis_lose_nothing_and_double_nothing() -> None:
     """Workers, PostgreSQL and Redis are killed, connections cut, commits made and not heard of: all promises are kept."""
     _needs("redis")
-    profile = dataclasses.replace(BRIEF, tickets=60, seconds=24.0)
+    profile = dataclasses.replace(BRIEF, tickets=60, seconds=24.0, settle_seconds=300.0)
 
     struck = _all_kept(run(profile, 11))
 
@@ -57,7 +57,7 @@ def test_a_killed_rabbitmq_loses_nothing_and_doubles_nothing() -> None:
         "flush broker": 1,
         "hint twice": 2,
     }
-    profile = dataclasses.replace(BRIEF, tickets=30, seconds=14.0, strikes=strikes)
+    profile = dataclasses.replace(BRIEF, tickets=30, seconds=14.0, settle_seconds=300.0, strikes=strikes)
 
     struck = _all_kept(run(profile, 12, broker="rabbitmq"))
 
