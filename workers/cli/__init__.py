@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, Entry] = {
     "token": Entry("workers.cli.token", ACCESS, "Manage tokens for machines."),
     "switch": Entry("workers.cli.switch", UPKEEP, "Stop actions from being carried out, and let them go on."),
     "quarantine": Entry("workers.cli.quarantine", UPKEEP, "See refused requests and replay them."),
-    "deadletter": Entry("workers.cli.deadletter", UPKEEP, "See messages that could not be read, and replay them."),
+    "deadletter": Entry("workers.cli.deadletter", UPKEEP, "See what could not be read, and replay it."),
     "audit": Entry("workers.cli.audit", UPKEEP, "Verify the audit log."),
     "archive": Entry("workers.cli.archive", UPKEEP, "Take closed cases out of the database, and read archives."),
     "doctor": Entry("workers.cli.doctor", UPKEEP, "Say what is wrong with this installation, and what to do."),

@@ -47,7 +47,7 @@ def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: time
         return None
     width = len(fields(Case))
     case = Case(*row[:width])
-    seq, digest, thread, _ = row[width:]
+    seq, digest, thread = row[width:]
     events = [_record(Event, tables.events, item) for item in thread or ()]
     if len(events) != case.events_total:
         # The claim waited for an event that joined at this moment: it sees the count of then, and the events of before.
@@ -189,11 +189,7 @@ def _end_of(db: Database, case_id: str) -> Chain:
 
 @cache
 def _claim(customer_cap: bool, source_cap: bool) -> str:
-    """The hinted case, or one of its domain that is urgent and due: a hint is a place at work, and urgent ones go first.
-
-    A claim does not wait for the disk. Should the server crash before it is written, nobody has claimed: what its worker
-    then commits meets another version, and the fence refuses it.
-    """
+    """The hinted case, or one of its domain that is urgent and due: a hint is a place at work, and urgent ones go first."""
     capped = ""
     if customer_cap:
         capped += """
@@ -217,7 +213,7 @@ WITH urgent AS (
 )
 SELECT claimed.*, h.seq, h.hash, (
     SELECT jsonb_agg({_object(Event, "e")} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
-), set_config('synchronous_commit', 'off', true) FROM claimed LEFT JOIN audit_heads h ON h.chain = claimed.id"""
+) FROM claimed LEFT JOIN audit_heads h ON h.chain = claimed.id"""
 
 
 @cache
