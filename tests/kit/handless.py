@@ -22,8 +22,8 @@ def end(*_: object, **__: object) -> NoReturn:
     os._exit(ASKED)
 
 
-registry.writers = end
-registry.Writers.__init__ = end  # type: ignore[method-assign] # this is the trap
-
+# Only as a program: whoever imports this for its name must not fall into the trap.
 if __name__ == "__main__":
+    registry.writers = end
+    registry.Writers.__init__ = end  # type: ignore[method-assign] # this is the trap
     main()
