@@ -250,8 +250,8 @@ def test_as_a_thread_it_sends_by_itself_until_it_is_stopped(
     assert [thread for thread in threading.enumerate() if thread.name == "sample-webhooks"] == []
     shop.write_ticket(cast.ANA.email, "Later", "B")
     assert len(receiver.received) == 1
-    sender.start()
     receiver.came.clear()
+    sender.start()
     assert receiver.came.wait(5), "started again it sends the rest"
     sender.stop()
 
