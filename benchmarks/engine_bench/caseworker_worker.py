@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from engine_bench.outside import Crm, Payments
 from integrations.base import Receipt, Record
+from integrations.errors import Permanent
 from integrations.registry import Readers, Writers
 from workers import crew
 from workers.agents.base import Agent, Inquiry, Source, Triage
@@ -69,10 +70,10 @@ class BenchWriters:
         return Receipt(str(self._payments.refund(asked, key)["refund_id"]))
 
     def hold(self, charge_id: str, reason: str, *, key: str, if_version: str) -> Receipt:
-        raise NotImplementedError("the agent of the comparison proposes refunds only")
+        raise Permanent("The payment service of this world gives refunds and nothing else.")
 
     def release(self, charge_id: str, reason: str, *, key: str, if_version: str) -> Receipt:
-        raise NotImplementedError("the agent of the comparison proposes refunds only")
+        raise Permanent("The payment service of this world gives refunds and nothing else.")
 
 
 def customer(inquiry: Inquiry) -> Sequence[Record]:

@@ -33,6 +33,16 @@ def approved(engine):
     return make
 
 
+def answered_late(engine):
+    """A refund that was paid, and whose answer never came."""
+    engine.model.drafts = [[refund()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"))
+    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
+    engine.drain()
+
+
 def attempts(engine, action):
     with engine.system.db.read() as tx:
         return [a.outcome for a in actions.attempts_of(tx, action.id)]
@@ -56,12 +66,7 @@ def test_an_idempotent_action_is_asked_again_with_the_same_key_after_a_crash(eng
 @pytest.mark.parametrize("then", [Stale("The charge changed."), Permanent("No.")], ids=["changed", "refused"])
 def test_a_try_that_did_nothing_says_nothing_of_the_one_before_it(engine, then):
     """Late answer, then a refusal before doing, then an answer that our own first try explains: never paid twice."""
-    engine.model.drafts = [[refund()]]
-    engine.event()
-    engine.drain()
-    engine.decide(engine.action("refund_payment"))
-    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
-    engine.drain()
+    answered_late(engine)
     engine.house.before = [Temporary("Busy.")]
     engine.clock.on(minutes=10)
     engine.sweep()
@@ -77,12 +82,7 @@ def test_a_try_that_did_nothing_says_nothing_of_the_one_before_it(engine, then):
 
 
 def test_after_a_late_answer_and_a_refusal_it_is_asked_again_with_the_same_key(engine):
-    engine.model.drafts = [[refund()]]
-    engine.event()
-    engine.drain()
-    engine.decide(engine.action("refund_payment"))
-    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
-    engine.drain()
+    answered_late(engine)
     engine.house.before = [Temporary("Busy.")]
     for _ in range(2):
         engine.clock.on(minutes=10)
@@ -93,12 +93,7 @@ def test_after_a_late_answer_and_a_refusal_it_is_asked_again_with_the_same_key(e
 
 
 def test_a_changed_target_proves_nothing_while_an_earlier_try_may_have_changed_it(engine):
-    engine.model.drafts = [[refund()]]
-    engine.event()
-    engine.drain()
-    engine.decide(engine.action("refund_payment"))
-    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
-    engine.drain()
+    answered_late(engine)
     engine.house.before = [Stale("The charge is at another version.")]
     engine.clock.on(minutes=10)
     engine.sweep()
