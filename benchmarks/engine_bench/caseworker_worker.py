@@ -69,10 +69,10 @@ class BenchWriters:
         asked = {"charge_id": charge_id, "amount_minor": amount_minor, "currency": currency, "reason": reason}
         return Receipt(str(self._payments.refund(asked, key)["refund_id"]))
 
-    def hold(self, charge_id: str, reason: str, *, key: str, if_version: str) -> Receipt:
+    def hold(self, *_: object, **__: object) -> Receipt:
         raise Permanent("The payment service of this world gives refunds and nothing else.")
 
-    def release(self, charge_id: str, reason: str, *, key: str, if_version: str) -> Receipt:
+    def release(self, *_: object, **__: object) -> Receipt:
         raise Permanent("The payment service of this world gives refunds and nothing else.")
 
 
