@@ -19,7 +19,7 @@ from celery.worker.consumer.tasks import Tasks
 from kombu.entity import Queue
 from kombu.messaging import Consumer as Subscription
 
-from workers.courier import Job, Threads, stopping
+from workers.courier import Job, Threads, stopping, tell_broker
 from workers.letters import EXCHANGE, Letter, PutBack, take
 from workers.log import logger
 from workers.queue import DEAD_EVENTS, dead_events, plain_events
@@ -77,9 +77,9 @@ def _hand_over(c: Consumer, system: Callable[[], System], queue: Queue, message:
         try:
             take(system(), letter, stopping=stopping)
         except PutBack:
-            c.call_soon(message.reject_log_error, logger, c.connection_errors, requeue=True)
+            c.call_soon(tell_broker, message.requeue, c.connection_errors)
         else:
-            c.call_soon(message.ack_log_error, logger, c.connection_errors)
+            c.call_soon(tell_broker, message.ack, c.connection_errors)
 
     c.pool.give(Job(work))
 

@@ -156,6 +156,14 @@ def _return(job: Job) -> None:
         logger.warning("hint_not_given_back", error=type(error).__name__, remedy="the sweeper finds the row")
 
 
+def tell_broker(say: Callable[[], Any], errors: tuple[type[Exception], ...]) -> None:
+    """Acknowledge or put back, unless the connection that the message came by is gone: then the broker delivers it again."""
+    try:
+        say()
+    except errors as error:
+        logger.warning("broker_not_told", error=type(error).__name__, remedy="it delivers again, which changes nothing")
+
+
 def by_hand(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
     """A Celery strategy: what becomes of a message of `task` in this worker."""
     pool = consumer.pool
@@ -179,7 +187,7 @@ def by_hand(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
         """RabbitMQ keeps what was not begun until then, and so limits itself what it sends ahead."""
 
         def begin() -> None:
-            consumer.call_soon(message.ack_log_error, logger, errors)
+            consumer.call_soon(tell_broker, message.ack, errors)
             run(row_id)
 
         pool.give(Job(begin))

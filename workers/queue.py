@@ -184,6 +184,8 @@ class Hints:
             self._closing = True
             self._changed.notify()
         self._thread.join(timeout)
+        if self._lookout is not None:
+            self._lookout.hang_up()
 
     def _offer(self, hint: tuple[str, str, str]) -> None:
         with self._changed:
@@ -257,8 +259,8 @@ class Line:
 
     def depth(self, target: str) -> int:
         """How many messages wait in a queue. Raise one of `errors`."""
-        channel = (self._producer or self._dial()).channel
         try:
+            channel = (self._producer or self._dial()).channel
             if self._on_redis:
                 return int(self._tell_redis(channel, [("LLEN", f"{channel.global_keyprefix}{target}")])[0])
             return int(channel.queue_declare(queue=target, passive=True).message_count)

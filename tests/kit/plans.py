@@ -71,13 +71,17 @@ def watch(db: Database) -> Iterator[Plans]:
         connection.commit()
         connection.add_notice_handler(plans.take)
 
-    db.engine.dispose()
-    event.listen(db.engine, "connect", explain)
+    # Both pools: the flow's own statements go through the second.
+    pools = {db.engine, db._direct}
+    db.dispose()
+    for pool in pools:
+        event.listen(pool, "connect", explain)
     try:
         yield plans
     finally:
-        event.remove(db.engine, "connect", explain)
-        db.engine.dispose()
+        for pool in pools:
+            event.remove(pool, "connect", explain)
+        db.dispose()
 
 
 def _scans(node: dict[str, Any], statement: str, loops: int) -> Iterator[Scan]:
