@@ -1,13 +1,14 @@
-"""One interface to every language model: a typed question in, a validated object and its usage out.
+"""One interface to every language model: a typed question in, a validated object or calls of tools out, and its usage.
 
-A model gets instructions (ours, trusted), material (facts, each marked trusted or not) and an output type; it returns an
-instance of that type or raises. It has no tools, no memory and no side effects. The caller journals the answer.
+A model gets instructions (ours, trusted), material (facts, each marked trusted or not), an output type and perhaps tools that
+it may ask for; it returns an instance of that type, or the calls that it wants made, or raises. It calls nothing itself, and
+has no memory and no side effects. The caller makes the calls, journals each answer and puts them before the model again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -50,10 +51,71 @@ class Macro:
     proposals: tuple[Mapping[str, Any], ...]
 
 
+Task = Literal["triage", "extract", "plan", "draft", "judge", "summarise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A look-up that a model may ask for. Arguments that do not fit `arguments` are told back to it."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call that a model wants made. `id` is the provider's; `flaw` says why its arguments cannot be used, if so."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+    flaw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a call gave, as plain JSON. It is data, also where it reads like an order."""
+
+    call_id: str
+    name: str
+    content: Any
+    trusted: bool
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A finished exchange: what the model asked for and what came of it, every call with its result.
+
+    `native` holds the provider's own blocks where they must be sent back unchanged (signed thinking), under the provider's
+    name; a model of another provider reads the rest.
+    """
+
+    calls: tuple[ToolCall, ...]
+    results: tuple[ToolResult, ...]
+    text: str = ""
+    native: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a request is about, for routing, budgets and privacy. Nothing of it is told to a model."""
+
+    case_id: str = ""
+    source: str = ""
+    language: str = "und"
+    #: the customer's tier as the CRM names it, "" where unknown
+    tier: str = ""
+    urgent: bool = False
+    #: classes of data in the material, as the settings name them (``personal``, ``payment``, ``public``)
+    data_classes: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest(Generic[T]):
     domain: str
-    task: Literal["triage", "draft"]
+    task: Task
     instructions: str
     material: tuple[Material, ...]
     output: type[T]
@@ -61,6 +123,10 @@ class ModelRequest(Generic[T]):
     max_output_tokens: int = 4096
     #: seconds for this call; None leaves it to the model
     timeout: float | None = None
+    tools: tuple[Tool, ...] = ()
+    #: the conversation so far, oldest first
+    turns: tuple[Turn, ...] = ()
+    about: About = field(default_factory=About)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +163,24 @@ class InvalidOutput(Unanswered):
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer(Generic[T]):
+    """`earlier` lists what models used that were asked before this one and gave nothing; `remarks` say so to people."""
+
     output: T
     usage: Usage
+    earlier: tuple[Usage, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """The model wants these calls made before it goes on. `text` and `native` go into the next request's `Turn`."""
+
+    calls: tuple[ToolCall, ...]
+    usage: Usage
+    text: str = ""
+    native: Mapping[str, Any] = field(default_factory=dict)
+    earlier: tuple[Usage, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Model(Protocol):
@@ -108,5 +190,13 @@ class Model(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def uses_tools(self) -> bool:
+        """Whether `turn` may answer with calls. Where not, a request's tools are passed over."""
+
     def answer(self, request: ModelRequest[T]) -> ModelAnswer[T]:
-        """Ask once. Raise `Temporary` (overload, time-out, connection), `Refused`, `InvalidOutput` or `Permanent`."""
+        """Ask once, without tools. Raise `Temporary` (overload, time-out, connection), `Refused`, `InvalidOutput` or
+        `Permanent`."""
+
+    def turn(self, request: ModelRequest[T]) -> ModelAnswer[T] | ToolUse:
+        """Ask with tools: the final answer, or calls to be made first. Raises as `answer` does."""

@@ -47,6 +47,7 @@ class LocalModel:
     """`integrations.models.base.Model`. `extra_examples` yields (domain, field, text, label) of what was decided here."""
 
     provider = "local"
+    uses_tools = False
     name = "tfidf-linear-1"
 
     def __init__(
@@ -73,6 +74,10 @@ class LocalModel:
             where = ".".join(map(str, first["loc"]))
             raise InvalidOutput(f"The local model cannot fill in {where!r}: {first['msg']}.") from error
         return ModelAnswer(output, self._usage(began))
+
+    def turn(self, request: ModelRequest[T]) -> ModelAnswer[T]:
+        """It has no use for tools."""
+        return self.answer(request)
 
     def prepare(self, domains: Iterable[str] = ("support", "transactions", "content")) -> None:
         """Load or train what these domains need, now rather than at the first case."""

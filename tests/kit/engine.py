@@ -117,6 +117,10 @@ class ScriptedModel:
     during: Callable[[], None] = lambda: None
     provider: str = "scripted"
     name: str = "script-1"
+    uses_tools: bool = False
+
+    def turn(self, request: ModelRequest[Any]) -> ModelAnswer[Any]:
+        return self.answer(request)
 
     def answer(self, request: ModelRequest[Any]) -> ModelAnswer[Any]:
         self.asked.append(request)

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from integrations.errors import IntegrationError
-from integrations.models.base import Model, ModelAnswer, ModelRequest, Unanswered
+from integrations.models.base import Model, ModelAnswer, ModelRequest, ToolUse, Unanswered
 from workers.telemetry import metrics, traces
 
 T = TypeVar("T", bound=BaseModel)
+A = TypeVar("A", bound=ModelAnswer[Any] | ToolUse)
 
 
 class ObservedModel:
@@ -32,10 +34,20 @@ class ObservedModel:
     def name(self) -> str:
         return self._model.name
 
+    @property
+    def uses_tools(self) -> bool:
+        return self._model.uses_tools
+
     def answer(self, request: ModelRequest[T]) -> ModelAnswer[T]:
+        return self._watched(request, self._model.answer)
+
+    def turn(self, request: ModelRequest[T]) -> ModelAnswer[T] | ToolUse:
+        return self._watched(request, self._model.turn)
+
+    def _watched(self, request: ModelRequest[T], ask: Callable[[ModelRequest[T]], A]) -> A:
         with traces.model(request.task, self.provider, self.name) as span:
             try:
-                answer = self._model.answer(request)
+                answer = ask(request)
             except Unanswered as error:
                 if error.usage is None:
                     metrics.model_failed(self.provider, self.name, type(error).__name__)

@@ -86,6 +86,7 @@ class AnthropicModel:
     """`integrations.models.base.Model` over the Messages API. Safe to share between threads."""
 
     provider = PROVIDER
+    uses_tools = False
 
     def __init__(
         self, api_key: str, *, model: str | None = None, base_url: str | None = None, timeout: float = 60.0
@@ -128,6 +129,9 @@ class AnthropicModel:
                     {"role": "assistant", "content": text.strip() or "(nothing)"},
                     {"role": "user", "content": prompt.repair(error)},
                 ]
+
+    def turn(self, request: ModelRequest[T]) -> ModelAnswer[T]:
+        return self.answer(request)
 
     def _ask(self, request: ModelRequest[T], messages: Sequence[MessageParam], room: int) -> _Turn:
         stable = self._stable.part(request.instructions, request.macros)
