@@ -30,7 +30,7 @@ from engine_bench.contenders import PEERS, Contender, Crew, Place, Running, all_
 from engine_bench.floor import floor
 from engine_bench.servers import Postgres, Redis
 
-from integrations.models.anthropic import prompt
+from integrations.models import prompt
 from workers.agents.base import draft_type
 from workers.agents.library import house, macros
 from workers.agents.library import prompt as instructions

@@ -7,14 +7,14 @@ has no memory and no side effects. The caller makes the calls, journals each ans
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from integrations.errors import Permanent
+from integrations.errors import Permanent, Temporary
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -161,6 +161,18 @@ class InvalidOutput(Unanswered):
     """The answer did not fit the output type, also after one repair."""
 
 
+class TooLong(Unanswered):
+    """What was asked does not fit into the model's window. One with a larger window may answer."""
+
+
+class Interrupted(Temporary):
+    """The model failed for now, after it had been paid for something. `usage` is what that was."""
+
+    def __init__(self, message: str, *, usage: Usage, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.usage = usage
+
+
 @dataclass(frozen=True, slots=True)
 class ModelAnswer(Generic[T]):
     """`earlier` lists what models used that were asked before this one and gave nothing; `remarks` say so to people."""
@@ -200,3 +212,17 @@ class Model(Protocol):
 
     def turn(self, request: ModelRequest[T]) -> ModelAnswer[T] | ToolUse:
         """Ask with tools: the final answer, or calls to be made first. Raises as `answer` does."""
+
+
+class Embedder(Protocol):
+    """Texts to vectors, for finding what is alike. The same `name` means comparable vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int:
+        """The length of its vectors. Where that is not known yet, the service is asked, and this raises as `embed` does."""
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for each text, in order. Raise `Temporary` or `Permanent`, and never give a part."""

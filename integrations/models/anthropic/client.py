@@ -23,7 +23,7 @@ from anthropic.types import MessageParam
 from pydantic import BaseModel, ValidationError
 
 from integrations.errors import Permanent, Temporary
-from integrations.models.anthropic import prompt
+from integrations.models import prompt
 from integrations.models.base import InvalidOutput, ModelAnswer, ModelRequest, Refused, T, Usage
 
 PROVIDER: Final = "anthropic"
