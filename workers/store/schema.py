@@ -24,6 +24,7 @@ from sqlalchemy.exc import OperationalError
 
 from workers.store.archive_tables import schema_floor
 from workers.store.database import Database, StoreUnavailable, Tx
+from workers.store.memory_tables import declared
 from workers.store.tables import cases
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -118,7 +119,11 @@ def revision(tx: Tx) -> str:
 def differences(db: Database) -> list[object]:
     """What distinguishes the migrated database from the tables declared in code; empty when they agree."""
     with db.read() as tx:
-        return list(compare_metadata(MigrationContext.configure(tx, opts={"compare_type": True}), cases.metadata))
+        return list(
+            compare_metadata(
+                MigrationContext.configure(tx, opts={"compare_type": True, "include_name": declared}), cases.metadata
+            )
+        )
 
 
 def _current(db: Database) -> str | None:
