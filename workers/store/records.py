@@ -257,6 +257,10 @@ class ModelUsage:
     request_id: str | None
     stop_reason: str
     at: datetime
+    task: str | None = None
+    #: ok, failed (paid for, but it gave nothing) or hedged (another answered first)
+    outcome: str | None = None
+    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,6 +314,10 @@ model_usage = Table(
     Column("request_id", String(120)),
     Column("stop_reason", String(40), nullable=False),
     at("at"),
+    # NULL in rows of versions that did not know them: then the step tells the task, and the call answered.
+    Column("task", String(16)),
+    Column("outcome", String(8)),
+    Column("domain", String(32)),
     Index("ix_model_usage_case_id", "case_id"),
 )
 
