@@ -34,6 +34,10 @@ class Postponed(Temporary):
     """
 
 
+class LeftAlone(Postponed):
+    """We did not ask, because the other side could not be reached several times in a row. Nobody knows when it will be."""
+
+
 class Permanent(IntegrationError):
     """Trying again will not help: refused input, missing rights, a record that does not exist."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from integrations.errors import IntegrationError, Postponed, Temporary
+from integrations.errors import IntegrationError, LeftAlone, Postponed, Temporary
 from workers.guards.breaker import FAILURES, Breaker
 from workers.guards.limits import Limit
 from workers.guards.shared import Bucket, Quiet
@@ -93,8 +93,9 @@ class Guard:
             raise self._postponed(f"{self.name} asked us to wait.", self.quiet_until - now)
         wait = self.breaker.refuses(now)
         if wait:
-            raise self._postponed(
-                f"{self.name} is left alone for a while: it could not be reached {FAILURES} times in a row.", wait
+            raise LeftAlone(
+                f"{self.name} is left alone for a while: it could not be reached {FAILURES} times in a row.",
+                retry_after=_later(wait),
             )
         if self.limit is not None:
             try:
@@ -133,8 +134,12 @@ class Guard:
                 logger.warning("vendor_left_alone", vendor=self.vendor, reason=str(error))
 
     def _postponed(self, reason: str, wait: float) -> Postponed:
-        # Later by a little, never sooner, so that not all come back in the same moment.
-        return Postponed(reason, retry_after=wait + random.uniform(0, 0.5 + wait / 10))  # noqa: S311 - jitter
+        return Postponed(reason, retry_after=_later(wait))
+
+
+def _later(wait: float) -> float:
+    """Later by a little, never sooner, so that not all come back in the same moment."""
+    return wait + random.uniform(0, 0.5 + wait / 10)  # noqa: S311 - jitter, not a secret
 
 
 class Guards:
