@@ -15,7 +15,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 def test_every_imported_library_is_declared():
     """What only comes along with another library may go with its next version."""
-    declared = {normal(re.match(r"[\w.-]+", line)[0]) for line in PROJECT["dependencies"]}
+    extras = [line for name, lines in PROJECT["optional-dependencies"].items() if name != "dev" for line in lines]
+    declared = {normal(re.match(r"[\w.-]+", line)[0]) for line in [*PROJECT["dependencies"], *extras]}
     known = packages_distributions()
     imported = {module for path in python_files(*PACKAGES) for module in top_level_imports(tree(path))}
     foreign = imported - set(sys.stdlib_module_names) - set(PACKAGES)

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from integrations.errors import Permanent, Temporary
 from integrations.models.anthropic import from_env
-from integrations.models.anthropic.client import AnthropicModel, price
-from integrations.models.base import InvalidOutput, Macro, Material, ModelRequest, Refused
+from integrations.models.anthropic.client import AnthropicModel
+from integrations.models.base import InvalidOutput, Macro, Material, ModelRequest, Refused, TooLong
+from integrations.models.conversation import Counts
+from integrations.models.pricing import price
 from tests.servers.messages_api import Fault, MessagesApi
 
 
@@ -133,7 +135,8 @@ def test_a_refusal_is_a_refusal(api, model):
         (Fault(200, body=b"null"), Temporary, "no answer"),
         (Fault(200, body=b'{"content": [], "usage": null}'), Temporary, "no answer"),
         (Fault(402), Permanent, "balance"),
-        (Fault(400, body=b'{"error": {"message": "prompt is too long"}}'), Permanent, "prompt is too long"),
+        (Fault(400, body=b'{"error": {"message": "prompt is too long"}}'), TooLong, "prompt is too long"),
+        (Fault(400, body=b'{"error": {"message": "max_tokens: no"}}'), Permanent, "max_tokens: no"),
         (Fault(429, retry_after=0), Temporary, "slow down"),
         (Fault(429, retry_after=3), Temporary, "slow down"),
         (Fault(529), Temporary, "529"),
@@ -145,7 +148,7 @@ def test_a_refusal_is_a_refusal(api, model):
         (Fault(401), Permanent, "ANTHROPIC_API_KEY"),
         (Fault(403), Permanent, "ANTHROPIC_MODEL"),
         (Fault(404), Permanent, "ANTHROPIC_MODEL"),
-        (Fault(413), Permanent, "too long"),
+        (Fault(413), TooLong, "too long"),
     ],
     ids=lambda value: str(value.status) if isinstance(value, Fault) else "",
 )
@@ -227,6 +230,11 @@ def test_it_serves_as_soon_as_a_key_is_set(api):
 
 
 def test_a_price_is_told_where_it_is_known():
-    assert price("claude-sonnet-4-5", plain=100_000, output=0, read=0, written=0) == Decimal("0.3")
-    assert price("claude-sonnet-4-5", plain=0, output=0, read=100_000, written=0) < Decimal("0.1")
-    assert price("a-model-that-nobody-lists", plain=1, output=1, read=0, written=0) is None
+    plain, cached = Counts(plain=100_000), Counts(read=100_000)
+
+    assert price("claude-sonnet-4-5", plain, provider="anthropic") == Decimal("0.3")
+    assert price("claude-sonnet-4-5", cached, provider="anthropic") < Decimal("0.1")
+    assert price("claude-sonnet-5", plain, provider="anthropic", batch=True) == Decimal("0.1")
+    assert price("gpt-5", plain, address="https://api.openai.com/v1") == price("gpt-5", plain, provider="openai")
+    assert price("a-model-that-nobody-lists", plain, provider="anthropic") is None
+    assert price("gpt-5", plain, address="http://127.0.0.1:11434/v1") is None

@@ -1,36 +1,50 @@
-"""Anthropic's Messages API behind `base.Model`, through the official SDK. The only file that imports `anthropic`.
+"""Anthropic's Messages API behind `base.Model`, through the official SDK. Only this folder imports `anthropic`.
 
 The output type travels as a JSON schema (structured output) and the answer is validated by it here: a model that obeys a
-stranger can still only fill in the form. An answer that does not fit is sent back once with what is wrong. The SDK's own
-retries are off: waiting is the pipeline's business, which survives a restart. Whatever the other side sends, only what
-`base.Model.answer` names is raised.
+stranger can still only fill in the form, or ask for a look-up. The SDK's own retries are off: waiting is the pipeline's
+business, which survives a restart. Whatever the other side sends, only what `base.Model.answer` names is raised.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import anthropic
-import genai_prices
-from anthropic.types import MessageParam
-from pydantic import BaseModel, ValidationError
+import httpx2
+from pydantic import BaseModel
 
 from integrations.errors import Permanent, Temporary
-from integrations.models import prompt
-from integrations.models.base import InvalidOutput, ModelAnswer, ModelRequest, Refused, T, Usage
+from integrations.models import conversation, pricing, prompt
+from integrations.models.anthropic import messages
+from integrations.models.anthropic.options import Options
+from integrations.models.anthropic.stream import Assembly
+from integrations.models.base import ModelAnswer, ModelRequest, T, ToolUse
+from integrations.models.connections import Shared
+from integrations.models.conversation import Broken, Counts, Reply
+from integrations.models.statuses import Names, consequence
 
-PROVIDER: Final = "anthropic"
-#: An answer that was cut off is asked for once more, with so many times the room.
-MORE_ROOM: Final = 4
-#: Of the service's own explanation as much as fits a line; it speaks of the request's form, never repeats the material.
-_LONGEST_REASON: Final = 200
+NAMES: Final = Names("ANTHROPIC_API_KEY", "ANTHROPIC_MODEL", "ANTHROPIC_BASE_URL")
+
+#: what the service's errors come to inside a stream, where no status is told any more
+_STATUSES: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+R = TypeVar("R")
 
 
 class _Offer(BaseModel):
@@ -51,49 +65,36 @@ class _Offers(BaseModel):
     data: list[_Offer]
 
 
-class _Block(BaseModel):
-    """A piece of an answer. Other kinds than text have other fields, which nobody here reads."""
-
-    type: str
-    text: str = ""
+class _Counted(BaseModel):
+    input_tokens: int
 
 
-class _Counts(BaseModel):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+def _client(key: str, address: str | None, http: httpx2.Client) -> anthropic.Anthropic:
+    return anthropic.Anthropic(api_key=key, base_url=address, max_retries=0, http_client=http)
 
 
-class _Reply(BaseModel):
-    """A message as far as it is read here. What is no message (a proxy's page, an empty object) does not fit."""
-
-    model: str
-    content: list[_Block]
-    usage: _Counts
-    stop_reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One answer with what it used."""
-
-    message: _Reply
-    request_id: str | None
+_CLIENTS: Final = Shared(_client, anthropic.DefaultHttpxClient)
 
 
 class AnthropicModel:
     """`integrations.models.base.Model` over the Messages API. Safe to share between threads."""
 
-    provider = PROVIDER
-    uses_tools = False
+    provider = messages.PROVIDER
+    uses_tools = True
 
     def __init__(
-        self, api_key: str, *, model: str | None = None, base_url: str | None = None, timeout: float = 60.0
+        self,
+        api_key: str,
+        *,
+        model: str | None = None,
+        base_url: str | None = None,
+        timeout: float = 60.0,
+        options: Options | None = None,
     ) -> None:
-        self._client = anthropic.Anthropic(api_key=api_key, base_url=base_url or None, max_retries=0)
+        self.client = _CLIENTS.get(api_key, base_url or None)
         self._model = model or None
         self._timeout = timeout
+        self._options = options or Options()
         self._choosing = threading.Lock()
         self._stable = prompt.Stable()
 
@@ -103,58 +104,118 @@ class AnthropicModel:
 
     def answer(self, request: ModelRequest[T]) -> ModelAnswer[T]:
         """Ask, repair once, validate. Raises as `base.Model.answer` says."""
-        began = time.perf_counter()
-        messages: list[MessageParam] = [{"role": "user", "content": prompt.material_part(request.material)}]
-        turns: list[_Turn] = []
-        room = request.max_output_tokens
-        while True:
-            turn = self._ask(request, messages, room)
-            turns.append(turn)
-            if turn.message.stop_reason == "refusal":
-                used = self._usage(turns, began)
-                raise Refused("The model declined to answer this. A person must look.", usage=used)
-            text = "".join(block.text for block in turn.message.content if block.type == "text")
-            try:
-                return ModelAnswer(request.output.model_validate_json(text), self._usage(turns, began))
-            except ValidationError as error:
-                if len(turns) > 1:
-                    raise InvalidOutput(
-                        f"The model's answer does not fit, also after one repair: {prompt.wrong(error)}",
-                        usage=self._usage(turns, began),
-                    ) from error
-                if turn.message.stop_reason == "max_tokens":
-                    room *= MORE_ROOM
-                    continue
-                messages += [
-                    {"role": "assistant", "content": text.strip() or "(nothing)"},
-                    {"role": "user", "content": prompt.repair(error)},
-                ]
+        # No calls come of it where none are allowed.
+        return cast(ModelAnswer[T], conversation.converse(self, request, calling=False))
 
-    def turn(self, request: ModelRequest[T]) -> ModelAnswer[T]:
-        return self.answer(request)
+    def turn(self, request: ModelRequest[T]) -> ModelAnswer[T] | ToolUse:
+        """The final answer, or calls of the request's tools. Raises as `base.Model.answer` says."""
+        return conversation.converse(self, request, calling=bool(request.tools))
 
-    def _ask(self, request: ModelRequest[T], messages: Sequence[MessageParam], room: int) -> _Turn:
-        stable = self._stable.part(request.instructions, request.macros)
+    def count(self, request: ModelRequest[Any]) -> int:
+        """The tokens that the request would put in, as the service counts them. Free of charge."""
+        sent = self.params(request, [], request.max_output_tokens, calling=bool(request.tools))
+        counted = {name: value for name, value in sent.items() if name != "max_tokens"}
         timeout = request.timeout or self._timeout
-        try:
-            raw = self._client.messages.with_raw_response.create(
-                model=self._named(timeout),
-                max_tokens=room,
-                system=[{"type": "text", "text": stable, "cache_control": {"type": "ephemeral"}}],
-                messages=list(messages),
-                output_config={"format": {"type": "json_schema", "schema": _schema(request.output)}},
-                timeout=timeout,
-            )
+        raw = self.spoken(
+            timeout, lambda: self.client.messages.with_raw_response.count_tokens(**counted, timeout=timeout)
+        )
+        return self.spoken(timeout, lambda: _Counted.model_validate_json(raw.http_response.content).input_tokens)
+
+    # ── what `conversation` needs ──
+
+    def ask(self, request: ModelRequest[Any], more: Sequence[Any], room: int, *, calling: bool) -> Reply:
+        timeout = request.timeout or self._timeout
+        sent = self.params(request, more, room, calling=calling)
+        if self._options.stream:
+            return self._streamed(sent, timeout)
+
+        def asked() -> Reply:
+            raw = self.client.messages.with_raw_response.create(**sent, timeout=timeout)
             # Not the SDK's own message, which takes anything for an answer.
-            return _Turn(_Reply.model_validate_json(raw.http_response.content), raw.headers.get("request-id"))
+            message = messages.Message.model_validate_json(raw.http_response.content)
+            return message.reply(raw.headers.get("request-id"))
+
+        return self.spoken(timeout, asked)
+
+    def corrected(self, request: ModelRequest[Any], reply: Reply, words: str) -> list[Any]:  # noqa: ARG002 - others need it
+        return messages.corrected(reply, words)
+
+    def resumed(self, reply: Reply) -> list[Any]:
+        return [{"role": "assistant", "content": reply.native}]
+
+    def price(self, model: str, counts: Counts) -> Decimal | None:
+        return pricing.price(model, counts, provider=self.provider)
+
+    # ── what `batches` needs too ──
+
+    def params(self, request: ModelRequest[Any], more: Sequence[Any], room: int, *, calling: bool) -> dict[str, Any]:
+        """The body of a request, the same whether it is asked now, counted or put into a batch."""
+        thinking = self._options.thinking_for(request.task)
+        offered = messages.tools(request.tools, request.turns) if calling or request.turns else []
+        sent: dict[str, Any] = {
+            "model": self._named(request.timeout or self._timeout),
+            "max_tokens": room + self._options.extra_room(request.task),
+            "system": [
+                {
+                    "type": "text",
+                    "text": self._stable.part(request.instructions, request.macros, tools=bool(offered)),
+                    "cache_control": messages.CACHED,
+                }
+            ],
+            "messages": [
+                *messages.conversation(request.material, request.turns, cached=bool(offered)),
+                *more,
+            ],
+            "output_config": {
+                "format": {"type": "json_schema", "schema": _schema(cast(type[BaseModel], request.output))}
+            },
+        }
+        if offered:
+            sent["tools"] = offered
+            if not calling:
+                sent["tool_choice"] = {"type": "none"}
+        if thinking is not None:
+            sent["thinking"] = thinking
+        return sent
+
+    def spoken(self, timeout: float, call: Callable[[], R]) -> R:
+        """What `call` gives, with everything that the SDK raises named by its consequence."""
+        try:
+            return call()
         except anthropic.APITimeoutError as error:
             raise Temporary(f"The model did not answer within {timeout:g} s.") from error
         except anthropic.APIConnectionError as error:
             raise Temporary("The model cannot be reached, or the connection was lost.") from error
         except anthropic.APIStatusError as error:
-            raise _by_consequence(error) from error
+            raise consequence(error.status_code, error.api_message or "", error.response.headers, NAMES) from error
         except (ValueError, anthropic.APIResponseValidationError) as error:
             raise Temporary("The model's service sent something that is no answer.") from error
+
+    def _streamed(self, sent: Mapping[str, Any], timeout: float) -> Reply:
+        """The same answer, taken as it is written. The time-out is for all of it: a stream never falls silent."""
+        until = time.monotonic() + timeout
+        raw = self.spoken(
+            timeout, lambda: self.client.messages.with_raw_response.create(**sent, stream=True, timeout=timeout)
+        )
+        built, request_id = Assembly(), raw.headers.get("request-id")
+        try:
+            for event in _events(raw.http_response):
+                built.take(event)
+                if time.monotonic() > until:
+                    built.late = True
+                    break
+            return _taken(built, request_id, timeout)
+        except httpx2.TimeoutException as error:
+            raise _broken(built, request_id, Temporary(f"The model did not answer within {timeout:g} s.")) from error
+        except httpx2.HTTPError as error:
+            raise _broken(built, request_id, Temporary("The connection to the model was lost.")) from error
+        except Temporary as error:
+            raise _broken(built, request_id, error) from error
+        except ValueError as error:
+            what = Temporary("The model's service sent something that is no answer.")
+            raise _broken(built, request_id, what) from error
+        finally:
+            raw.http_response.close()
 
     def _named(self, timeout: float) -> str:
         """The model's name: the setting, or the newest one that fits, asked for once."""
@@ -165,38 +226,18 @@ class AnthropicModel:
             raise Temporary(f"The model did not answer within {timeout:g} s.")
         try:
             if self._model is None:
-                offers = _Offers.model_validate_json(
-                    self._client.models.with_raw_response.list(limit=100, timeout=timeout).text()
-                )
-                fitting = [offer for offer in offers.data if offer.fits()]
-                if not fitting:
-                    raise Permanent(
-                        "The account offers no model that fits. Set ANTHROPIC_MODEL to one that it may use."
-                    )
-                self._model = max(fitting, key=lambda offer: offer.created_at).id
+                self._model = self._newest(timeout)
             return self._model
         finally:
             self._choosing.release()
 
-    def _usage(self, turns: Sequence[_Turn], began: float) -> Usage:
-        last = turns[-1]
-        counts = [turn.message.usage for turn in turns]
-        read = sum(count.cache_read_input_tokens or 0 for count in counts)
-        written = sum(count.cache_creation_input_tokens or 0 for count in counts)
-        plain = sum(count.input_tokens for count in counts)
-        output = sum(count.output_tokens for count in counts)
-        return Usage(
-            provider=self.provider,
-            model=last.message.model,
-            input_tokens=plain,
-            output_tokens=output,
-            cache_read_tokens=read,
-            cache_write_tokens=written,
-            latency_ms=round((time.perf_counter() - began) * 1000),
-            cost_usd=price(last.message.model, plain=plain, output=output, read=read, written=written),
-            request_id=last.request_id,
-            stop_reason=str(last.message.stop_reason),
-        )
+    def _newest(self, timeout: float) -> str:
+        raw = self.spoken(timeout, lambda: self.client.models.with_raw_response.list(limit=100, timeout=timeout))
+        offers = self.spoken(timeout, lambda: _Offers.model_validate_json(raw.text()))
+        fitting = [offer for offer in offers.data if offer.fits()]
+        if not fitting:
+            raise Permanent("The account offers no model that fits. Set ANTHROPIC_MODEL to one that it may use.")
+        return max(fitting, key=lambda offer: offer.created_at).id
 
 
 @cache
@@ -205,44 +246,30 @@ def _schema(output: type[BaseModel]) -> dict[str, Any]:
     return anthropic.transform_schema(output.model_json_schema())
 
 
-def price(model: str, *, plain: int, output: int, read: int, written: int) -> Decimal | None:
-    """US dollars by the price list of `genai_prices`, which counts cached tokens among the input; None if unlisted."""
-    usage = genai_prices.Usage(
-        input_tokens=plain + read + written,
-        output_tokens=output,
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-    )
+def _events(response: httpx2.Response) -> Iterator[Mapping[str, Any]]:
+    """The stream's events. Raise what an error in the middle of it means."""
+    for event in anthropic.Stream.raw_events(response):
+        said = event.json() if event.data else None
+        if event.event == "error":
+            error = said.get("error") if isinstance(said, dict) else None
+            kind, words = (error.get("type"), error.get("message")) if isinstance(error, dict) else (None, None)
+            raise consequence(_STATUSES.get(str(kind), 500), str(words or ""), {}, NAMES)
+        if isinstance(said, dict):
+            yield said
+
+
+def _taken(built: Assembly, request_id: str | None, timeout: float) -> Reply:
+    if not built.whole and built.late:
+        raise Temporary(f"The model did not answer within {timeout:g} s.")
+    if not built.whole:
+        raise Temporary("The model's answer broke off.")
+    return messages.Message.model_validate(built.message).reply(request_id)
+
+
+def _broken(built: Assembly, request_id: str | None, error: Temporary) -> Temporary:
+    """The error, with what had come by then: it is paid for."""
     try:
-        return genai_prices.calc_price(usage, model, provider_id=PROVIDER).total_price
-    except LookupError:
-        return None
-
-
-def _by_consequence(error: anthropic.APIStatusError) -> Temporary | Permanent:
-    status = error.status_code
-    if status == 401:
-        return Permanent("The model's service refused our key: check ANTHROPIC_API_KEY.")
-    if status == 402:
-        return Permanent("The model's service asks for payment: check the account's balance.")
-    if status == 403:
-        return Permanent("Our key may not use this model: check ANTHROPIC_MODEL and the account's rights.")
-    if status == 404:
-        return Permanent("The model is not known to the service: check ANTHROPIC_MODEL and ANTHROPIC_BASE_URL.")
-    if status == 413:
-        return Permanent("The material of this case is too long for the model.")
-    if status == 429:
-        return Temporary("The model's service asks us to slow down.", retry_after=_wait(error))
-    if status in (408, 409) or status >= 500:
-        return Temporary(f"The model's service is not available ({status}).", retry_after=_wait(error))
-    said = " ".join((error.api_message or "").split())[:_LONGEST_REASON]
-    return Permanent(f"The model's service refused the request ({status}){f': {said}' if said else ''}.")
-
-
-def _wait(error: anthropic.APIStatusError) -> float | None:
-    """The seconds of a retry-after header, where it holds seconds."""
-    try:
-        asked = float(error.response.headers.get("retry-after", ""))
+        reply = messages.Message.model_validate(built.message).reply(request_id)
     except ValueError:
-        return None
-    return asked if 0 <= asked < float("inf") else None
+        return error
+    return Broken(str(error), reply=reply, retry_after=error.retry_after)

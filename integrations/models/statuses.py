@@ -1,0 +1,67 @@
+"""What a refused call means, by its status and what the service says: the same for every provider over HTTP.
+
+The clients call it. A status becomes an error named by its consequence; only our own words and a line of the service's
+explanation are in it, which speaks of the request's form and never repeats the material.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from integrations.errors import Permanent, Temporary
+from integrations.models.base import TooLong
+
+#: Of the service's own explanation as much as fits a line.
+_LONGEST_REASON: Final = 200
+
+_WINDOW: Final = (
+    "prompt is too long",
+    "context length",
+    "context window",
+    "maximum context",
+    "context_length_exceeded",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The settings that a person would look at, for the messages."""
+
+    key: str
+    model: str
+    address: str
+
+
+def consequence(status: int, said: str, headers: Mapping[str, str], names: Names) -> Temporary | Permanent:
+    """The error of a call that was answered with `status`."""
+    if status == 401:
+        return Permanent(f"The model's service refused our key: check {names.key}.")
+    if status == 402:
+        return Permanent("The model's service asks for payment: check the account's balance.")
+    if status == 403:
+        return Permanent(f"Our key may not use this model: check {names.model} and the account's rights.")
+    if status == 404:
+        return Permanent(f"The model is not known to the service: check {names.model} and {names.address}.")
+    if status == 413 or (status == 400 and any(words in said.lower() for words in _WINDOW)):
+        return TooLong(f"The material of this case is too long for the model.{_quoted(said)}")
+    if status == 429:
+        return Temporary("The model's service asks us to slow down.", retry_after=wait(headers))
+    if status in (408, 409, 425) or status >= 500:
+        return Temporary(f"The model's service is not available ({status}).", retry_after=wait(headers))
+    return Permanent(f"The model's service refused the request ({status}).{_quoted(said)}")
+
+
+def wait(headers: Mapping[str, str]) -> float | None:
+    """The seconds of a retry-after header, where it holds seconds."""
+    try:
+        asked = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return asked if 0 <= asked < float("inf") else None
+
+
+def _quoted(said: str) -> str:
+    line = " ".join(said.split())[:_LONGEST_REASON]
+    return f" It says: {line}" if line else ""
