@@ -23,6 +23,7 @@ from workers.courtesy import Courtesy
 from workers.guards import Guards, parse
 from workers.guards.shared import Quiet, RedisBucket, TableBucket
 from workers.lease import Leases
+from workers.lessons.taught import teach
 from workers.queue import Hints, make_app
 from workers.settings import Settings, vendor_environment
 from workers.store import examples, processes
@@ -80,7 +81,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         policy=load_policy(settings.policy_dir),
         agents=AGENTS,
         readers=registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
-        model=ObservedModel(guards.wrap(model.provider, model)),
+        model=ObservedModel(teach(guards.wrap(model.provider, model), db)),
         app=app,
         hints=Hints(app, courtesy=courtesy),
         courtesy=courtesy,

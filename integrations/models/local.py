@@ -85,7 +85,10 @@ class LocalModel:
             self._of(domain)
 
     def retrain(self) -> None:
-        """Learn anew from what people decided meanwhile; the present heads serve until the new ones are ready."""
+        """Learn anew from what people decided meanwhile; the present heads serve until the new ones are ready.
+
+        Called off the work's threads, when enough was decided: it takes seconds.
+        """
         for domain in list(self._heads):
             fresh = self._load(domain)
             with self._lock:
@@ -191,7 +194,7 @@ class LocalModel:
 
 
 def _draft(request: ModelRequest[T]) -> dict[str, Any]:
-    """The first macro that applies, as sure as the triage that chose it."""
+    """The first macro that applies, as people keep changing it, and as sure as the triage that chose it."""
     triage: Mapping[str, Any] = next((piece.data for piece in request.material if piece.name == "triage"), {})
     sure = triage.get("confidence") or {}
     confidence = sure.get(triage.get("primary_field"), min(sure.values(), default=0.0))

@@ -7,7 +7,7 @@ texts name is there too: nothing is ever half filled. Templates run in Jinja's s
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -18,6 +18,7 @@ from jinja2.environment import TemplateExpression
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from integrations.models.amendments import Habits
 from integrations.models.base import Macro, Material
 from integrations.models.money import decimals
 
@@ -39,20 +40,39 @@ class NotApplicable(Exception):
 def draft(macros: Sequence[Macro], material: Sequence[Material]) -> dict[str, Any] | None:
     """The first macro that applies as ``{summary, actions, unsure}``, or None where none does.
 
-    A macro without proposals says that it is unsure, in the words of its summary.
+    A macro without proposals says that it is unsure, in the words of its summary. What people keep changing is applied.
     """
+    habits = Habits(material)
+    for macro, summary, proposals in _applying(macros, material):
+        actions = habits.apply(macro, proposals)
+        if actions is None:
+            continue
+        told = " ".join([summary, *habits.passed_over])
+        return {"summary": told, "actions": actions, "unsure": None if actions else told}
+    if habits.passed_over:
+        summary = " ".join(habits.passed_over)
+        return {"summary": summary, "actions": [], "unsure": summary}
+    return None
+
+
+def standard(macros: Sequence[Macro], material: Sequence[Material]) -> tuple[str, list[dict[str, Any]]] | None:
+    """The first macro that applies, by name, and what it proposes by itself; for learning what people make of that."""
+    found = next(_applying(macros, material), None)
+    return None if found is None else (found[0], found[2])
+
+
+def _applying(macros: Sequence[Macro], material: Sequence[Material]) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """Name, summary and proposals of each macro that applies, in order."""
     seen = {piece.name: piece.data for piece in material}
     refs = {piece.name: piece.ref for piece in material}
     for macro in macros:
         try:
             if not _holds(macro, seen):
                 continue
-            summary = _fill(macro.summary, seen)
-            actions = [_proposal(proposal, seen, refs) for proposal in macro.proposals]
+            made = _fill(macro.summary, seen), [_proposal(proposal, seen, refs) for proposal in macro.proposals]
         except NotApplicable:
             continue
-        return {"summary": summary, "actions": actions, "unsure": None if actions else summary}
-    return None
+        yield macro.name, *made
 
 
 def at(data: Any, path: str) -> Any:

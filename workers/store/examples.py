@@ -1,12 +1,21 @@
-"""Named queries on what people's decisions teach."""
+"""Named queries on what people's decisions teach: confirmed labels, and an example for each proposal that they decided."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.database import Tx
+from workers.store.learning_tables import examples, learning_marks, shadow_answers
 from workers.store.records import ActionState
-from workers.store.tables import actions, cases, events, steps
+from workers.store.rows import columns, many
+from workers.store.tables import actions, cases, decisions, events, steps
 
 #: triage fields that a person has seen and acted upon when approving a draft
 _FIELDS = ("intent", "typology", "request_type")
@@ -44,3 +53,108 @@ def confirmed(tx: Tx, limit: int = 5000) -> list[tuple[str, str, str, str]]:
         for field in _FIELDS
         if isinstance(output.get(field), str) and text
     ]
+
+
+# ── an example for each proposal that people decided ─────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What was proposed in which situation, and what people made of it.
+
+    `verdict` is approved, edited, rejected or changes; `made` are the arguments that they let through. `base` is what the
+    standard way of working (`macro`) proposes by itself. In texts and arguments, what names the customer is masked.
+    """
+
+    id: str
+    case_id: str
+    customer: str
+    domain: str
+    task: str
+    kind: str
+    intent: str
+    macro: str
+    base: Mapping[str, Any] | None
+    situation: Mapping[str, Any]
+    text: str
+    proposed: Mapping[str, Any]
+    verdict: str
+    made: Mapping[str, Any] | None
+    diff: Sequence[Mapping[str, Any]]
+    reason: str | None
+    person_id: str | None
+    groups: Sequence[str]
+    provider: str
+    model: str
+    decided_at: datetime
+
+
+_EXAMPLE = columns(examples, Example)
+
+
+def decided_since(tx: Tx, floor: str, limit: int) -> list[tuple[str, str]]:
+    """(decision, action) of what people decided after the id `floor`, oldest first."""
+    query = (
+        select(decisions.c.id, decisions.c.action_id)
+        .where(decisions.c.id > floor, decisions.c.decision.in_(("approve", "reject", "request_changes")))
+        .order_by(decisions.c.id)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in tx.execute(query)]
+
+
+def known(tx: Tx, action_ids: Sequence[str]) -> set[str]:
+    """Of these actions, those that gave an example already."""
+    return set(tx.execute(select(examples.c.id).where(examples.c.id.in_(action_ids))).scalars())
+
+
+def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Keep examples. One that is there stays as it is. How many were new."""
+    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+    once = insert(examples).on_conflict_do_nothing()
+    return sum(max(tx.execute(once, dict(row)).rowcount, 0) for row in rows)
+
+
+def of_domain(tx: Tx, domain: str, limit: int) -> list[Example]:
+    """The newest of a domain first."""
+    query = (
+        select(*_EXAMPLE)
+        .where(examples.c.domain == domain)
+        .order_by(examples.c.decided_at.desc(), examples.c.id.desc())
+        .limit(limit)
+    )
+    return many(Example, tx.execute(query).all())
+
+
+def newest(tx: Tx, domain: str) -> tuple[str, int]:
+    """What changes whenever the domain's examples do, and how many of them confirm what was understood."""
+    confirming = func.count().filter(examples.c.verdict.in_(("approved", "edited")))
+    query = select(func.count(), func.max(examples.c.decided_at), func.max(examples.c.id), confirming)
+    *told, confirmations = tx.execute(query.where(examples.c.domain == domain)).one()
+    return " ".join(map(str, told)), int(confirmations)
+
+
+def count(tx: Tx) -> Mapping[str, int]:
+    """How many examples of each verdict are kept."""
+    query = select(examples.c.verdict, func.count()).group_by(examples.c.verdict)
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def forget(tx: Tx, customer: str) -> int:
+    """Erase all that was learned from a customer's cases; how much that was. The habits are reckoned anew without it."""
+    who = customer.strip().casefold()
+    if not who:
+        return 0
+    gone = tx.execute(delete(examples).where(examples.c.customer == who)).rowcount
+    return int(gone + tx.execute(delete(shadow_answers).where(shadow_answers.c.customer == who)).rowcount)
+
+
+def mark(tx: Tx, name: str) -> str:
+    """How far a job of learning has looked; "" where it never did."""
+    return tx.execute(select(learning_marks.c.value).where(learning_marks.c.name == name)).scalar() or ""
+
+
+def set_mark(tx: Tx, name: str, value: str, now: datetime) -> None:
+    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+    row = insert(learning_marks).values(name=name, value=value, at=now)
+    tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": value, "at": now}))

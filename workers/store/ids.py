@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -19,6 +19,14 @@ def new_id(prefix: str) -> str:
 def first_id(prefix: str, at: datetime) -> str:
     """The smallest id that can be made from this moment on: what is at least as large was made since."""
     return _spell(prefix, int(at.timestamp() * 1000) << 80)
+
+
+def made_at(identifier: str) -> datetime:
+    """When an id was made."""
+    number = 0
+    for digit in identifier.partition("_")[2]:
+        number = number << 5 | _ALPHABET.index(digit)
+    return datetime.fromtimestamp((number >> 80) / 1000, UTC)
 
 
 def _spell(prefix: str, number: int) -> str:
