@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from integrations.models.routing import SHIPPED as SHIPPED_ROUTING
 
 SHIPPED_POLICY = Path(__file__).resolve().parent.parent / "policies" / "bundles"
 
@@ -71,6 +74,14 @@ class Settings(BaseSettings):
     session_hours: int = Field(12, ge=1, description="How long a sign-in lasts.")
     quarantine_hours: int = Field(72, ge=1, description="How long rejected requests are kept for replay.")
     model_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one model call; below the lease.")
+    models_file: Path = Field(SHIPPED_ROUTING, description="Which model does what: a file like models.yaml.")
+    budget_case_usd: Decimal | None = Field(None, ge=0, description="US dollars that models may cost for one case.")
+    budget_domain_usd: str = Field(
+        "",
+        pattern=r"^\s*(\d+(\.\d+)?|[a-z0-9_]+\s*=\s*\d+(\.\d+)?(\s*,\s*[a-z0-9_]+\s*=\s*\d+(\.\d+)?)*)?\s*$",
+        description="The same for each domain and day (UTC): 20, or support=20,content=5.",
+    )
+    budget_day_usd: Decimal | None = Field(None, ge=0, description="The same for everything and day (UTC).")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which a process shows its metrics; 0: none.")
