@@ -1,0 +1,171 @@
+"""The bill: a row of `model_usage` for each call of a model that was paid for, whether it gave anything or not; and its sums.
+
+The journal makes rows with `entries` and commits them with their step. Budgets, the page and ``caseworker cost`` ask for sums.
+What happened since a moment is found by the row's id, which begins with the time, so nothing reads what is long over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Text, case, func, insert, literal, select
+
+from integrations.models.base import Usage
+from workers.store import cases as case_queries
+from workers.store.database import Tx
+from workers.store.ids import first_id, new_id
+from workers.store.records import Case
+from workers.store.rows import shallow
+from workers.store.tables import cases, model_usage
+
+OK, FAILED, HEDGED = "ok", "failed", "hedged"
+
+By = Literal["domain", "model", "day", "task", "case"]
+#: clocks of processes differ by less; ids are made by one clock, `at` may come from another
+SLACK = timedelta(days=1)
+CENT = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the bill. `cached_tokens` were read from the provider's cache and stand beside `input_tokens`, not in
+    them; `unpriced` counts calls of which nobody knows the price: `cost_usd` leaves them out."""
+
+    key: str
+    calls: int
+    failed: int
+    hedged: int
+    input_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    seconds: float
+    cost_usd: Decimal
+    unpriced: int
+
+
+def entries(
+    case: Case, step: str, task: str, paid: Sequence[Usage], now: datetime, *, answered: bool = True
+) -> list[dict[str, Any]]:
+    """A row for each call that was paid for, oldest first. The last is the one that answered, if any did."""
+    last = len(paid) - 1
+    return [
+        {
+            "id": new_id("use"),
+            **shallow(used),
+            "case_id": case.id,
+            "round": case.round,
+            "step": step,
+            # Told apart, so that a later reading finds them in this order.
+            "at": now - timedelta(microseconds=last - place),
+            "task": task,
+            "outcome": OK if answered and place == last else FAILED,
+            "domain": case.domain,
+        }
+        for place, used in enumerate(paid)
+    ]
+
+
+def add_late(tx: Tx, case_id: str, domain: str, task: str, usages: Sequence[Usage], now: datetime) -> None:
+    """Calls whose answer came when another had been taken. A case that is gone has no bill any more."""
+    found = case_queries.get(tx, case_id)
+    if found is None:
+        return
+    rows = entries(found, task, task, usages, now, answered=False)
+    tx.execute(insert(model_usage), [{**row, "domain": domain, "outcome": HEDGED} for row in rows])
+
+
+def spent_on(tx: Tx, case_id: str) -> Decimal:
+    """What a case has cost so far, as far as prices are known."""
+    return _usd(tx.execute(select(func.sum(model_usage.c.cost_usd)).where(model_usage.c.case_id == case_id)).scalar())
+
+
+def spent_since(tx: Tx, since: datetime) -> dict[str, Decimal]:
+    """What was spent from a moment on, by domain."""
+    query = (
+        select(_DOMAIN, func.sum(model_usage.c.cost_usd))
+        .where(*_since(since), model_usage.c.cost_usd.is_not(None))
+        .group_by(_DOMAIN)
+    )
+    return {domain: _usd(usd) for domain, usd in tx.execute(query)}
+
+
+def lines(tx: Tx, by: By, *, since: datetime, limit: int = 200) -> list[Line]:
+    """The bill from a moment on: days in their order, all else with the dearest first."""
+    key = _key(tx, by)
+    cost = func.sum(model_usage.c.cost_usd)
+    order = (key,) if by == "day" else (func.coalesce(cost, 0).desc(), func.count().desc(), key)
+    query = select(key, *_SUMS).where(*_since(since)).group_by(key).order_by(*order).limit(limit)
+    return [_line(row) for row in tx.execute(query)]
+
+
+def total(tx: Tx, *, since: datetime) -> Line:
+    """The same as one line."""
+    return _line(tx.execute(select(literal("all"), *_SUMS).where(*_since(since))).one())
+
+
+# Where a version before this one wrote the row, its case knows the domain and its step the task.
+_DOMAIN: ColumnElement[str] = func.coalesce(
+    model_usage.c.domain,
+    select(cases.c.domain).where(cases.c.id == model_usage.c.case_id).scalar_subquery(),
+    type_=Text,
+)
+_TASK: ColumnElement[str] = func.coalesce(
+    model_usage.c.task, case((model_usage.c.step.like("turn-%"), "draft"), else_=model_usage.c.step), type_=Text
+)
+_SUMS = (
+    func.count(),
+    func.count().filter(model_usage.c.outcome == FAILED),
+    func.count().filter(model_usage.c.outcome == HEDGED),
+    func.coalesce(func.sum(model_usage.c.input_tokens), 0),
+    func.coalesce(func.sum(model_usage.c.cache_read_tokens), 0),
+    func.coalesce(func.sum(model_usage.c.cache_write_tokens), 0),
+    func.coalesce(func.sum(model_usage.c.output_tokens), 0),
+    func.coalesce(func.sum(model_usage.c.latency_ms), 0),
+    func.sum(model_usage.c.cost_usd),
+    func.count().filter(model_usage.c.cost_usd.is_(None)),
+)
+
+
+def _key(tx: Tx, by: By) -> ColumnElement[str]:
+    if by == "day":
+        sqlite = tx.dialect.name == "sqlite"
+        day = func.substr(model_usage.c.at, 1, 10) if sqlite else func.to_char(model_usage.c.at, "YYYY-MM-DD")
+        return func.coalesce(day, type_=Text)
+    keys: Mapping[str, ColumnElement[str]] = {
+        "domain": _DOMAIN,
+        "task": _TASK,
+        "case": model_usage.c.case_id,
+        "model": model_usage.c.provider + "/" + model_usage.c.model,
+    }
+    return keys[by]
+
+
+def _since(since: datetime) -> tuple[ColumnElement[bool], ...]:
+    return model_usage.c.id >= first_id("use", since - SLACK), model_usage.c.at >= since
+
+
+def _line(row: Any) -> Line:
+    key, calls, failed, hedged, read, cached, written, output, milliseconds, cost, unpriced = row
+    return Line(
+        key=str(key),
+        calls=calls,
+        failed=failed,
+        hedged=hedged,
+        input_tokens=int(read),
+        cached_tokens=int(cached),
+        cache_write_tokens=int(written),
+        output_tokens=int(output),
+        seconds=round(int(milliseconds) / 1000, 3),
+        cost_usd=_usd(cost),
+        unpriced=unpriced,
+    )
+
+
+def _usd(value: Any) -> Decimal:
+    """Millionths of a dollar are as fine as rows are; SQLite adds them up as floats."""
+    return Decimal(str(value or 0)).quantize(CENT)
