@@ -85,11 +85,17 @@ class Broken(Temporary):
         self.reply = reply
 
 
-class Speaker(Protocol):
-    """A provider's client, as `converse` needs it. Messages are in the provider's own form."""
+class Seller(Protocol):
+    """Who answered, and what that costs."""
 
     @property
     def provider(self) -> str: ...
+
+    def price(self, model: str, counts: Counts) -> Decimal | None: ...
+
+
+class Speaker(Seller, Protocol):
+    """A provider's client, as `converse` needs it. Messages are in the provider's own form."""
 
     def ask(self, request: ModelRequest[Any], more: Sequence[Any], room: int, *, calling: bool) -> Reply:
         """Send the request with the messages of `more` behind it. Raise `Temporary` or `Permanent`."""
@@ -99,8 +105,6 @@ class Speaker(Protocol):
 
     def resumed(self, reply: Reply) -> list[Any]:
         """The reply as it is, for the model to go on from."""
-
-    def price(self, model: str, counts: Counts) -> Decimal | None: ...
 
 
 def converse(speaker: Speaker, request: ModelRequest[T], *, calling: bool) -> ModelAnswer[T] | ToolUse:
@@ -112,38 +116,24 @@ def converse(speaker: Speaker, request: ModelRequest[T], *, calling: bool) -> Mo
             return made
 
 
-def finished(speaker: Speaker, request: ModelRequest[T], reply: Reply, *, calling: bool) -> ModelAnswer[T] | ToolUse:
+def finished(seller: Seller, request: ModelRequest[T], reply: Reply, *, calling: bool) -> ModelAnswer[T] | ToolUse:
     """What one reply comes to where nobody can be asked again (a batch). Raise `Unanswered`."""
-    talk = _Talk(speaker, request, calling=calling, again=False)
-    made = talk.made_of(reply)
+    reading = _Reading(seller, request, calling=calling)
+    made = reading.made_of(reply)
     if made is None:
-        raise InvalidOutput("The model stopped before it had answered.", usage=talk.used())
+        raise InvalidOutput("The model stopped before it had answered.", usage=reading.used())
     return made
 
 
-class _Talk(Generic[T]):
-    """The asking of one request, with what was said and used so far."""
+class _Reading(Generic[T]):
+    """What a request's replies come to, and what they used. Nobody is asked."""
 
-    def __init__(self, speaker: Speaker, request: ModelRequest[T], *, calling: bool, again: bool = True) -> None:
-        self._speaker = speaker
+    def __init__(self, seller: Seller, request: ModelRequest[T], *, calling: bool) -> None:
+        self._seller = seller
         self._request = request
         self._calling = calling
-        self._again = again
         self._replies: list[Reply] = []
-        self._more: list[Any] = []
-        self._room = request.max_output_tokens
-        self._widened = self._repaired = False
         self._began = time.perf_counter()
-
-    def ask(self) -> Reply:
-        try:
-            return self._speaker.ask(self._request, self._more, self._room, calling=self._calling)
-        except (Temporary, Permanent) as error:
-            if isinstance(error, Broken):
-                self._replies.append(error.reply)
-            if not self._replies:
-                raise
-            raise self._paid(error) from error
 
     def made_of(self, reply: Reply) -> ModelAnswer[T] | ToolUse | None:
         """What the reply comes to; None where the model has to be asked again."""
@@ -166,16 +156,70 @@ class _Talk(Generic[T]):
             return None
 
     def _go_on(self, reply: Reply) -> None:
+        """A paused reply, which may go on."""
+
+    def _mend(self, reply: Reply, error: ValidationError) -> None:
+        """A reply that does not fit, which may be asked for again. Raise where it may not."""
+        what = "was cut off" if reply.stop == "cut" else f"does not fit: {prompt.wrong(error)}"
+        raise InvalidOutput(f"The model's answer {what}", usage=self.used()) from error
+
+    def used(self) -> Usage:
+        """What all replies together used."""
+        last = self._replies[-1]
+        counts = last.counts
+        if len(self._replies) > 1:
+            every = [reply.counts for reply in self._replies]
+            counts = Counts(
+                plain=sum(one.plain for one in every),
+                output=sum(one.output for one in every),
+                read=sum(one.read for one in every),
+                written=sum(one.written for one in every),
+            )
+        return Usage(
+            provider=self._seller.provider,
+            model=last.model,
+            input_tokens=counts.plain,
+            output_tokens=counts.output,
+            cache_read_tokens=counts.read,
+            cache_write_tokens=counts.written,
+            latency_ms=round((time.perf_counter() - self._began) * 1000),
+            cost_usd=self._seller.price(last.model, counts),
+            request_id=last.request_id,
+            stop_reason=last.stop_reason,
+        )
+
+
+class _Talk(_Reading[T]):
+    """The asking of one request until there is an answer."""
+
+    def __init__(self, speaker: Speaker, request: ModelRequest[T], *, calling: bool) -> None:
+        super().__init__(speaker, request, calling=calling)
+        self._speaker = speaker
+        self._more: list[Any] = []
+        self._room = request.max_output_tokens
+        self._widened = self._repaired = False
+
+    def ask(self) -> Reply:
+        try:
+            return self._speaker.ask(self._request, self._more, self._room, calling=self._calling)
+        except (Temporary, Permanent) as error:
+            if isinstance(error, Broken):
+                self._replies.append(error.reply)
+            if not self._replies:
+                raise
+            raise self._paid(error) from error
+
+    def _go_on(self, reply: Reply) -> None:
         if sum(one.stop == "paused" for one in self._replies) > MOST_PAUSES:
             raise InvalidOutput("The model paused again and again without an answer.", usage=self.used())
         self._more += self._speaker.resumed(reply)
 
     def _mend(self, reply: Reply, error: ValidationError) -> None:
         """More room, or the error: each once."""
-        if self._again and reply.stop == "cut" and not self._widened:
+        if reply.stop == "cut" and not self._widened:
             self._widened = True
             self._room *= MORE_ROOM
-        elif self._again and reply.stop != "cut" and not self._repaired:
+        elif reply.stop != "cut" and not self._repaired:
             self._repaired = True
             self._more += self._speaker.corrected(self._request, reply, prompt.repair(error))
         elif reply.stop == "cut":
@@ -192,31 +236,6 @@ class _Talk(Generic[T]):
         if isinstance(error, Unanswered):
             return type(error)(str(error), usage=self.used())
         return Unanswered(str(error), usage=self.used())
-
-    def used(self) -> Usage:
-        """What all replies together used."""
-        last = self._replies[-1]
-        counts = last.counts
-        if len(self._replies) > 1:
-            every = [reply.counts for reply in self._replies]
-            counts = Counts(
-                plain=sum(one.plain for one in every),
-                output=sum(one.output for one in every),
-                read=sum(one.read for one in every),
-                written=sum(one.written for one in every),
-            )
-        return Usage(
-            provider=self._speaker.provider,
-            model=last.model,
-            input_tokens=counts.plain,
-            output_tokens=counts.output,
-            cache_read_tokens=counts.read,
-            cache_write_tokens=counts.written,
-            latency_ms=round((time.perf_counter() - self._began) * 1000),
-            cost_usd=self._speaker.price(last.model, counts),
-            request_id=last.request_id,
-            stop_reason=last.stop_reason,
-        )
 
 
 def checked(tools: Sequence[Tool], asked: Asked) -> ToolCall:

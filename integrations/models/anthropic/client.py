@@ -32,7 +32,7 @@ from integrations.models.statuses import Names, consequence
 NAMES: Final = Names("ANTHROPIC_API_KEY", "ANTHROPIC_MODEL", "ANTHROPIC_BASE_URL")
 
 #: what the service's errors come to inside a stream, where no status is told any more
-_STATUSES: Final = {
+STATUSES: Final = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -253,7 +253,7 @@ def _events(response: httpx2.Response) -> Iterator[Mapping[str, Any]]:
         if event.event == "error":
             error = said.get("error") if isinstance(said, dict) else None
             kind, words = (error.get("type"), error.get("message")) if isinstance(error, dict) else (None, None)
-            raise consequence(_STATUSES.get(str(kind), 500), str(words or ""), {}, NAMES)
+            raise consequence(STATUSES.get(str(kind), 500), str(words or ""), {}, NAMES)
         if isinstance(said, dict):
             yield said
 
