@@ -1,25 +1,29 @@
 """The journal of a case: what a worker knows of it while it works, and how a step is written down.
 
 A step's record holds what it read (as a digest), what came of it and what the model used, with a line for the audit log.
-The pipeline writes these rows with `workers.store.flow`, and reads them back where an earlier worker left off.
+The pipeline and `workers.deliberation` commit these rows with `record`, and read them back where an earlier worker left off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from integrations.base import Record
 from integrations.errors import Permanent
-from integrations.models.base import ModelAnswer, Usage
+from integrations.models.base import ModelAnswer, ToolUse, Usage
+from workers import faults
 from workers.actions.digest import digest_of
-from workers.store import steps
+from workers.store import outage, steps
 from workers.store.audit import Chain, Note
 from workers.store.database import Database
+from workers.store.flow import Progress
 from workers.store.ids import new_id
 from workers.store.records import Case, Event, Fact, Step
 from workers.store.rows import shallow
+from workers.wiring import System
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A step as it is written down: its row, what a model used for it, and what the audit log says."""
+    """A step as it is written down: its row, what models used for it, and what the audit log says."""
 
     step: Mapping[str, Any]
-    usage: Mapping[str, Any] | None
+    usage: Sequence[Mapping[str, Any]]
     note: Note
 
 
@@ -55,9 +59,15 @@ def entry(
     times: tuple[datetime, datetime],
     inputs: Mapping[str, Any],
     output: Mapping[str, Any],
-    answer: ModelAnswer[Any] | None = None,
+    answer: ModelAnswer[Any] | ToolUse | None = None,
+    *,
+    paid: Sequence[Usage] = (),
+    remarks: Sequence[str] = (),
 ) -> Entry:
-    """One step of a case's present round, from its start to its end. A second one of the same name breaks a unique key."""
+    """One step of a case's present round, from its start to its end. A second one of the same name breaks a unique key.
+
+    `paid` is what a step used that is no model's answer; `remarks` are what people should know of it.
+    """
     started, finished = times
     digest = digest_of(_without_floats(inputs))
     step = {
@@ -71,10 +81,18 @@ def entry(
         "finished_at": finished,
     }
     data: dict[str, Any] = {"round": case.round, "input": digest, "output": digest_of(_without_floats(output))}
-    if answer is None:
-        return Entry(step, None, Note("caseworker", name, data))
-    data |= {"provider": answer.usage.provider, "model": answer.usage.model}
-    return Entry(step, usage_row(case, name, answer.usage, finished), Note("caseworker", name, data))
+    if answer is not None:
+        paid, remarks = (*answer.earlier, answer.usage), (*answer.remarks, *remarks)
+        data |= {"provider": answer.usage.provider, "model": answer.usage.model}
+    if remarks:
+        data["remarks"] = list(remarks)
+    return Entry(step, usage_rows(case, name, paid, finished), Note("caseworker", name, data))
+
+
+def usage_rows(case: Case, step: str, paid: Sequence[Usage], now: datetime) -> list[dict[str, Any]]:
+    """A row for each call that was paid for, in order: the last is the one that answered."""
+    last = len(paid) - 1
+    return [usage_row(case, step, used, now - timedelta(microseconds=last - i)) for i, used in enumerate(paid)]
 
 
 def usage_row(case: Case, step: str, usage: Usage, now: datetime) -> dict[str, Any]:
@@ -91,6 +109,52 @@ def recalled(db: Database, work: Work) -> Work:
         facts = steps.facts_of(tx, work.case.id, up_to_round=work.case.round)
     missing = gathered.output.get("missing", ()) if gathered is not None else ()
     return Work(work.case, work.chain, work.thread, said, facts, missing)
+
+
+def record(
+    system: System,
+    work: Work,
+    changes: Mapping[str, Any],
+    entries: Sequence[Entry],
+    *,
+    facts: Sequence[Fact] = (),
+    point: str | None = None,
+) -> Work:
+    """Commit a step: its record, what it found, and where the case stands next. Raise `LostClaim`.
+
+    `point` names the crash points around the commit, where it is not the case's step.
+    """
+    progress = Progress(
+        changes,
+        steps=[made.step for made in entries],
+        usage=[row for made in entries for row in made.usage],
+        facts=[shallow(fact) for fact in facts],
+        notes=[made.note for made in entries],
+    )
+    name = point or work.case.step
+    faults.point(f"case.{name}.committing")
+    case, chain = outage.record(system.db, work.case, work.chain, progress, now=system.clock())
+    faults.point(f"case.{name}.committed")
+    return replace(work, case=case, chain=chain)
+
+
+def found_as_fact(case: Case, round_: int, position: int, name: str, record: Record, now: datetime) -> Fact:
+    """A record that was read, as evidence of a case."""
+    return Fact(
+        id=new_id("fact"),
+        case_id=case.id,
+        round=round_,
+        position=position,
+        name=name,
+        ref=record.ref,
+        kind=record.kind,
+        title=record.title[:300],
+        data=dict(record.data),
+        version=record.version,
+        trusted=record.trusted,
+        url=record.url,
+        fetched_at=now,
+    )
 
 
 def output_of(step: Step | None) -> Mapping[str, Any]:

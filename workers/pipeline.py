@@ -28,8 +28,9 @@ from integrations.errors import IntegrationError, Permanent, Temporary
 from integrations.models.base import Unanswered, Usage
 from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
+from workers.deliberation import LOOPING, about, deliberate
 from workers.drafting import LaidOut, lay_out, live_targets
-from workers.journal import Entry, Work, entry, output_of, recalled, usage_row
+from workers.journal import Entry, Work, entry, found_as_fact, output_of, recalled, record, usage_rows
 from workers.judgement import Matter
 from workers.log import logger
 from workers.patience import pause
@@ -38,9 +39,7 @@ from workers.store import actions, audit, cases, events, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
 from workers.store.flow import Caps, Progress
-from workers.store.ids import new_id
-from workers.store.records import Action, ActionState, Case, CaseState, Fact
-from workers.store.rows import shallow
+from workers.store.records import Action, ActionState, Case, CaseState
 from workers.telemetry import metrics, observed, traces
 from workers.wiring import System
 
@@ -76,7 +75,7 @@ def advance(system: System, case_id: str) -> None:
         except Temporary as error:
             outage.insist(_wait, system, work.case, error)
         except Unanswered as error:
-            outage.insist(_ask_for_help, system, work.case, str(error), error.usage)
+            outage.insist(_ask_for_help, system, work.case, str(error), _paid_for(error))
         except IntegrationError as error:
             outage.insist(_ask_for_help, system, work.case, str(error))
         except LostClaim:
@@ -110,7 +109,7 @@ def _next(system: System, work: Work) -> Work:
 def triage(system: System, work: Work, agent: Agent) -> Work:
     """What is it about, how urgent, how sure are we?"""
     started = system.clock()
-    answer = system.model.answer(agent.ask_triage(work.thread))
+    answer = system.model.answer(replace(agent.ask_triage(work.thread), about=about(work.case)))
     faults.point("case.triage.called")
     said = {**answer.output.model_dump(mode="json"), "primary_field": agent.primary}
     newest = work.thread[-1].data
@@ -128,7 +127,7 @@ def triage(system: System, work: Work, agent: Agent) -> Work:
         "priority": str(said.get("urgency", "normal")),
         "customer": str(newest.get("requester_email") or newest.get("customer_email") or ""),
     }
-    return replace(_record(system, work, changes, [made]), said=said)
+    return replace(record(system, work, changes, [made]), said=said)
 
 
 def gather(system: System, work: Work, agent: Agent) -> Work:
@@ -152,45 +151,27 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
             missing.append(source.name)
         faults.point("case.gather.called")
     now = system.clock()
-    facts = [
-        Fact(
-            id=new_id("fact"),
-            case_id=case.id,
-            round=case.round,
-            position=position,
-            name=name,
-            ref=record.ref,
-            kind=record.kind,
-            title=record.title[:300],
-            data=dict(record.data),
-            version=record.version,
-            trusted=record.trusted,
-            url=record.url,
-            fetched_at=now,
-        )
-        for position, (name, record) in enumerate((n, r) for n, records in found.items() for r in records)
-    ]
+    everything = [(name, read) for name, records in found.items() for read in records]
+    facts = [found_as_fact(case, case.round, i, name, read, now) for i, (name, read) in enumerate(everything)]
     made = entry(case, "gather", (started, now), {"triage": said}, {"missing": missing, "facts": len(facts)})
-    return replace(_record(system, work, {"step": "draft"}, [made], facts=facts), facts=facts, missing=missing)
+    return replace(record(system, work, {"step": "draft"}, [made], facts=facts), facts=facts, missing=missing)
 
 
 def draft(system: System, work: Work, agent: Agent) -> Work:
-    """Propose actions, with reasons and the facts that they rest on; what the policy says of them follows at once."""
+    """Propose actions, with reasons and the facts that they rest on; what the policy says of them follows at once.
+
+    With a model that can, the agent plans and looks things up first (`workers.deliberation`).
+    """
     work = recalled(system.db, work)
-    case, said, facts = work.case, work.said or {}, work.facts or ()
-    started = system.clock()
-    answer = system.model.answer(agent.ask_draft(work.worked, said, facts, case.instruction, _earlier(system, case)))
-    faults.point("case.draft.called")
-    inputs = {"triage": said, "facts": [fact.ref for fact in facts], "instruction": case.instruction}
-    output = answer.output.model_dump(mode="json")
-    made = entry(case, "draft", (started, system.clock()), inputs, output, answer)
-    drafted = Draft.model_validate(output)
-    model = (answer.usage.provider, answer.usage.model)
+    thought = deliberate(system, work, agent)
+    if thought.draft is None or thought.made is None:
+        # A new message came in meanwhile: `_next` begins a new round.
+        return thought.work
     try:
-        return _decide(system, work, agent, drafted, model, made)
+        return _decide(system, thought.work, agent, thought.draft, thought.model, thought.made)
     except (Permanent, LostClaim):
         # It cannot be decided as it is, but it was paid for: it is written down by itself, if this is still our case.
-        return _record(system, work, {"step": "decide", "instruction": None}, [made])
+        return record(system, thought.work, {"step": "decide", "instruction": None}, [thought.made])
 
 
 def decide(system: System, work: Work, agent: Agent) -> Work:
@@ -245,7 +226,7 @@ def _decide(
     progress = Progress(
         {**changes, **standing.case},
         steps=[made.step for made in entries],
-        usage=[made.usage for made in entries if made.usage is not None],
+        usage=[row for made in entries for row in made.usage],
         actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
         revisions=[laid.revision for laid in laid_out],
         notes=[*notes, *standing.notes],
@@ -269,6 +250,8 @@ STEPS: Mapping[str, Callable[[System, Work, Agent], Work]] = {
 
 #: the steps that call outside; each has a crash point between the answer and its record
 CALLING = ("triage", "gather", "draft")
+#: where a case passes that is thought about with look-ups
+LOOP_POINTS = tuple(f"case.{name}.{phase}" for name in LOOPING for phase in ("called", "committing", "committed"))
 
 CRASH_POINTS = (
     "event.committing",
@@ -278,35 +261,6 @@ CRASH_POINTS = (
     # A draft is recorded together with what was decided on it.
     *(f"case.{name}.{phase}" for name in ("triage", "gather", "decide") for phase in ("committing", "committed")),
 )
-
-
-def _record(
-    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], *, facts: Sequence[Fact] = ()
-) -> Work:
-    """Commit a step: its record, what it found, and where the case stands next. Raise `LostClaim`."""
-    progress = Progress(
-        changes,
-        steps=[made.step for made in entries],
-        usage=[made.usage for made in entries if made.usage is not None],
-        facts=[shallow(fact) for fact in facts],
-        notes=[made.note for made in entries],
-    )
-    faults.point(f"case.{work.case.step}.committing")
-    case, chain = outage.record(system.db, work.case, work.chain, progress, now=system.clock())
-    faults.point(f"case.{work.case.step}.committed")
-    return replace(work, case=case, chain=chain)
-
-
-def _earlier(system: System, case: Case) -> list[dict[str, Any]]:
-    """What was done or refused in earlier rounds, for the agent to know."""
-    if case.round == 1:
-        return []
-    with system.db.read() as tx:
-        return [
-            {"kind": action.kind, "state": action.state, "sentence": action.sentence, "reason": action.reason}
-            for action in actions.of_case(tx, case.id)
-            if action.settled_at is not None or action.state == ActionState.EXECUTING
-        ]
 
 
 # ── what can happen to a case at any moment ──────────────────────────────────────────────────────────────────────────
@@ -336,7 +290,7 @@ def _settle_with_earlier(
     progress = Progress(
         {**changes, "claimed_by": work.case.claimed_by},
         steps=[made.step for made in entries],
-        usage=[made.usage for made in entries if made.usage is not None],
+        usage=[row for made in entries for row in made.usage],
         actions=[laid.action for laid in laid_out],
         revisions=[laid.revision for laid in laid_out],
         notes=notes,
@@ -383,7 +337,7 @@ def _wait(system: System, case: Case, error: Temporary) -> None:
             logger.info("claim_lost", case_id=case.id, step=case.step)
 
 
-def _ask_for_help(system: System, case: Case, reason: str, usage: Usage | None = None) -> None:
+def _ask_for_help(system: System, case: Case, reason: str, paid: Sequence[Usage] = ()) -> None:
     """The agent cannot go on by itself: a person must look."""
     logger.warning("case_needs_a_person", case_id=case.id, step=case.step, reason=reason)
     with system.db.write() as tx:
@@ -394,6 +348,10 @@ def _ask_for_help(system: System, case: Case, reason: str, usage: Usage | None =
             logger.info("claim_lost", case_id=case.id, step=case.step)
             return
         audit.append(tx, case.id, now, Note("caseworker", "asked_for_help", {"step": case.step, "reason": reason}))
-        if usage is not None:
+        for row in usage_rows(case, case.step, paid, now):
             # An answer that cannot be used was paid for all the same.
-            steps.add_usage(tx, usage_row(case, case.step, usage, now))
+            steps.add_usage(tx, row)
+
+
+def _paid_for(error: Unanswered) -> Sequence[Usage]:
+    return () if error.usage is None else (error.usage,)

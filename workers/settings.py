@@ -82,6 +82,20 @@ class Settings(BaseSettings):
         description="The same for each domain and day (UTC): 20, or support=20,content=5.",
     )
     budget_day_usd: Decimal | None = Field(None, ge=0, description="The same for everything and day (UTC).")
+    loop_turns: int = Field(6, ge=1, le=50, description="Rounds of look-ups that an agent may ask for in one draft.")
+    loop_calls: int = Field(8, ge=1, le=32, description="Look-ups in one such round, made at the same time.")
+    loop_tokens: int = Field(300_000, ge=1000, description="Tokens that one draft may use before it must conclude.")
+    loop_seconds: float = Field(300.0, gt=0, description="Seconds of asking and looking up in one draft, likewise.")
+    loop_cost_usd: Decimal = Field(Decimal(1), gt=0, description="US dollars that one draft may cost, likewise.")
+    observation_chars: int = Field(
+        12_000, ge=500, description="Characters of a look-up's result given to a model at once; the rest in pages."
+    )
+    memory: bool = Field(True, description="Learn from closed cases, and tell agents what is remembered.")
+    memory_told: int = Field(8, ge=1, le=50, description="Memories that an agent is told in one case, at most.")
+    memory_outcome_days: int = Field(730, ge=1, description="How long it is remembered what a case came to.")
+    memory_decision_days: int = Field(365, ge=1, description="How long a colleague's decision and its reason are.")
+    memory_preference_days: int = Field(365, ge=1, description="How long what our records say of a customer is.")
+    memory_claim_days: int = Field(90, ge=1, description="How long what was written to us is remembered, as a claim.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which a process shows its metrics; 0: none.")

@@ -43,7 +43,7 @@ def test_writer_protocols_are_named_by_the_catalogue_alone(path):
 
 
 def test_agents_are_given_readers_and_nothing_else():
-    base = tree(next(path for path in python_files("workers/agents") if path.name == "base.py"))
+    base = tree(next(path for path in python_files("workers/agents") if path.name == "inquiry.py"))
     (inquiry,) = [node for node in base.body if isinstance(node, ast.ClassDef) and node.name == "Inquiry"]
     fields = {ast.unparse(field.annotation) for field in inquiry.body if isinstance(field, ast.AnnAssign)}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from integrations.base import EventType, InboundEvent
-from integrations.models.base import ModelAnswer, ModelRequest, Usage
+from integrations.models.base import ModelAnswer, ModelRequest, ToolCall, ToolUse, Usage
 from integrations.registry import Readers, Writers
 from policies.loader import load
 from tests.kit.house import House
@@ -59,6 +59,17 @@ SURE = {
     "abstain": False,
     "intent": "refund_request",
 }
+
+
+PLAN = {
+    "goal": "Ana gets what is hers.",
+    "steps": [{"what": "What else was paid", "tool": "find_charge", "why": "It may be the wrong charge"}],
+    "would_change": "A second charge for the same order",
+}
+
+
+def call(name: str, /, *, id: str = "call_1", **arguments: Any) -> ToolCall:  # noqa: A002 - the provider's word
+    return ToolCall(id, name, arguments)
 
 
 def refund(amount: int = 4000, charge: str = "ch_1", confidence: float = 0.95) -> dict[str, Any]:
@@ -108,7 +119,8 @@ class Clock:
 
 @dataclass
 class ScriptedModel:
-    """Answers from a script and counts what it was asked; `faults` are raised first."""
+    """Answers from a script and counts what it was asked; `faults` are raised first. With `turns` it uses tools: each is
+    the calls that it asks for, and after the last it drafts."""
 
     triage: dict[str, Any] = field(default_factory=lambda: dict(SURE))
     drafts: list[list[dict[str, Any]]] = field(default_factory=lambda: [[refund(), reply()]])
@@ -117,10 +129,16 @@ class ScriptedModel:
     during: Callable[[], None] = lambda: None
     provider: str = "scripted"
     name: str = "script-1"
+    turns: list[list[ToolCall]] = field(default_factory=list)
+    plan: dict[str, Any] = field(default_factory=lambda: dict(PLAN))
     uses_tools: bool = False
 
-    def turn(self, request: ModelRequest[Any]) -> ModelAnswer[Any]:
-        return self.answer(request)
+    def turn(self, request: ModelRequest[Any]) -> ModelAnswer[Any] | ToolUse:
+        if self.faults or len(request.turns) >= len(self.turns):
+            return self.answer(request)
+        self.asked.append(request)
+        self.during()
+        return ToolUse(tuple(self.turns[len(request.turns)]), self.usage, text="Let me look.")
 
     def answer(self, request: ModelRequest[Any]) -> ModelAnswer[Any]:
         self.asked.append(request)
@@ -129,10 +147,22 @@ class ScriptedModel:
         self.during()
         if request.task == "triage":
             output = request.output.model_validate(self.triage)
+        elif request.task == "plan":
+            output = request.output.model_validate(self.plan)
+        elif request.task == "summarise":
+            output = request.output.model_validate({"text": "In short: nothing new."})
         else:
             actions = self.drafts.pop(0) if len(self.drafts) > 1 else self.drafts[0]
             output = request.output.model_validate({"summary": "A refund.", "actions": actions, "unsure": None})
-        return ModelAnswer(output, Usage(self.provider, self.name, 10, 5, 0, 0, 1, None, "req_1", "end_turn"))
+        return ModelAnswer(output, self.usage)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.provider, self.name, 10, 5, 0, 0, 1, None, "req_1", "end_turn")
+
+    def tasks(self) -> list[str]:
+        """What it was asked, in order; a turn after look-ups counts them."""
+        return [f"{r.task}+{len(r.turns)}" if r.turns else r.task for r in self.asked]
 
 
 class Hints:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache, reduce
 from operator import or_
-from typing import Annotated, Any, Literal, Protocol, TypeVar, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_model
 from pydantic.json_schema import JsonSchemaValue
@@ -20,10 +19,24 @@ from pydantic_core import CoreSchema
 from integrations.base import Record
 from integrations.models.base import Material, ModelRequest
 from workers.actions.catalogue import CATALOGUE
+from workers.agents.inquiry import EventView, FactView, Inquiry, Readers
 from workers.agents.library import house, macros, prompt
+from workers.agents.tools import MORE, Lookup
 
-R = TypeVar("R")
-
+__all__ = [
+    "Agent",
+    "Draft",
+    "EventView",
+    "FactView",
+    "Inquiry",
+    "Proposal",
+    "Readers",
+    "Share",
+    "Source",
+    "Triage",
+    "computed",
+    "draft_type",
+]
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -80,69 +93,6 @@ class Draft(BaseModel):
     unsure: str | None = Field(default=None, max_length=1000)
 
 
-class EventView(Protocol):
-    """An event as agents see it."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def subject(self) -> str: ...
-    @property
-    def occurred_at(self) -> datetime: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
-
-
-class FactView(Protocol):
-    """A gathered fact as agents see it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def ref(self) -> str: ...
-    @property
-    def trusted(self) -> bool: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
-
-
-class Readers(Protocol):
-    """Read access to the systems in use; made by `integrations.registry`."""
-
-    def find(self, system: str, protocol: type[R]) -> R | None:
-        """The reader of `system` that speaks `protocol`, or None where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inquiry:
-    """What a context source may use: the events, what triage said, the readers, and what was found before it."""
-
-    subject: str
-    events: Sequence[EventView]
-    triage: Mapping[str, Any]
-    readers: Readers
-    found: Mapping[str, Sequence[Record]]
-    now: datetime
-
-    @property
-    def system(self) -> str:
-        return self.subject.split(":", 1)[0]
-
-    @property
-    def subject_id(self) -> str:
-        return self.subject.split(":", 2)[-1]
-
-    def reader(self, protocol: type[R]) -> R | None:
-        return self.readers.find(self.system, protocol)
-
-    def first(self, name: str) -> Record | None:
-        return next(iter(self.found.get(name, ())), None)
-
-    def latest(self, key: str) -> Any:
-        """The newest event's value for `key`, or None."""
-        return next((event.data[key] for event in reversed(self.events) if event.data.get(key) is not None), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """One thing to look up: `read` gives records (none is an answer too), or None where the system has no such reader.
@@ -161,7 +111,7 @@ class Agent:
     """A domain's declarations. The prompt is ``prompts/<domain>.md``, the macros ``macros/<domain>.yaml``.
 
     `primary` is the triage field whose confidence decides whether the agent understood what a case is about: the first that
-    has a closed list.
+    has a closed list. `tools` are what it may look up by itself where the model can ask for it.
     """
 
     domain: str
@@ -169,11 +119,16 @@ class Agent:
     primary: str
     sources: tuple[Source, ...]
     kinds: tuple[str, ...]
+    tools: tuple[Lookup, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in CATALOGUE]
         if unknown:
             raise ValueError(f"agent {self.domain!r} proposes kinds that the catalogue lacks: {', '.join(unknown)}")
+        # The policy knows facts of sources by name (``customer``, ``signals``): a look-up must not pass for one.
+        names = [source.name for source in self.sources] + [tool.name for tool in self.tools] + [MORE]
+        if len(set(names)) < len(names):
+            raise ValueError(f"agent {self.domain!r} has two sources or look-ups of one name, or one called {MORE!r}")
 
     def ask_triage(self, events: Sequence[EventView]) -> ModelRequest[Triage]:
         return ModelRequest(
@@ -205,6 +160,12 @@ class Agent:
             else:
                 continue
             material.append(Material(ref, source.name, trusted=all(fact.trusted for fact in of_source), data=data))
+        for tool in self.tools:
+            # Looked up in an earlier round of this case; what this round looks up, the model has in its turns.
+            seen = [fact for fact in facts if fact.name == tool.name]
+            if seen:
+                told = [{**fact.data, "ref": fact.ref} for fact in seen]
+                material.append(Material(tool.name, tool.name, all(fact.trusted for fact in seen), told))
         material.append(Material("house", "house", trusted=True, data=dict(house())))
         if instruction:
             material.append(Material("reviewer", "reviewer", trusted=True, data={"instruction": instruction}))

@@ -11,12 +11,15 @@ from dataclasses import replace
 from typing import Literal
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
 from integrations.base import Record, SiteReader
 from integrations.errors import Permanent
 from workers.actions import content as actions
 from workers.agents.base import Agent, Inquiry, Source, Triage, computed
 from workers.agents.briefing import Research, analyse
 from workers.agents.pages import page_data
+from workers.agents.tools import Arguments, Lookup
 
 RequestType = Literal["new", "refresh", "translate", "social", "other"]
 SearchIntent = Literal["informational", "commercial", "transactional", "navigational"]
@@ -99,6 +102,48 @@ def _keyword(inquiry: Inquiry) -> str:
     return " ".join(str(inquiry.latest("keyword") or inquiry.latest("title") or "").split())[:120]
 
 
+class Query(Arguments):
+    query: str = Field(max_length=120, description="What a searcher would type")
+
+
+class Address(Arguments):
+    url: str = Field(max_length=2000, description="An address that a search or a list of our posts named, exactly")
+
+
+def search_web(inquiry: Inquiry, wanted: Query) -> Sequence[Record]:
+    site = inquiry.reader(SiteReader)
+    return [] if site is None else [site.search(" ".join(wanted.query.split()), limit=MOST_RESULTS)]
+
+
+def search_posts(inquiry: Inquiry, wanted: Query) -> Sequence[Record]:
+    site = inquiry.reader(SiteReader)
+    return [] if site is None else site.posts(" ".join(wanted.query.split()), limit=MOST_POSTS)
+
+
+def read_page(inquiry: Inquiry, wanted: Address) -> Sequence[Record]:
+    """A page that a search named, or one of ours. An address that a model made up could carry away what it has read."""
+    site = inquiry.reader(SiteReader)
+    if wanted.url not in _named(inquiry):
+        raise Permanent(
+            "Only addresses that a search or a list of our posts named can be read, exactly as they are there."
+        )
+    found = site.page(wanted.url) if site is not None else None
+    return [] if found is None else [replace(found, data=page_data(found.data))]
+
+
+def _named(inquiry: Inquiry) -> set[str]:
+    searches = [*inquiry.found.get("search", ()), *inquiry.found.get("search_web", ())]
+    posts = [*inquiry.found.get("own_posts", ()), *inquiry.found.get("search_posts", ())]
+    results = [result for search in searches for result in search.data.get("results", ())]
+    return {str(item["url"]) for item in [*results, *(post.data for post in posts)] if item.get("url")}
+
+
+TOOLS = (
+    Lookup("search_web", "What ranks for a query: addresses, titles, snippets.", Query, search_web, (SiteReader,)),
+    Lookup("search_posts", "Our own posts about something.", Query, search_posts, (SiteReader,)),
+    Lookup("read_page", "The outline of one page: headings, questions, claims.", Address, read_page, (SiteReader,)),
+)
+
 AGENT = Agent(
     domain="content",
     triage=ContentTriage,
@@ -111,4 +156,5 @@ AGENT = Agent(
         Source("analysis", analysis, needed=True),
     ),
     kinds=tuple(kind.name for kind in actions.KINDS),
+    tools=TOOLS,
 )

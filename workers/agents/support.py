@@ -19,6 +19,7 @@ from workers.actions import support as actions
 from workers.agents import eligibility as terms
 from workers.agents.base import Agent, EventView, Inquiry, Source, Triage, computed
 from workers.agents.library import house
+from workers.agents.tools import Arguments, Lookup
 
 Intent = Literal[
     "refund_request",
@@ -210,6 +211,78 @@ def _excerpt(earlier: Record) -> Record:
     return replace(earlier, data={**kept, "messages": shortened})
 
 
+class OrderNumber(Arguments):
+    number: str = Field(max_length=40, description="The order number, as written")
+
+
+class ChargeId(Arguments):
+    charge_id: str = Field(max_length=80, description="The id of a charge, as an order or an earlier result names it")
+
+
+class Question(Arguments):
+    query: str = Field(max_length=200, description="What to look for, in a few words")
+
+
+class HowMany(Arguments):
+    limit: int = Field(10, ge=1, le=20, description="How many, the newest first")
+
+
+def find_order(inquiry: Inquiry, wanted: OrderNumber) -> Sequence[Record]:
+    """The customer's own; one of somebody else is as unknown as one that does not exist."""
+    shop = inquiry.reader(ShopReader)
+    found = shop.order(wanted.number) if shop is not None else None
+    return [found] if found is not None and _is_own(inquiry, found) else []
+
+
+def find_charge(inquiry: Inquiry, wanted: ChargeId) -> Sequence[Record]:
+    payments = inquiry.reader(PaymentsReader)
+    found = payments.charge(wanted.charge_id) if payments is not None else None
+    return [found] if found is not None and _is_own(inquiry, found) else []
+
+
+def charge_disputes(inquiry: Inquiry, wanted: ChargeId) -> Sequence[Record]:
+    payments, who = inquiry.reader(PaymentsReader), inquiry.first("customer")
+    if payments is None or who is None:
+        return []
+    own = payments.disputes_of(str(who.data["customer_id"]))
+    return [dispute for dispute in own if dispute.data.get("charge_id") == wanted.charge_id]
+
+
+def search_help(inquiry: Inquiry, wanted: Question) -> Sequence[Record]:
+    desk = inquiry.reader(HelpdeskReader)
+    return [] if desk is None else desk.articles(wanted.query, limit=MOST_ARTICLES)
+
+
+def read_earlier_tickets(inquiry: Inquiry, wanted: HowMany) -> Sequence[Record]:
+    """In full, where gathering keeps only beginning and end."""
+    desk, email = inquiry.reader(HelpdeskReader), _requester(inquiry)
+    if desk is None or not email:
+        return []
+    found = desk.tickets_of(email, limit=wanted.limit + 1)
+    return [record for record in found if record.ref != inquiry.subject][: wanted.limit]
+
+
+def _is_own(inquiry: Inquiry, found: Record) -> bool:
+    who = inquiry.first("customer")
+    return (
+        who is not None and bool(found.data.get("customer_id")) and found.data["customer_id"] == who.data["customer_id"]
+    )
+
+
+TOOLS = (
+    Lookup("find_order", "One of the customer's own orders by its number.", OrderNumber, find_order, (ShopReader,)),
+    Lookup("find_charge", "One of the customer's own charges by its id.", ChargeId, find_charge, (PaymentsReader,)),
+    Lookup("charge_disputes", "Disputes about a charge of the customer.", ChargeId, charge_disputes, (PaymentsReader,)),
+    Lookup("search_help", "Our help articles about something.", Question, search_help, (HelpdeskReader,)),
+    Lookup(
+        "read_earlier_tickets",
+        "What this customer wrote before, with all messages.",
+        HowMany,
+        read_earlier_tickets,
+        (HelpdeskReader,),
+    ),
+)
+
 AGENT = Agent(
     domain="support",
     triage=SupportTriage,
@@ -229,4 +302,5 @@ AGENT = Agent(
         Source("request", request),
     ),
     kinds=tuple(kind.name for kind in actions.KINDS),
+    tools=TOOLS,
 )

@@ -11,11 +11,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from integrations.base import CrmReader, PaymentsReader, Record, ShopReader, WatchListReader
+from integrations.base import CrmReader, HelpdeskReader, PaymentsReader, Record, ShopReader, WatchListReader
 from integrations.models.entities import Entities
 from workers.actions import transactions as actions
 from workers.agents.base import Agent, Inquiry, Source, Triage, computed
 from workers.agents.signals import Picture, assess
+from workers.agents.tools import Arguments, Lookup
 
 Typology = Literal[
     "card_testing",
@@ -118,6 +119,101 @@ def _customer_id(inquiry: Inquiry) -> str | None:
     return str(found.data["customer_id"]) if found is not None and found.data.get("customer_id") else None
 
 
+class Which(Arguments):
+    """Every field that is given narrows the search."""
+
+    same: Literal["card_fingerprint", "ip", "device_id", "shipping_address"] | None = Field(
+        None, description="Only charges that agree with the flagged one in this"
+    )
+    status: Literal["succeeded", "held", "refunded", "disputed"] | None = None
+    limit: int = Field(50, ge=1, le=200, description="How many of the newest charges to look through")
+
+
+class OfCharge(Arguments):
+    charge_id: str | None = Field(None, max_length=80, description="A charge of this customer; null for all of them")
+
+
+class OrderNumber(Arguments):
+    number: str = Field(max_length=40, description="The order number, as a charge names it")
+
+
+class Listed(Arguments):
+    terms: list[str] = Field(
+        min_length=1, max_length=10, description="Values of the records at hand: an address, an IP, a device, a name"
+    )
+
+
+class HowMany(Arguments):
+    limit: int = Field(5, ge=1, le=20, description="How many, the newest first")
+
+
+def related_charges(inquiry: Inquiry, wanted: Which) -> Sequence[Record]:
+    """Of this customer. Only the flagged charge's own values are compared with: nothing can be fished for."""
+    payments, own, at = inquiry.reader(PaymentsReader), _customer_id(inquiry), inquiry.first("charge")
+    if payments is None or own is None or at is None:
+        return []
+    found = payments.charges_of(own, limit=wanted.limit)
+    if wanted.same is not None:
+        found = [c for c in found if c.data.get(wanted.same) and c.data.get(wanted.same) == at.data.get(wanted.same)]
+    return [c for c in found if wanted.status is None or c.data.get("status") == wanted.status]
+
+
+def charge_disputes(inquiry: Inquiry, wanted: OfCharge) -> Sequence[Record]:
+    payments, own = inquiry.reader(PaymentsReader), _customer_id(inquiry)
+    if payments is None or own is None:
+        return []
+    found = payments.disputes_of(own)
+    return [d for d in found if wanted.charge_id is None or d.data.get("charge_id") == wanted.charge_id]
+
+
+def read_order(inquiry: Inquiry, wanted: OrderNumber) -> Sequence[Record]:
+    shop, own = inquiry.reader(ShopReader), _customer_id(inquiry)
+    found = shop.order(wanted.number) if shop is not None else None
+    return [found] if found is not None and own is not None and found.data.get("customer_id") == own else []
+
+
+def search_watch_list(inquiry: Inquiry, wanted: Listed) -> Sequence[Record]:
+    """Of what the records hold alone: a hit is a record, and would vouch for whatever word was searched for."""
+    lists = inquiry.reader(WatchListReader)
+    known = {
+        str(value)
+        for records in inquiry.found.values()
+        for record in records
+        if record.trusted
+        for value in record.data.values()
+        if isinstance(value, str) and value
+    }
+    terms = [term for term in wanted.terms if term in known]
+    return lists.matches(terms) if lists is not None and terms else []
+
+
+def customer_tickets(inquiry: Inquiry, wanted: HowMany) -> Sequence[Record]:
+    desk, who = inquiry.reader(HelpdeskReader), inquiry.first("customer")
+    if desk is None or who is None or not who.data.get("email"):
+        return []
+    return desk.tickets_of(str(who.data["email"]), limit=wanted.limit)
+
+
+TOOLS = (
+    Lookup(
+        "related_charges",
+        "More of this customer's charges, if wanted only those that share a value with the flagged one.",
+        Which,
+        related_charges,
+        (PaymentsReader,),
+    ),
+    Lookup("charge_disputes", "Disputes of this customer.", OfCharge, charge_disputes, (PaymentsReader,)),
+    Lookup("read_order", "An order of this customer by its number.", OrderNumber, read_order, (ShopReader,)),
+    Lookup(
+        "search_watch_list",
+        "Watch-list candidates for values that the records at hand hold. A hit is a candidate, never a verdict.",
+        Listed,
+        search_watch_list,
+        (WatchListReader,),
+    ),
+    Lookup("customer_tickets", "What this customer wrote to us.", HowMany, customer_tickets, (HelpdeskReader,)),
+)
+
 AGENT = Agent(
     domain="transactions",
     triage=TransactionTriage,
@@ -132,4 +228,5 @@ AGENT = Agent(
         Source("signals", signals, needed=True),
     ),
     kinds=tuple(kind.name for kind in actions.KINDS),
+    tools=TOOLS,
 )

@@ -8,3 +8,7 @@ down_revision = "0007"
 
 def upgrade() -> None:
     pass
+
+
+def downgrade() -> None:
+    pass
