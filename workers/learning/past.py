@@ -91,9 +91,7 @@ class Past:
     def matter(self, model: tuple[str, str]) -> Matter:
         """What a policy judges a proposal on, by this model."""
         return Matter(
-            case=replace(
-                self.case, round=self.round, events_total=len(self.events), events_worked=len(self.events)
-            ),
+            case=replace(self.case, round=self.round, events_total=len(self.events), events_worked=len(self.events)),
             events=self.events,
             facts=self.facts,
             triage=self.triage,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, null, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -89,7 +89,9 @@ class Example:
     decided_at: datetime
 
 
+ERASED = "erased"
 _EXAMPLE = columns(examples, Example)
+_KEPT = examples.c.verdict != ERASED
 
 
 def decided_since(tx: Tx, floor: str, limit: int) -> list[tuple[str, str]]:
@@ -103,6 +105,19 @@ def decided_since(tx: Tx, floor: str, limit: int) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in tx.execute(query)]
 
 
+def decided_cases(tx: Tx, *, since: datetime | None, limit: int) -> list[str]:
+    """Closed cases in which people decided, the last first."""
+    people_decided = (
+        select(decisions.c.id)
+        .where(decisions.c.case_id == cases.c.id, decisions.c.decision.in_(("approve", "reject", "request_changes")))
+        .exists()
+    )
+    query = select(cases.c.id).where(cases.c.closed_at.is_not(None), people_decided)
+    if since is not None:
+        query = query.where(cases.c.closed_at >= since)
+    return list(tx.execute(query.order_by(cases.c.closed_at.desc(), cases.c.id.desc()).limit(limit)).scalars())
+
+
 def known(tx: Tx, action_ids: Sequence[str]) -> set[str]:
     """Of these actions, those that gave an example already."""
     return set(tx.execute(select(examples.c.id).where(examples.c.id.in_(action_ids))).scalars())
@@ -111,15 +126,15 @@ def known(tx: Tx, action_ids: Sequence[str]) -> set[str]:
 def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> int:
     """Keep examples. One that is there stays as it is. How many were new."""
     insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    once = insert(examples).on_conflict_do_nothing()
-    return sum(max(tx.execute(once, dict(row)).rowcount, 0) for row in rows)
+    once = insert(examples).on_conflict_do_nothing().returning(examples.c.id)
+    return sum(1 for row in rows if tx.execute(once, dict(row)).first() is not None)
 
 
 def of_domain(tx: Tx, domain: str, limit: int) -> list[Example]:
     """The newest of a domain first."""
     query = (
         select(*_EXAMPLE)
-        .where(examples.c.domain == domain)
+        .where(examples.c.domain == domain, _KEPT)
         .order_by(examples.c.decided_at.desc(), examples.c.id.desc())
         .limit(limit)
     )
@@ -130,23 +145,34 @@ def newest(tx: Tx, domain: str) -> tuple[str, int]:
     """What changes whenever the domain's examples do, and how many of them confirm what was understood."""
     confirming = func.count().filter(examples.c.verdict.in_(("approved", "edited")))
     query = select(func.count(), func.max(examples.c.decided_at), func.max(examples.c.id), confirming)
-    *told, confirmations = tx.execute(query.where(examples.c.domain == domain)).one()
+    *told, confirmations = tx.execute(query.where(examples.c.domain == domain, _KEPT)).one()
     return " ".join(map(str, told)), int(confirmations)
 
 
 def count(tx: Tx) -> Mapping[str, int]:
     """How many examples of each verdict are kept."""
-    query = select(examples.c.verdict, func.count()).group_by(examples.c.verdict)
+    query = select(examples.c.verdict, func.count()).where(_KEPT).group_by(examples.c.verdict)
     return {row[0]: row[1] for row in tx.execute(query)}
 
 
 def forget(tx: Tx, customer: str) -> int:
-    """Erase all that was learned from a customer's cases; how much that was. The habits are reckoned anew without it."""
+    """Erase all that was learned from a customer's cases; how much that was. Habits are reckoned anew without it.
+
+    An empty row stays for each, so that what was erased is not collected again from decisions of the last minutes.
+    """
     who = customer.strip().casefold()
     if not who:
         return 0
-    gone = tx.execute(delete(examples).where(examples.c.customer == who)).rowcount
-    return int(gone + tx.execute(delete(shadow_answers).where(shadow_answers.c.customer == who)).rowcount)
+    empty = {"customer": "", "text": "", "situation": {}, "proposed": {}, "base": null(), "made": null(), "diff": []}
+    gone = tx.execute(
+        update(examples)
+        .where(examples.c.customer == who)
+        .values(**empty, intent="", macro="", reason=None, person_id=None, groups=[], verdict=ERASED)
+    ).rowcount
+    nothing = {"customer": "", "output": null(), "measured": null(), "live": null(), "error": ERASED}
+    return int(
+        gone + tx.execute(update(shadow_answers).where(shadow_answers.c.customer == who).values(nothing)).rowcount
+    )
 
 
 def mark(tx: Tx, name: str) -> str:

@@ -1,0 +1,106 @@
+"""Each proposal that people decide becomes one example, with what they made of it; and goes with its customer."""
+
+from __future__ import annotations
+
+from tests.kit.pupil import PRAISE
+from workers.store import examples
+
+WAS = "Enjoy the time outside."
+NOW = "See you out there soon."
+
+
+def kept(pupil):
+    with pupil.system.db.read() as tx:
+        return {one.kind: one for one in examples.of_domain(tx, "support", 100)}
+
+
+def decide(pupil, kind, word="approve", **more):
+    return pupil.engine.decide(pupil.engine.action(kind), word, **more)
+
+
+def reworded(pupil):
+    body = pupil.engine.action("reply_to_customer").arguments["body"]
+    assert WAS in body
+    return {"body": body.replace(WAS, NOW)}
+
+
+def test_what_people_made_of_a_draft_is_kept_once(either):
+    either.case()
+    decide(either, "reply_to_customer", arguments=reworded(either))
+    decide(either, "close_ticket", "reject", reason="Ana may write again.")
+
+    assert (either.learn(), either.learn()) == (2, 0)
+
+    found = kept(either)
+    reply, close = found["reply_to_customer"], found["close_ticket"]
+    assert (reply.verdict, reply.macro, reply.intent) == ("edited", "praise", "praise")
+    assert reply.made["body"] == reply.base["body"].replace(WAS, NOW)
+    assert reply.diff[0]["by_hand"] == NOW
+    assert reply.groups == ["support", "lead", "finance", "risk"]
+    assert (close.verdict, close.made) == ("rejected", None)
+    assert close.reason == "[…] may write again."
+
+
+def test_what_was_left_as_it_was_is_kept_as_that(pupil):
+    pupil.case()
+    decide(pupil, "reply_to_customer")
+
+    pupil.learn()
+
+    reply = kept(pupil)["reply_to_customer"]
+    assert (reply.verdict, reply.diff) == ("approved", [])
+    assert reply.made == reply.proposed
+
+
+def test_a_wish_for_changes_is_kept_with_its_words(pupil):
+    pupil.case()
+    decide(pupil, "reply_to_customer", "request_changes", reason="Shorter, please.")
+
+    pupil.learn()
+
+    assert kept(pupil)["reply_to_customer"].verdict == "changes"
+    assert kept(pupil)["reply_to_customer"].reason == "Shorter, please."
+
+
+def test_what_the_policy_let_through_alone_teaches_nothing(pupil):
+    pupil.case("Where is my parcel?")
+
+    assert pupil.engine.action("escalate_ticket").decided_by.startswith("policy:")
+    assert pupil.learn() == 0
+
+
+def test_an_example_waits_until_the_last_needed_person_has_decided(pupil):
+    """Half an approval says nothing yet."""
+    pupil.case()
+    pupil.engine.decide(pupil.engine.action("reply_to_customer"), "escalate", group="finance")
+    pupil.engine.decide(pupil.engine.action("reply_to_customer"), by=pupil.engine.person("bo", groups=("support",)))
+    assert pupil.learn() == 0
+
+    pupil.engine.decide(pupil.engine.action("reply_to_customer"), by=pupil.engine.person("cy", groups=("finance",)))
+
+    assert pupil.learn() == 1
+
+
+def test_an_example_names_nobody(pupil):
+    pupil.case(f"{PRAISE} Ana Diaz, 0171 2345678, ana@example.com, order NW-10432")
+    decide(pupil, "reply_to_customer")
+
+    pupil.learn()
+
+    reply = kept(pupil)["reply_to_customer"]
+    told = f"{reply.text} {reply.proposed} {reply.made} {reply.base}"
+    assert "wonderful" in told
+    assert [word for word in ("Ana", "Diaz", "2345678", "example.com", "10432") if word in told] == []
+
+
+def test_who_is_forgotten_is_forgotten_here(either):
+    either.case()
+    decide(either, "reply_to_customer")
+    either.learn()
+
+    with either.system.db.write() as tx:
+        assert examples.forget(tx, "somebody@else.example") == 0
+        assert examples.forget(tx, "Ana@Example.com ") == 1
+
+    assert kept(either) == {}
+    assert either.learn() == 0, "what was erased is not collected again"

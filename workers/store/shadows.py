@@ -1,0 +1,87 @@
+"""Named queries on shadow answers: what a second model or other instructions would have drafted, beside the live draft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from workers.store.database import Tx
+from workers.store.ids import new_id
+from workers.store.learning_tables import shadow_answers
+from workers.store.rows import columns, many
+from workers.store.tables import cases, decisions
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """One answer of a candidate to a case that people have decided. `measured` is None where it gave nothing."""
+
+    id: str
+    case_id: str
+    customer: str
+    domain: str
+    candidate: str
+    provider: str
+    model: str
+    output: Mapping[str, Any] | None
+    measured: Mapping[str, Any] | None
+    live: Mapping[str, Any] | None
+    cost_usd: Decimal | None
+    latency_ms: int
+    error: str | None
+    at: datetime
+
+
+_SHADOW = columns(shadow_answers, Shadow)
+
+
+def waiting(tx: Tx, candidate: str, *, since: datetime, limit: int) -> list[tuple[str, datetime]]:
+    """(case, when it closed) of cases that closed from `since` on, that people decided and the candidate has not seen."""
+    seen = (
+        select(shadow_answers.c.id)
+        .where(shadow_answers.c.case_id == cases.c.id, shadow_answers.c.candidate == candidate)
+        .exists()
+    )
+    decided = select(decisions.c.id).where(decisions.c.case_id == cases.c.id).exists()
+    query = (
+        select(cases.c.id, cases.c.closed_at)
+        .where(cases.c.closed_at >= since, decided, ~seen)
+        .order_by(cases.c.closed_at, cases.c.id)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in tx.execute(query)]
+
+
+def add(tx: Tx, row: Mapping[str, Any]) -> None:
+    """Keep one answer. A second to the same case changes nothing."""
+    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+    tx.execute(insert(shadow_answers).values(id=new_id("sha"), **row).on_conflict_do_nothing())
+
+
+def listing(
+    tx: Tx, *, candidate: str | None = None, since: datetime | None = None, limit: int = 5000
+) -> Sequence[Shadow]:
+    """Newest first."""
+    query = select(*_SHADOW).order_by(shadow_answers.c.at.desc(), shadow_answers.c.id.desc()).limit(limit)
+    if candidate is not None:
+        query = query.where(shadow_answers.c.candidate == candidate)
+    if since is not None:
+        query = query.where(shadow_answers.c.at >= since)
+    return many(Shadow, tx.execute(query).all())
+
+
+def candidates(tx: Tx) -> list[tuple[str, int]]:
+    """Every candidate with how many answers are kept of it, the one that answered last first."""
+    query = (
+        select(shadow_answers.c.candidate, func.count())
+        .group_by(shadow_answers.c.candidate)
+        .order_by(func.max(shadow_answers.c.at).desc())
+    )
+    return [(row[0], row[1]) for row in tx.execute(query)]
