@@ -8,14 +8,19 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from integrations.base import WebhookSource
 from integrations.github import webhook as github
-from integrations.models import anthropic
-from integrations.models.base import Model
+from integrations.models import anthropic, openai
+from integrations.models.base import Embedder, Model, ModelRequest, Usage
+from integrations.models.budget import Budget
+from integrations.models.router import Failed, Router
+from integrations.models.routing import SHIPPED
+from integrations.models.routing import load as load_routing
+from integrations.models.seating import EMBED, Listed, Provider, Seating
 from integrations.sample_company import webhook as sample
 from integrations.sample_company.company import SampleCompany, SampleWriters
 from integrations.stripe import webhook as stripe
@@ -27,6 +32,10 @@ T = TypeVar("T")
 Wrap = Callable[[str, object], object]
 
 SAMPLE = "sample"
+ANTHROPIC, OPENAI, LOCAL = "anthropic", "openai", "local"
+PROVIDERS = (ANTHROPIC, OPENAI, LOCAL)
+#: so many times the time-out of a call, and no further model is asked for the same answer
+PATIENCE = 2.5
 
 _WEBHOOKS: Mapping[str, Callable[[Mapping[str, str]], WebhookSource | None]] = {
     SAMPLE: sample.from_env,
@@ -93,21 +102,79 @@ def writers(
     return Writers({SAMPLE: SampleWriters(company(data))} if sample_company else {}, wrap)
 
 
-def model(
+def models(
     env: Mapping[str, str],
     *,
     data: Path,
-    learned: Callable[[], Iterable[tuple[str, str, str, str]]],
+    learned: Callable[[], Iterable[tuple[str, str, str, str]]] = tuple,
     timeout: float = 60.0,
-) -> Model:
-    """Anthropic's as soon as a key is set, else the local one. `timeout` bounds one call."""
-    large = anthropic.from_env(env, timeout=timeout)
-    if large is not None:
-        return large
-    # Imported here: what it computes with takes up tens of megabytes in a process that never asks it.
-    from integrations.models import local  # noqa: PLC0415 - see above
+    routing: Path = SHIPPED,
+    wrap: Callable[[str, Model], Model] = lambda _provider, model: model,
+    budget: Budget | None = None,
+    late: Callable[[ModelRequest[Any], Sequence[Usage]], None] | None = None,
+    notice: Callable[[Failed], None] | None = None,
+) -> Router:
+    """Every model that the routing file names and that has credentials, as one. Raise `RoutingError` for the file.
 
-    return local.LocalModel(extra_examples=learned, cache_dir=data / "models")
+    `timeout` bounds one call. `wrap` puts something around each provider's model, by its name; of the rest the router
+    says what it is for.
+    """
+    seats = _seating(env, data=data, learned=learned, timeout=timeout, routing=routing, wrap=wrap).seats
+    return Router(seats, budget=budget, late=late, notice=notice, longest=timeout * PATIENCE)
+
+
+def model_routes(env: Mapping[str, str], *, routing: Path = SHIPPED) -> Sequence[Listed]:
+    """The routes of the file, and what keeps some of them from serving. Asks no model. Raise `RoutingError`."""
+    return _seating(env, data=Path(), timeout=60.0, routing=routing).listed
+
+
+def embedder(
+    env: Mapping[str, str],
+    *,
+    timeout: float = 60.0,
+    routing: Path = SHIPPED,
+    on_usage: Callable[[Usage], None] | None = None,
+) -> Embedder | None:
+    """What makes vectors: the first route of the task ``embed`` that has credentials, or None.
+
+    There is no fall-back: vectors of two models cannot be compared. Raise `RoutingError` for the file.
+    """
+    seating = _seating(env, data=Path(), timeout=timeout, routing=routing, on_usage=on_usage, vectors_only=True)
+    return seating.embedder
+
+
+def _seating(
+    env: Mapping[str, str],
+    *,
+    data: Path,
+    timeout: float,
+    routing: Path,
+    learned: Callable[[], Iterable[tuple[str, str, str, str]]] = tuple,
+    wrap: Callable[[str, Model], Model] = lambda _provider, model: model,
+    on_usage: Callable[[Usage], None] | None = None,
+    vectors_only: bool = False,
+) -> Seating:
+    def here(_name: str | None) -> Model:
+        # Imported here: what it computes with takes up tens of megabytes in a process that never asks it.
+        from integrations.models import local  # noqa: PLC0415 - see above
+
+        return local.LocalModel(extra_examples=learned, cache_dir=data / "models")
+
+    providers = (
+        Provider(ANTHROPIC, "ANTHROPIC_API_KEY", lambda name: anthropic.make(env, model=name, timeout=timeout)),
+        Provider(
+            OPENAI,
+            "OPENAI_API_KEY or OPENAI_BASE_URL",
+            lambda name: openai.make(env, model=name, timeout=timeout),
+            embed=lambda name: openai.embedder(env, model=name, timeout=timeout, on_usage=on_usage),
+            embed_wanted="OPENAI_EMBEDDING_MODEL",
+        ),
+        Provider(LOCAL, "", here, free=True, here=True),
+    )
+    wanted = load_routing(routing, providers=PROVIDERS)
+    if vectors_only:
+        wanted = wanted.model_copy(update={"tasks": {task: r for task, r in wanted.tasks.items() if task == EMBED}})
+    return Seating(wanted, env, providers, wrap=wrap)
 
 
 def company(data: Path) -> SampleCompany:

@@ -19,6 +19,8 @@ from policies.loader import load as load_policy
 from policies.rules import Policy
 from workers.agents.base import Agent
 from workers.agents.roster import AGENTS
+from workers.bill.budgets import Budgets, Limits
+from workers.bill.late import Late
 from workers.courtesy import Courtesy
 from workers.guards import Guards, parse
 from workers.guards.shared import Quiet, RedisBucket, TableBucket
@@ -28,6 +30,7 @@ from workers.queue import Hints, make_app
 from workers.settings import Settings, vendor_environment
 from workers.store import examples, processes
 from workers.store.database import Database
+from workers.telemetry import metrics
 from workers.telemetry.observed import ObservedModel
 
 LEARNING_LOT = 25
@@ -71,8 +74,17 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     courtesy = Courtesy()
     worker = processes.new_id()
     guards = guard(settings, db)
-    model = registry.model(
-        env, data=settings.data, learned=lambda: learned_examples(db), timeout=settings.model_timeout_seconds
+    limits = Limits.of(settings)
+    model = registry.models(
+        env,
+        data=settings.data,
+        learned=lambda: learned_examples(db),
+        timeout=settings.model_timeout_seconds,
+        routing=settings.models_file,
+        wrap=guards.wrap,
+        budget=Budgets(limits, db, utc_now) if limits else None,
+        late=Late(db, utc_now),
+        notice=metrics.model_gave_nothing,
     )
     return System(
         settings=settings,
@@ -81,7 +93,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         policy=load_policy(settings.policy_dir),
         agents=AGENTS,
         readers=registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
-        model=ObservedModel(teach(guards.wrap(model.provider, model), db)),
+        model=ObservedModel(teach(model, db), failures=False),
         app=app,
         hints=Hints(app, courtesy=courtesy),
         courtesy=courtesy,

@@ -37,13 +37,15 @@ How = Literal["answer", "turn"]
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A route whose model can be had. `key` tells it from others, `free` says that it may serve beyond any budget."""
+    """A route whose model can be had. `key` tells it from others, `free` says that it may serve beyond any budget, `made`
+    whether its model is there already."""
 
     key: str
     route: Route
     #: the model, made when it is first needed
     model: Callable[[], Model]
     free: bool = False
+    made: Callable[[], bool] = lambda: True
 
     @property
     def plain(self) -> bool:
@@ -141,7 +143,7 @@ class Router:
 
     def retrain(self) -> None:
         """Let those that learn from people's decisions do so anew."""
-        for model in self._models(seat for found in self._seats.values() for seat in found):
+        for model in self._models(seat for found in self._seats.values() for seat in found if seat.made()):
             learn = getattr(model, "retrain", None)
             if learn is not None:
                 learn()

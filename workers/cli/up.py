@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from socket import socket
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -39,13 +39,6 @@ app = typer.Typer(add_completion=False)
 FIRST_PERSON = "you@example.com"
 #: every group that the shipped policies and the inbox know
 FIRST_GROUPS = ("support", "lead", "finance", "risk", "risk_lead", "editor", "admin")
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """A model that has something to learn before its first answer, and keeps what it learned."""
-
-    def prepare(self) -> None: ...
 
 
 @app.command()
@@ -93,8 +86,13 @@ def _set_up(console: Console, found: Settings) -> str | None:
         if found.sample_company:
             with _part(console, "Sample company"):
                 registry.company(found.data)
-        model = registry.model(embedded.environment(found), data=found.data, learned=lambda: learned_examples(db))
-        if isinstance(model, Learner):
+        model = registry.models(
+            embedded.environment(found),
+            data=found.data,
+            learned=lambda: learned_examples(db),
+            routing=found.models_file,
+        )
+        if model.provider == registry.LOCAL:
             with _part(console, "Local model"):
                 model.prepare()
         return _first_person(db)

@@ -16,6 +16,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from integrations.models.base import Usage
+from integrations.models.router import Failed
 
 # When a series began is told by when it is first seen; a series of its own for each would double them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -68,6 +69,12 @@ _model_tokens = Counter(
 )
 _model_cost = Counter(
     "caseworker_model_cost_usd", "What models cost, where a price is known.", ("provider", "model"), registry=REGISTRY
+)
+_fallbacks = Counter(
+    "caseworker_model_fallbacks",
+    "Answers that came from another than the one that was asked first, by who failed and who answered.",
+    ("provider", "instead"),
+    registry=REGISTRY,
 )
 _outside = Histogram(
     "caseworker_outside_call_seconds",
@@ -136,6 +143,16 @@ def model_call(usage: Usage, outcome: str = "ok") -> None:
 def model_failed(provider: str, model: str, outcome: str) -> None:
     """A model did not answer. `outcome` is the error's name."""
     _model_calls.labels(provider, model, outcome).inc()
+
+
+def model_gave_nothing(failed: Failed) -> None:
+    """One route failed, whether another answered instead or nobody did."""
+    for used in failed.usages:
+        model_call(used, failed.error)
+    if not failed.usages:
+        model_failed(failed.provider, failed.model, failed.error)
+    if failed.instead:
+        _fallbacks.labels(failed.provider, failed.instead.partition("/")[0]).inc()
 
 
 class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe", "refund"):`

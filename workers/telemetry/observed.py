@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from integrations.errors import IntegrationError
-from integrations.models.base import Model, ModelAnswer, ModelRequest, ToolUse, Unanswered
+from integrations.models.base import Model, ModelAnswer, ModelRequest, ToolUse, Usage
+from integrations.models.failures import paid
 from workers.telemetry import metrics, traces
 
 T = TypeVar("T", bound=BaseModel)
@@ -21,10 +22,12 @@ A = TypeVar("A", bound=ModelAnswer[Any] | ToolUse)
 
 
 class ObservedModel:
-    """Speaks `Model` and passes everything on as it is."""
+    """Speaks `Model` and passes everything on as it is. With `failures` false they are counted by the model itself, which
+    knows who of many failed (`metrics.model_gave_nothing`)."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, failures: bool = True) -> None:
         self._model = model
+        self._failures = failures
 
     @property
     def provider(self) -> str:
@@ -48,19 +51,22 @@ class ObservedModel:
         with traces.model(request.task, self.provider, self.name) as span:
             try:
                 answer = ask(request)
-            except Unanswered as error:
-                if error.usage is None:
-                    metrics.model_failed(self.provider, self.name, type(error).__name__)
-                else:
-                    metrics.model_call(error.usage, type(error).__name__)
-                    traces.used(span, error.usage)
-                raise
             except IntegrationError as error:
-                metrics.model_failed(self.provider, self.name, type(error).__name__)
+                used = paid(error)
+                if self._failures:
+                    self._count(used, type(error).__name__)
+                if used:
+                    traces.used(span, used[-1])
                 raise
             metrics.model_call(answer.usage)
             traces.used(span, answer.usage)
             return answer
+
+    def _count(self, used: Sequence[Usage], outcome: str) -> None:
+        for usage in used:
+            metrics.model_call(usage, outcome)
+        if not used:
+            metrics.model_failed(self.provider, self.name, outcome)
 
 
 class step:  # noqa: N801 - used as a function: `with observed.step(case.domain, case.step, case.id, case.round):`
