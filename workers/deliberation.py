@@ -53,7 +53,7 @@ def deliberate(system: System, work: Work, agent: Agent) -> Deliberated:
     started = system.clock()
     request = agent.ask_draft(work.worked, said, facts, case.instruction, _earlier(system, case))
     request = replace(request, about=about(case, said, facts))
-    if agent.tools and system.model.uses_tools:
+    if agent.tools and system.settings.loop_turns and system.model.uses_tools:
         desk = _Desk(system, work, agent)
         try:
             answer = desk.ask(request)

@@ -82,7 +82,9 @@ class Settings(BaseSettings):
         description="The same for each domain and day (UTC): 20, or support=20,content=5.",
     )
     budget_day_usd: Decimal | None = Field(None, ge=0, description="The same for everything and day (UTC).")
-    loop_turns: int = Field(6, ge=1, le=50, description="Rounds of look-ups that an agent may ask for in one draft.")
+    loop_turns: int = Field(
+        6, ge=0, le=50, description="Rounds of look-ups that an agent may ask for in one draft. 0: none, and no plan."
+    )
     loop_calls: int = Field(8, ge=1, le=32, description="Look-ups in one such round, made at the same time.")
     loop_tokens: int = Field(300_000, ge=1000, description="Tokens that one draft may use before it must conclude.")
     loop_seconds: float = Field(300.0, gt=0, description="Seconds of asking and looking up in one draft, likewise.")
@@ -96,6 +98,11 @@ class Settings(BaseSettings):
     memory_decision_days: int = Field(365, ge=1, description="How long a colleague's decision and its reason are.")
     memory_preference_days: int = Field(365, ge=1, description="How long what our records say of a customer is.")
     memory_claim_days: int = Field(90, ge=1, description="How long what was written to us is remembered, as a claim.")
+    shadow: str = Field(
+        "",
+        pattern=r"^\s*((\S+/\S+|prompts:\S+)(\s+|$)){0,2}(\d{1,3}%)?\s*$",
+        description="A second model or prompt folder, run beside the live one on decided cases: openai/MODEL 10%.",
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which a process shows its metrics; 0: none.")

@@ -196,6 +196,7 @@ def _caseworker_prepare(place: Place, dsn: str) -> Mapping[str, str]:
         "CASEWORKER_SAMPLE_COMPANY": "false",
         "CASEWORKER_LOG_LEVEL": "WARNING",
         "CASEWORKER_LOG_FORMAT": "json",
+        "CASEWORKER_LOOP_TURNS": "0",
         "BENCH_TOKEN": plain,
     }
 

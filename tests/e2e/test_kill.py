@@ -75,6 +75,7 @@ def installation(tmp_path, api):
         ANTHROPIC_BASE_URL=api.url,
         ANTHROPIC_MODEL="model-x",
         CASEWORKER_LEASE_SECONDS="3",
+        CASEWORKER_LOOP_TURNS="0",
     )
     yield made
     made.close()

@@ -316,6 +316,7 @@ class Stack:
             "CASEWORKER_STOP_SECONDS": str(STOP_SECONDS),
             "CASEWORKER_SAMPLE_COMPANY": "false",
             "CASEWORKER_LOG_LEVEL": "INFO",
+            "CASEWORKER_LOOP_TURNS": "0",
             "CASEWORKER_LOG_FORMAT": "json",
         }
         command = [sys.executable, "-m", "tests.faults.process", *arguments]

@@ -62,6 +62,7 @@ class Workers:
             "CASEWORKER_BROKER_URL": broker_url,
             "CASEWORKER_DATABASE_URL": database_url,
             "CASEWORKER_LOG_FORMAT": "json",
+            "CASEWORKER_LOOP_TURNS": "0",
             **environment,
         }
         settings = Settings(_env_file=None, data=folder, broker_url=broker_url, database_url=database_url)

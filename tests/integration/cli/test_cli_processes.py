@@ -61,6 +61,7 @@ def environment(tmp_path, redis, api):
         "CASEWORKER_DATA": str(tmp_path / "data"),
         "CASEWORKER_BROKER_URL": redis.url,
         "CASEWORKER_LOG_FORMAT": "json",
+        "CASEWORKER_LOOP_TURNS": "0",
         "ANTHROPIC_API_KEY": "key",
         "ANTHROPIC_BASE_URL": api.url,
         "ANTHROPIC_MODEL": "model-x",

@@ -49,6 +49,7 @@ class Fleet:
             "PYTHONPATH": str(ROOT),
             "CASEWORKER_DATA": str(folder / "data"),
             "CASEWORKER_LOG_FORMAT": "json",
+            "CASEWORKER_LOOP_TURNS": "0",
         }
         self.given = {
             "CASEWORKER_DATABASE_URL": database,
