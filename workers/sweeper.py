@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from workers.log import logger
+from workers.memory.keeper import Keeper
+from workers.memory.terms import Terms
 from workers.store import audit, due, processes, quarantine
 from workers.store.database import StoreUnavailable, Tx
 from workers.store.due import Due
@@ -99,6 +101,7 @@ class Sweeper:
         self._upkeep_at = 0.0
         self._warned_at = float("-inf")
         self._latest = Sweep(leading=False)
+        self._memory = Keeper(system.db, Terms.of(system.settings), system.clock, system.courtesy)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -107,6 +110,7 @@ class Sweeper:
 
     def stop(self) -> None:
         self._stop.set()
+        self._memory.stop()
         if self._thread.is_alive():
             self._thread.join(5)
 
@@ -137,6 +141,8 @@ class Sweeper:
         done = self.sweep()
         if done.leading:
             self.upkeep()
+            if self._system.settings.memory:
+                self._memory.once()
         self._sign_off()
         return done
 
@@ -232,6 +238,8 @@ class Sweeper:
                 if done.leading and time.monotonic() >= self._upkeep_at:
                     self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
                     self.upkeep()
+                    if self._system.settings.memory:
+                        self._memory.wake()
                 if 0 < done.hinted < done.due:
                     # A cap left some behind: they are next as soon as others are done.
                     pause = every / 4

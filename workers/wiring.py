@@ -26,6 +26,7 @@ from workers.guards import Guards, parse
 from workers.guards.shared import Quiet, RedisBucket, TableBucket
 from workers.lease import Leases
 from workers.lessons.taught import teach
+from workers.memory.recalling import with_memory
 from workers.queue import Hints, make_app
 from workers.settings import Settings, vendor_environment
 from workers.store import examples, processes
@@ -92,7 +93,12 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         clock=utc_now,
         policy=load_policy(settings.policy_dir),
         agents=AGENTS,
-        readers=registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
+        readers=with_memory(
+            registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
+            settings,
+            db,
+            utc_now,
+        ),
         model=ObservedModel(teach(model, db), failures=False),
         app=app,
         hints=Hints(app, courtesy=courtesy),

@@ -1,0 +1,52 @@
+"""Vectors of what is remembered, where an embedding model is configured: made after the fact, used to rank and to find.
+
+Without one everything works by key and by words. The text goes to whoever serves the model; the settings say so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from operator import mul
+from typing import Protocol
+
+from workers.store import memories
+from workers.store.database import Database
+
+#: texts in one request
+LOT = 64
+
+
+class Embedder(Protocol):
+    """What of a model this needs."""
+
+    @property
+    def name(self) -> str: ...
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """A vector for each text, in order. Raises what `integrations.errors` names."""
+
+
+def embed_new(db: Database, embedder: Embedder, *, most: int = 10) -> int:
+    """Make vectors for what has none of this model yet, a few lots at a time. How many."""
+    made = 0
+    for _ in range(most):
+        with db.read() as tx:
+            lot = memories.without_vector(tx, embedder.name, LOT)
+        if not lot:
+            break
+        vectors = embedder.embed([text for _, text in lot])
+        with db.write() as tx:
+            memories.keep_vectors(tx, embedder.name, {i: v for (i, _), v in zip(lot, vectors, strict=True)})
+        made += len(lot)
+    return made
+
+
+def by_nearness(vectors: Mapping[str, Sequence[float]], to: Sequence[float]) -> list[str]:
+    """Ids, the nearest first."""
+    return sorted(vectors, key=lambda one: -_cosine(vectors[one], to))
+
+
+def _cosine(a: Sequence[float], b: Sequence[float]) -> float:
+    long = math.sqrt(sum(map(mul, a, a)) * sum(map(mul, b, b)))
+    return sum(map(mul, a, b)) / long if long else 0.0

@@ -1,0 +1,145 @@
+"""What is remembered, read into a case: by whom or what it is about, and for topics by likeness too.
+
+Handed to agents as the reader `memory`, among the others. For one customer it is one statement on one index as long as there
+is no more to tell than an agent is told. A memory is trusted only where a record or a colleague said it and nothing in it
+could vouch for an address, a link or an amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar, cast
+
+from integrations.base import Record
+from integrations.errors import IntegrationError
+from integrations.registry import Readers
+from workers.agents.origins import Evidence, unknowns
+from workers.agents.remembered import HOUSE, About
+from workers.log import logger
+from workers.memory.embedding import Embedder, by_nearness
+from workers.memory.terms import Origin, Terms
+from workers.settings import Settings
+from workers.store import memories
+from workers.store.database import Database
+from workers.store.memories import Memory
+
+T = TypeVar("T")
+
+#: kinds of subject of which others like them are worth knowing. Never customers: nobody is told what another one said.
+LIKE_EACH_OTHER = ("topic",)
+#: how much the first places of each ranking count against the later ones (reciprocal rank fusion)
+FUSION = 60
+#: subjects compared by vectors where the database cannot do it
+MOST_COMPARED = 500
+_NOTHING = Evidence.of((), ())
+
+
+class Recall:
+    """Speaks `MemoryReader`."""
+
+    def __init__(
+        self, db: Database, terms: Terms, clock: Callable[[], datetime], embedder: Embedder | None = None
+    ) -> None:
+        self._db = db
+        self._terms = terms
+        self._clock = clock
+        self._embedder = embedder
+
+    def recall(self, about: Sequence[About], question: str) -> Sequence[Record]:
+        now = self._clock()
+        found = [memory for kind, key in about for memory in memories.about(self._db, kind, key, now)]
+        alike = [kind for kind, _ in about if kind in LIKE_EACH_OTHER]
+        if len(found) > self._terms.told or alike:
+            found = self._chosen(found, alike, question, now)
+        return [record(memory) for memory in found]
+
+    def _chosen(self, found: list[Memory], alike: Sequence[str], question: str, now: datetime) -> list[Memory]:
+        """Those that fit best: by age, by words and, where there are vectors, by meaning."""
+        vector = self._vector(question)
+        rankings = [[memory.id for memory in found]]
+        with self._db.read() as tx:
+            everything = {memory.id: memory for memory in found}
+            by_number = {memory.number: memory.id for memory in found}
+            rankings.append([by_number[n] for n in memories.ranks(tx, list(by_number), question)])
+            for kind in alike:
+                lists = [memories.similar(tx, kind, question, now, self._terms.told)]
+                if vector is not None and self._embedder is not None:
+                    near = memories.nearest(tx, kind, self._embedder.name, vector, now, self._terms.told)
+                    lists.append(memories.newest(tx, kind, now, MOST_COMPARED) if near is None else near)
+                for listed in lists:
+                    everything |= {memory.id: memory for memory in listed}
+                rankings.append([memory.id for memory in lists[0]])
+            if vector is not None and self._embedder is not None:
+                vectors = memories.vectors_of(tx, self._embedder.name, list(everything))
+                rankings.append(by_nearness(vectors, vector)[: self._terms.told])
+        return [everything[i] for i in fused(rankings)[: self._terms.told]]
+
+    def _vector(self, question: str) -> Sequence[float] | None:
+        if self._embedder is None or not question.strip():
+            return None
+        try:
+            return self._embedder.embed([question])[0]
+        except IntegrationError as error:
+            # Words do as well: a case is not held up for the order of its memories.
+            logger.info("question_not_embedded", reason=type(error).__name__)
+            return None
+
+
+class WithMemory(Readers):
+    """The readers of the connected systems, and memory beside them."""
+
+    def __init__(self, readers: Readers, recall: Recall) -> None:
+        super().__init__({})
+        self._others = readers
+        self._recall = recall
+
+    def find(self, system: str, protocol: type[T]) -> T | None:
+        if system == HOUSE:
+            return cast("T", self._recall) if isinstance(self._recall, protocol) else None
+        return self._others.find(system, protocol)
+
+    def systems(self) -> list[str]:
+        return self._others.systems()
+
+
+def with_memory(
+    readers: Readers, settings: Settings, db: Database, clock: Callable[[], datetime], embedder: Embedder | None = None
+) -> Readers:
+    """These readers and memory, where the settings want it."""
+    return WithMemory(readers, Recall(db, Terms.of(settings), clock, embedder)) if settings.memory else readers
+
+
+def fused(rankings: Iterable[Sequence[str]]) -> list[str]:
+    """One order out of several: who stands high in many of them comes first."""
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for place, one in enumerate(ranking):
+            scores[one] = scores.get(one, 0.0) + 1 / (FUSION + place)
+    return sorted(scores, key=lambda one: -scores[one])
+
+
+def record(memory: Memory) -> Record:
+    """A memory as evidence. Of numbers it holds none, which could pass for an argument that somebody vouched for."""
+    said = {
+        "text": memory.text,
+        "kind": memory.kind,
+        "origin": memory.origin,
+        "when": f"{memory.confirmed_at:%Y-%m-%d}",
+    }
+    return Record(
+        ref=f"{HOUSE}:{memory.about_kind}:{memory.id}",
+        kind="memory",
+        title=memory.text[:300],
+        data=said,
+        version="",
+        trusted=vouched(memory),
+        url=f"/cases/{memory.case_id}" if memory.case_id else None,
+    )
+
+
+def vouched(memory: Memory) -> bool:
+    if memory.origin not in (Origin.TRUSTED, Origin.PERSON):
+        return False
+    named = unknowns(memory.text, _NOTHING)
+    return not (named.links or named.contacts or named.amounts)
