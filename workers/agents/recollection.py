@@ -36,6 +36,11 @@ def is_look_up(name: str) -> bool:
     return _LOOK_UP.fullmatch(name) is not None
 
 
+def place_of(name: str) -> tuple[int, ...]:
+    """``turn-2.1`` as (2, 1), for sorting."""
+    return tuple(int(number) for number in re.findall(r"\d+", name))
+
+
 def turn_as_json(use: ToolUse) -> dict[str, Any]:
     return {"calls": [_call_as_json(call) for call in use.calls], "text": use.text, "native": dict(use.native)}
 

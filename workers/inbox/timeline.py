@@ -13,6 +13,8 @@ from typing import Any
 
 from workers.actions.base import ActionKind
 from workers.actions.catalogue import CATALOGUE
+from workers.inbox import planned
+from workers.inbox.planned import PlanView
 from workers.store import actions, audit, cases, events, inbox, steps
 from workers.store.database import Tx
 from workers.store.records import Action, Attempt, AuditEntry, Case, Decision, Event, Fact, ModelUsage, Revision, Step
@@ -63,6 +65,7 @@ class Life:
     usage: tuple[ModelUsage, ...]
     audit: tuple[AuditEntry, ...]
     earlier: tuple[Case, ...]
+    plan: PlanView | None = None
 
     @property
     def cost(self) -> Decimal | None:
@@ -87,10 +90,11 @@ def load(tx: Tx, case_id: str) -> Life | None:
         for action in actions.of_case(tx, case_id)
     ]
     told = [_event(event) for event in events.of_case(tx, case_id)]
-    told += [_step(step, usage) for step in steps.of_case(tx, case_id)]
+    made = steps.of_case(tx, case_id)
+    log = audit.of_chain(tx, case_id)
+    told += [_step(step, usage, log) for step in made]
     for life in lives:
         told += _life(life, case.customer)
-    log = audit.of_chain(tx, case_id)
     told += [_by_hand(entry) for entry in log if entry.verb == "decided_case"]
     if case.closed_at is not None:
         outcome = (case.outcome or "").replace("_", " ")
@@ -103,6 +107,7 @@ def load(tx: Tx, case_id: str) -> Life | None:
         usage=tuple(usage),
         audit=tuple(log),
         earlier=tuple(inbox.earlier_of(tx, case)),
+        plan=planned.plan_of(made),
     )
 
 
@@ -120,13 +125,20 @@ def _event(event: Event) -> Entry:
     return Entry(event.received_at, "event", title, f"source:{event.source}", text, ref=event.id, data=data)
 
 
-def _step(step: Step, usage: Sequence[ModelUsage]) -> Entry:
+def _step(step: Step, usage: Sequence[ModelUsage], log: Sequence[AuditEntry]) -> Entry:
+    remarks = [
+        str(remark)
+        for entry in log
+        if entry.verb == step.name and entry.data.get("round") == step.round
+        for remark in entry.data.get("remarks", ())
+    ]
     used = [use for use in usage if use.step == step.name and use.round == step.round]
     data = {
         "step": step.name,
         "input_digest": step.input_digest,
         "seconds": round((step.finished_at - step.started_at).total_seconds(), 3),
-        "output": dict(step.output),
+        "output": planned.shown(step),
+        "remarks": remarks,
         "usage": [
             {key: value for key, value in asdict(use).items() if key not in ("id", "case_id", "round", "step", "at")}
             for use in used
@@ -135,9 +147,9 @@ def _step(step: Step, usage: Sequence[ModelUsage]) -> Entry:
     return Entry(
         step.finished_at,
         "step",
-        STEP_TITLES.get(step.name, step.name),
+        planned.title_of(step) or STEP_TITLES.get(step.name, step.name),
         "caseworker",
-        str(step.output.get("summary", "")),
+        "\n".join([str(step.output.get("summary") or planned.text_of(step)), *remarks]).strip(),
         ref=step.id,
         round=step.round,
         data=data,
