@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from workers.learning.upkeep import Upkeep
 from workers.log import logger
 from workers.memory.keeper import Keeper
 from workers.memory.terms import Terms
@@ -102,6 +103,7 @@ class Sweeper:
         self._warned_at = float("-inf")
         self._latest = Sweep(leading=False)
         self._memory = Keeper(system.db, Terms.of(system.settings), system.clock, system.courtesy)
+        self._learning = Upkeep(system)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -113,6 +115,7 @@ class Sweeper:
         self._memory.stop()
         if self._thread.is_alive():
             self._thread.join(5)
+        self._learning.wait(5)
 
     def run(self) -> None:
         """In the foreground, for ``caseworker sweep``."""

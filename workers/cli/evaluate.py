@@ -1,4 +1,7 @@
-"""``caseworker eval``: how good the local model is on labelled text, and how far its confidence can be trusted."""
+"""``caseworker eval``: how good the local model is on labelled text, and how far its confidence can be trusted.
+
+Its commands measure a change against what people decided: `cases` replays the past, `shadow` reads what ran beside the live.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,20 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from integrations.models.evaluation import Evaluation, evaluate, read_labelled
 from workers.cli.failures import Failure
+from workers.cli.replaying import cases, shadow
 from workers.cli.screen import AsJson, say, show_json, show_table
 
 app = typer.Typer(add_completion=False)
+app.command()(cases)
+app.command()(shadow)
 
 
-@app.command("eval")
+@app.callback(invoke_without_command=True)
 def measure(
-    data: Annotated[Path, typer.Option(metavar="FILE", help="CSV file with a header line: texts to learn from.")],
+    context: typer.Context,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV file with a header line: texts to learn from.")
+    ] = None,
     test: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV file to judge. [default: parts of --data, held out]")
     ] = None,
@@ -26,11 +35,15 @@ def measure(
     label_column: Annotated[str, typer.Option(help="The column with the right answer.")] = "label",
     as_json: AsJson = False,
 ) -> None:
-    """Measure the local model on labelled text.
+    """Measure the local model, or a change against what people decided.
 
-    Trains the classifier that serves without a model key on your own texts, and says how often it is right, how sure it
-    must be for how much of the work, and what it mixes up. Nothing is kept, and nothing leaves this machine.
+    With --data: trains the classifier that serves without a model key on your own texts, and says how often it is right, how
+    sure it must be for how much of the work, and what it mixes up. Nothing is kept, and nothing leaves this machine.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if data is None:
+        raise Failure("Say what to measure: --data FILE with labelled texts, or `caseworker eval cases`.")
     try:
         rows = read_labelled(data, text_column, label_column)
         unseen = read_labelled(test, text_column, label_column) if test else None

@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from integrations.errors import IntegrationError, Permanent
+from integrations.errors import IntegrationError, Permanent, Temporary
 from integrations.models.base import Unanswered, Usage
 from policies import record
 from policies.rules import Policy
@@ -36,6 +36,7 @@ class Replayed:
     """One case: how the draft that was made, and the candidate's, compare with what people decided."""
 
     case_id: str
+    customer: str
     domain: str
     live: Measured
     then: Measured | None
@@ -43,6 +44,8 @@ class Replayed:
     cost_usd: Decimal | None
     error: str | None
     output: Mapping[str, Any] | None = None
+    #: nothing came back for now; later it may
+    passing: bool = False
 
 
 def replay(
@@ -81,6 +84,7 @@ def _replayed(
     live = measure([_as_it_was(judged) for judged in found.proposals], wanted, aside=aside, unasked=unasked)
     drafted, model, answer, error = found.draft, found.model, None, None
     used: tuple[Usage, ...] = ()
+    passing = False
     if candidate.model is not None:
         try:
             answer = candidate.model.answer(candidate.changed(found.request(agent)))
@@ -88,7 +92,7 @@ def _replayed(
             error = str(refused)
             used = (refused.usage,) if refused.usage is not None else ()
         except IntegrationError as failed:
-            error = str(failed)
+            error, passing = str(failed), isinstance(failed, Temporary)
         else:
             used = (*answer.earlier, answer.usage)
             drafted = Draft.model_validate(answer.output.model_dump(mode="json"))
@@ -106,6 +110,7 @@ def _replayed(
     priced = [usage.cost_usd for usage in used if usage.cost_usd is not None]
     return Replayed(
         case_id=found.case.id,
+        customer=found.case.customer.strip().casefold(),
         domain=found.case.domain,
         live=live,
         then=then,
@@ -113,6 +118,7 @@ def _replayed(
         cost_usd=sum(priced, Decimal(0)) if priced else None,
         error=error,
         output=drafted.model_dump(mode="json") if answer is not None and drafted is not None else None,
+        passing=passing,
     )
 
 
