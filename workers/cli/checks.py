@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from integrations import registry
 from policies import testing
-from workers.cli import fleet_checks, opening
+from workers.cli import fleet_checks, model_checks, opening
 from workers.cli.failures import sentence
 from workers.cli.findings import Finding, Level
 from workers.settings import Settings, vendor_environment
@@ -39,7 +39,7 @@ def examine(found: Settings) -> Iterator[Finding]:
     yield from _broker(found)
     yield _policy(found)
     env = vendor_environment()
-    yield _model(env)
+    yield from model_checks.models(env, found.models_file)
     yield from _sources(env, sample=found.sample_company)
 
 
@@ -139,17 +139,6 @@ def _policy(found: Settings) -> Finding:
     first = report.problems[0] if report.problems else "there is none"
     told = f"{len(report.problems)} problems in {found.policy_dir}; the first: {first}"
     return Finding("policy", Level.PROBLEM, told, "`caseworker policy check` names all of them.")
-
-
-def _model(env: Mapping[str, str]) -> Finding:
-    if env.get("ANTHROPIC_API_KEY"):
-        return Finding("model", Level.OK, "Anthropic serves: ANTHROPIC_API_KEY is set")
-    return Finding(
-        "model",
-        Level.OK,
-        "the local model serves: ANTHROPIC_API_KEY is not set",
-        "Set it, and a large model reads and drafts.",
-    )
 
 
 def _sources(env: Mapping[str, str], *, sample: bool) -> Iterator[Finding]:

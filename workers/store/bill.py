@@ -87,19 +87,18 @@ def spent_on(tx: Tx, case_id: str) -> Decimal:
 def spent_since(tx: Tx, since: datetime) -> dict[str, Decimal]:
     """What was spent from a moment on, by domain."""
     query = (
-        select(_DOMAIN, func.sum(model_usage.c.cost_usd))
+        select(_DOMAIN.label(_KEY), func.sum(model_usage.c.cost_usd))
         .where(*_since(since), model_usage.c.cost_usd.is_not(None))
-        .group_by(_DOMAIN)
+        .group_by(_KEY)
     )
     return {domain: _usd(usd) for domain, usd in tx.execute(query)}
 
 
 def lines(tx: Tx, by: By, *, since: datetime, limit: int = 200) -> list[Line]:
     """The bill from a moment on: days in their order, all else with the dearest first."""
-    key = _key(tx, by)
-    cost = func.sum(model_usage.c.cost_usd)
-    order = (key,) if by == "day" else (func.coalesce(cost, 0).desc(), func.count().desc(), key)
-    query = select(key, *_SUMS).where(*_since(since)).group_by(key).order_by(*order).limit(limit)
+    cost = func.coalesce(func.sum(model_usage.c.cost_usd), 0)
+    order: tuple[Any, ...] = (_KEY,) if by == "day" else (cost.desc(), func.count().desc(), _KEY)
+    query = select(_key(tx, by).label(_KEY), *_SUMS).where(*_since(since)).group_by(_KEY).order_by(*order).limit(limit)
     return [_line(row) for row in tx.execute(query)]
 
 
@@ -108,6 +107,8 @@ def total(tx: Tx, *, since: datetime) -> Line:
     return _line(tx.execute(select(literal("all"), *_SUMS).where(*_since(since))).one())
 
 
+#: what a line is grouped by, under this name: PostgreSQL takes an expression with parameters for another one each time
+_KEY = "line"
 # Where a version before this one wrote the row, its case knows the domain and its step the task.
 _DOMAIN: ColumnElement[str] = func.coalesce(
     model_usage.c.domain,
@@ -134,8 +135,8 @@ _SUMS = (
 def _key(tx: Tx, by: By) -> ColumnElement[str]:
     if by == "day":
         sqlite = tx.dialect.name == "sqlite"
-        day = func.substr(model_usage.c.at, 1, 10) if sqlite else func.to_char(model_usage.c.at, "YYYY-MM-DD")
-        return func.coalesce(day, type_=Text)
+        at = model_usage.c.at
+        return func.substr(at, 1, 10, type_=Text) if sqlite else func.to_char(at, "YYYY-MM-DD", type_=Text)
     keys: Mapping[str, ColumnElement[str]] = {
         "domain": _DOMAIN,
         "task": _TASK,

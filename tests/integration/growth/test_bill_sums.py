@@ -1,0 +1,96 @@
+"""The bill's sums are the same on both databases, and read nothing that is long over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import event, insert, text
+
+from tests.kit.engine import make_engine
+from tests.unit.models.routed import usage
+from workers.store import bill, schema
+from workers.store.database import Database
+from workers.store.tables import model_usage
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request, tmp_path):
+    url = None if request.param == "sqlite" else request.getfixturevalue("postgres").database("bill")
+    made = make_engine(tmp_path, url=url)
+    made.clock.now = datetime.now(UTC).replace(hour=12)
+    made.event()
+    made.drain()
+    yield made
+    made.system.close()
+
+
+def test_the_sums_are_the_same_on_both_databases(engine):
+    case, now = engine.case(), engine.clock()
+    rows = [
+        *bill.entries(case, "turn-2", "draft", [usage("alpha", cost="0.10"), usage("beta", cost="0.333333")], now),
+        *bill.entries(case, "draft", "draft", [replace(usage("beta"), cost_usd=None)], now - timedelta(days=2)),
+    ]
+    # As a version wrote them that did not know the newer columns.
+    old = [{**row, "task": None, "outcome": None, "domain": None} for row in rows]
+    with engine.system.db.write() as tx:
+        tx.execute(model_usage.delete())
+        tx.execute(insert(model_usage), [{**row, "id": f"{row['id']}x"} for row in old])
+        tx.execute(insert(model_usage), rows)
+    since = now - timedelta(days=7)
+
+    with engine.system.db.read() as tx:
+        found = {by: bill.lines(tx, by, since=since) for by in ("domain", "model", "day", "task", "case")}
+        whole, today = bill.total(tx, since=since), bill.spent_since(tx, now.replace(hour=0))
+        spent = bill.spent_on(tx, case.id)
+
+    assert [(line.key, line.calls, line.cost_usd) for line in found["model"]] == [
+        ("beta/m", 4, Decimal("0.666666")),
+        ("alpha/m", 2, Decimal("0.200000")),
+    ]
+    assert [(line.key, line.calls) for line in found["day"]] == [
+        (f"{now - timedelta(days=2):%Y-%m-%d}", 2),
+        (f"{now:%Y-%m-%d}", 4),
+    ]
+    assert [line.key for line in found["domain"]] == ["support"]
+    assert [line.key for line in found["task"]] == ["draft"]
+    assert [line.key for line in found["case"]] == [case.id]
+    assert (whole.failed, whole.unpriced, whole.cached_tokens) == (1, 2, 240)
+    assert today == {"support": Decimal("0.866666")}
+    assert spent == whole.cost_usd == Decimal("0.866666")
+
+
+def test_what_was_spent_today_is_found_without_reading_what_is_long_over(postgres):
+    made = make_engine_on(postgres)
+    told = []
+    event.listen(made.engine, "before_cursor_execute", lambda *given: told.append((given[2], given[3])))
+    with made.read() as tx:
+        bill.spent_since(tx, datetime.now(UTC))
+        asked, values = told[-1]
+        plan = "\n".join(row[0] for row in tx.exec_driver_sql("EXPLAIN ANALYZE " + asked, values))
+    made.dispose()
+
+    assert "pk_model_usage" in plan
+    assert "Seq Scan on model_usage" not in plan
+
+
+def make_engine_on(postgres):
+    """A database with many calls of long ago."""
+
+    db = Database(postgres.database("old_bill"), connections=2)
+    schema.upgrade(db)
+    with db.write() as tx:
+        tx.execute(text("ALTER TABLE model_usage DROP CONSTRAINT IF EXISTS fk_model_usage_case_id"))
+        tx.execute(
+            text(
+                "INSERT INTO model_usage (id, case_id, round, step, provider, model, input_tokens, output_tokens, "
+                "cache_read_tokens, cache_write_tokens, latency_ms, cost_usd, stop_reason, at, domain) "
+                "SELECT 'use_0' || lpad(n::text, 20, '0'), 'case_' || n, 1, 'draft', 'p', 'm', 1, 1, 0, 0, 1, 0.1, 'end', "
+                "now() - interval '90 days', 'support' FROM generate_series(1, 30000) AS n"
+            )
+        )
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE model_usage"))
+    return db
