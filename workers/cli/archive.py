@@ -17,6 +17,7 @@ from workers.cli import opening
 from workers.cli.failures import Failure
 from workers.cli.screen import AsJson, say, show_json, show_table, when
 from workers.store import archive as store
+from workers.store import audit
 
 app = typer.Typer(
     add_completion=False, invoke_without_command=True, help="Take closed cases out of the database, and read archives."
@@ -124,7 +125,11 @@ def show(path: File, case_id: Annotated[str, typer.Argument(metavar="CASE")], as
     if held["actions"]:
         rows: list[Any] = [(a["kind"], a["state"], a["decided_by"] or "", a["sentence"]) for a in held["actions"]]
         show_table("Actions", ("kind", "state", "decided by", "what"), rows, nothing="")
-    said = [(_minute(e["at"]), e["actor"], e["verb"]) for e in held["audit"]]
+    said = [
+        (_minute(e["at"]), note.actor, note.verb)
+        for e in held["audit"]
+        for note in audit.notes_of(e["actor"], e["verb"], e["data"])
+    ]
     show_table("Log", ("when (UTC)", "who", "what"), said, nothing="Its log is empty.")
     counts = ", ".join(f"{len(rows)} {name}" for name, rows in held.items() if name != "case")
     say(f"In the file: {counts}. --json shows all of it.")

@@ -5,7 +5,7 @@ Each function makes one conditional update and returns what became of it, or Non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,24 +82,29 @@ def approve(d: Deciding) -> Taken | None:
     approvals = [*_approvals(d, action), d.approval]
     if len({approval.person for approval in approvals}) < len(approvals):
         raise Invalid("You have approved this already; it waits for somebody else.")
-    needed = [Requirement(str(r["role"]), int(r["n"])) for r in action.verdict["requirements"]]
-    missing = still_needed(needed, approvals)
+    missing = still_missing(action, approvals)
     if missing:
         waits = "Approved in part. Still needed: " + ", ".join(f"{r.n} of {r.role or 'anybody'}" for r in missing)
         return _taken(d, actions.change(d.tx, action, now=d.now, waiting_for=waits))
-    kind = CATALOGUE[action.kind]
-    approved = actions.change(
-        d.tx,
-        action,
-        now=d.now,
-        state=ActionState.APPROVED,
-        approved_digest=action.digest,
-        decided_by=d.actor,
-        decided_at=d.now,
-        waiting_for="Waits for what it rests on." if action.rests_on else None,
-        wake_at=None if action.rests_on else d.now + kind.hold,
-    )
-    return _taken(d, approved)
+    return _taken(d, actions.change(d.tx, action, now=d.now, **approved(action, actor=d.actor, now=d.now)))
+
+
+def still_missing(action: Action, approvals: Sequence[Approval]) -> list[Requirement]:
+    """What an action's verdict asks for beyond these approvals."""
+    needed = [Requirement(str(r["role"]), int(r["n"])) for r in action.verdict["requirements"]]
+    return list(still_needed(needed, approvals))
+
+
+def approved(action: Action, *, actor: str, now: datetime) -> dict[str, Any]:
+    """The columns of an action that has all approvals."""
+    return {
+        "state": ActionState.APPROVED,
+        "approved_digest": action.digest,
+        "decided_by": actor,
+        "decided_at": now,
+        "waiting_for": "Waits for what it rests on." if action.rests_on else None,
+        "wake_at": None if action.rests_on else now + CATALOGUE[action.kind].hold,
+    }
 
 
 def reject(d: Deciding) -> Taken | None:

@@ -174,7 +174,14 @@ class Live:
 
 
 def as_event(entry: AuditEntry) -> str:
-    """One entry on the wire: ids and what happened, never content."""
+    """One entry on the wire, an event for each thing that it tells: ids and what happened, never content.
+
+    They go out together, so that nobody who comes back with this id has seen only some of them.
+    """
+    return "".join(_told(one) for one in audit.unfolded(entry))
+
+
+def _told(entry: AuditEntry) -> str:
     data = {
         "id": entry.id,
         "case": entry.chain,

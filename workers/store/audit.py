@@ -1,6 +1,7 @@
 """Named queries on the audit log: one hash chain per case, and anchors over all of them.
 
-Each entry's hash covers its content and the hash before it, so a changed, removed or inserted entry breaks its chain. An
+Each entry's hash covers its content and the hash before it, so a changed, removed or inserted entry breaks its chain.
+What one commit tells of a case is one entry, with all its notes under one hash; `unfolded` tells them apart again. An
 anchor's digest covers every entry since the anchor before, in order, so a chain cut at its end (or dropped whole) shows
 too, as long as an anchor was copied elsewhere: anchors are also written to the process log. `proof` checks all of it.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,8 @@ from workers.store.tables import audit, audit_anchors, audit_heads
 
 GENESIS = "0" * 64
 SYSTEM = "system"
+#: the verb of an entry that holds several notes
+SEVERAL = "several"
 #: entries younger than this may have older ones behind them whose transaction is still open
 SETTLING_SECONDS = 10
 _ENTRY = columns(audit, AuditEntry)
@@ -75,26 +78,48 @@ def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> Chain:
 
 
 def linked(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> tuple[list[dict[str, Any]], Chain]:
-    """Rows for notes that follow the end of a chain, and the new end."""
-    seq, previous = end.seq, end.hash or GENESIS
-    rows = []
-    for note in notes:
-        seq += 1
-        digest = entry_hash(chain, seq, now, note.actor, note.verb, note.data, previous)
-        rows.append(
-            {
-                "chain": chain,
-                "seq": seq,
-                "at": now,
-                "actor": note.actor,
-                "verb": note.verb,
-                "data": dict(note.data),
-                "previous": previous,
-                "hash": digest,
-            }
-        )
-        previous = digest
-    return rows, Chain(seq, previous)
+    """The row for notes that follow the end of a chain (none for no notes), and the new end."""
+    if not notes:
+        return [], end
+    note, seq, previous = _folded(notes), end.seq + 1, end.hash or GENESIS
+    data = dict(note.data)
+    digest = entry_hash(chain, seq, now, note.actor, note.verb, data, previous)
+    row = {
+        "chain": chain,
+        "seq": seq,
+        "at": now,
+        "actor": note.actor,
+        "verb": note.verb,
+        "data": data,
+        "previous": previous,
+        "hash": digest,
+    }
+    return [row], Chain(seq, digest)
+
+
+def _folded(notes: Sequence[Note]) -> Note:
+    """Notes of one commit as one. Whoever did the first did the others, where they do not say otherwise."""
+    first = notes[0]
+    if len(notes) == 1:
+        return first
+    told = [
+        [note.verb, dict(note.data)] if note.actor == first.actor else [note.verb, dict(note.data), note.actor]
+        for note in notes
+    ]
+    return Note(first.actor, SEVERAL, {"notes": told})
+
+
+def unfolded(entry: AuditEntry) -> list[AuditEntry]:
+    """What an entry tells, one thing each, in order. All of them have the entry's number and hash."""
+    notes = notes_of(entry.actor, entry.verb, entry.data)
+    return [replace(entry, actor=note.actor, verb=note.verb, data=note.data) for note in notes]
+
+
+def notes_of(actor: str, verb: str, data: Mapping[str, Any]) -> list[Note]:
+    """The notes in an entry's content, here or in an archive's file."""
+    if verb != SEVERAL:
+        return [Note(actor, verb, data)]
+    return [Note(other[0] if other else actor, told, about) for told, about, *other in data["notes"]]
 
 
 def entry_hash(
@@ -110,11 +135,13 @@ def entry_hash(
 
 
 def of_chain(tx: Tx, chain: str) -> list[AuditEntry]:
-    return many(AuditEntry, tx.execute(select(*_ENTRY).where(audit.c.chain == chain).order_by(audit.c.seq)).all())
+    """All that a chain tells, each thing by itself."""
+    query = select(*_ENTRY).where(audit.c.chain == chain).order_by(audit.c.seq)
+    return [told for entry in many(AuditEntry, tx.execute(query).all()) for told in unfolded(entry)]
 
 
 def since(tx: Tx, last_id: int, limit: int = 200) -> list[AuditEntry]:
-    """Entries after an id, of all chains: what the live view follows."""
+    """Entries after an id, of all chains, as they are stored: what the live view follows."""
     query = select(*_ENTRY).where(audit.c.id > last_id).order_by(audit.c.id).limit(limit)
     return many(AuditEntry, tx.execute(query).all())
 

@@ -215,7 +215,7 @@ def listing(
     tx: Tx, *, states: Sequence[str] = (), domain: str | None = None, limit: int = 50, before: str | None = None
 ) -> list[Case]:
     """Newest first. `before` is a case id to page on from."""
-    query = select(*_COLUMNS).order_by(cases.c.opened_at.desc(), cases.c.id.desc()).limit(limit)
+    query = select(*_COLUMNS).order_by(cases.c.id.desc()).limit(limit)
     if states:
         query = query.where(cases.c.state.in_(states))
     if domain:
@@ -233,8 +233,11 @@ def needing_attention(tx: Tx, limit: int = 100) -> list[Case]:
 
 def on_subject(tx: Tx, subject: str) -> Case | None:
     """The newest case on a subject, open or closed."""
-    query = select(*_COLUMNS).where(cases.c.subject == subject).order_by(cases.c.opened_at.desc()).limit(1)
-    return one(Case, tx.execute(query).first())
+    query = select(*_COLUMNS).where(cases.c.subject == subject).limit(1)
+    # Open and closed ones are in indexes of their own.
+    row = tx.execute(query.where(_OPEN).order_by(cases.c.opened_at.desc())).first()
+    closed = query.where(cases.c.closed_at.is_not(None)).order_by(cases.c.closed_at.desc())
+    return one(Case, row if row is not None else tx.execute(closed).first())
 
 
 def find_open(tx: Tx, domain: str, subject: str) -> Case | None:

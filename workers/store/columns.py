@@ -30,6 +30,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 Json = JSON().with_variant(JSONB(), "postgresql")
 
+#: marks references that are kept by the statements themselves
+HELD = "held"
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -46,6 +49,13 @@ def identity() -> Column[str]:
 
 def ref(name: str, target: str, *, nullable: bool = False) -> Column[str]:
     return Column(name, String(40), ForeignKey(target), nullable=nullable)
+
+
+def held(name: str, target: str, *, nullable: bool = False) -> Column[str]:
+    """A reference that PostgreSQL does not check: every statement that writes such a row takes it from the row that it
+    belongs to, which it holds (see ``docs/decisions/0009-references-that-statements-hold.md``). SQLite checks it all the same.
+    """
+    return Column(name, String(40), ForeignKey(target, info={HELD: True}), nullable=nullable)
 
 
 def at(name: str, *, nullable: bool = False) -> Column[datetime]:

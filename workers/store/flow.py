@@ -14,10 +14,24 @@ from typing import Protocol
 from workers.store import flow_portable, flow_postgresql
 from workers.store.audit import Chain
 from workers.store.database import Database, Tx
-from workers.store.flow_types import Caps, Claimed, Ending, Errand, Progress
+from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.records import Action, Attempt, Case
 
-__all__ = ["Caps", "Ending", "Errand", "Progress", "begin", "claim", "end", "errand", "live_on", "record", "record_in"]
+__all__ = [
+    "Caps",
+    "Consent",
+    "Ending",
+    "Errand",
+    "Progress",
+    "approve",
+    "begin",
+    "claim",
+    "end",
+    "errand",
+    "live_on",
+    "record",
+    "record_in",
+]
 
 
 class _Flow(Protocol):
@@ -34,6 +48,7 @@ class _Flow(Protocol):
         self, db: Database, action: Action, /, *, worker: str, now: datetime, lease: timedelta
     ) -> tuple[Action, Attempt] | None: ...
     def end(self, db: Database, action: Action, ending: Ending, /, *, now: datetime) -> bool: ...
+    def approve(self, db: Database, action: Action, consent: Consent, /, *, now: datetime) -> Action | None: ...
     def live_on(self, db: Database, kinds: Sequence[str], targets: Sequence[str], /) -> dict[tuple[str, str], int]: ...
 
 
@@ -77,6 +92,12 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
     """Write down how an action ended, and bring its case in line. False, and nothing written, where the action or its
     case is no longer as it was read."""
     return _on(db).end(db, action, ending, now=now)
+
+
+def approve(db: Database, action: Action, consent: Consent, *, now: datetime) -> Action | None:
+    """Write down a plain yes, and bring the case in line. None, and nothing written, where the action or its case is no
+    longer as it was read, or somebody has decided something of the action before."""
+    return _on(db).approve(db, action, consent, now=now)
 
 
 def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:

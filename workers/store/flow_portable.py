@@ -11,7 +11,7 @@ from workers.store import actions, audit, cases, events, steps, switches
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database, Tx
-from workers.store.flow_types import Caps, Claimed, Ending, Errand, Progress
+from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.records import Action, ActionState, Attempt, Case
 from workers.store.tables import actions as action_table
 
@@ -93,21 +93,35 @@ def begin(
 
 def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
     with db.write() as tx:
-        case = cases.lock(tx, action.case_id)
-        if case is None or case.claimed_by or case.version != ending.case.version:
-            return False
-        if (
-            case.events_total != ending.case.events_total
-            or actions.change(tx, action, now=now, **ending.changes) is None
-        ):
+        if not _as_read(tx, ending.case) or actions.change(tx, action, now=now, **ending.changes) is None:
             return False
         actions.finish_attempts(
             tx, action.id, outcome=ending.outcome, now=now, receipt=ending.receipt, error=ending.error
         )
         if ending.case_changes:
-            cases.change(tx, case.id, now=now, **ending.case_changes)
-        audit.append(tx, case.id, now, *ending.notes)
+            cases.change(tx, action.case_id, now=now, **ending.case_changes)
+        audit.append(tx, action.case_id, now, *ending.notes)
     return True
+
+
+def approve(db: Database, action: Action, consent: Consent, *, now: datetime) -> Action | None:
+    with db.write() as tx:
+        if not _as_read(tx, consent.case) or actions.decisions_of(tx, action.id):
+            return None
+        approved = actions.change(tx, action, now=now, **consent.changes)
+        if approved is not None:
+            actions.add_decision(tx, consent.decision)
+            cases.change(tx, action.case_id, now=now, **consent.case_changes)
+            audit.append(tx, action.case_id, now, *consent.notes)
+    return approved
+
+
+def _as_read(tx: Tx, case: Case) -> bool:
+    """Whether a case is as it was read; it is held until the commit then."""
+    stands = cases.lock(tx, case.id)
+    if stands is None or stands.claimed_by:
+        return False
+    return (stands.version, stands.events_total) == (case.version, case.events_total)
 
 
 def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -19,14 +19,15 @@ from psycopg.errors import UniqueViolation
 from sqlalchemy import Table
 
 from workers.store import events as all_events
+from workers.store import flow_statements as statements
 from workers.store import tables
-from workers.store.audit import Chain, linked
+from workers.store.audit import Chain, Note, linked
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
-from workers.store.flow_types import Caps, Claimed, Ending, Errand, Progress
+from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.ids import new_id
-from workers.store.records import Action, Attempt, Case, CaseState, Event, Switch
+from workers.store.records import Action, Attempt, Case, Event, Switch
 
 #: how often a chain that others write to is read again before giving up
 MOST_REPEATS = 5
@@ -42,7 +43,7 @@ def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: time
         "source_cap": caps.source,
     }
     with db.direct() as cursor:
-        row = cursor.execute(_claim(bool(caps.customer), bool(caps.source)), values).fetchone()
+        row = cursor.execute(statements.claim(bool(caps.customer), bool(caps.source)), values).fetchone()
     if row is None:
         return None
     width = len(fields(Case))
@@ -67,28 +68,15 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
         "revisions": progress.revisions,
     }
     present = tuple(name for name, rows in parts.items() if rows)
-    statement = _record_statement(tuple(changes), present, bool(progress.notes), progress.unjoined)
     values: dict[str, Any] = {f"set_{name}": value for name, value in changes.items()}
     values |= {name: _json(parts[name]) for name in present}
     values |= {"case": case.id, "version": case.version, "events_total": case.events_total}
-    return _with_chain(db, statement, values, case, chain, progress, now)
-
-
-def _with_chain(
-    db: Database,
-    statement: str,
-    values: dict[str, Any],
-    case: Case,
-    chain: Chain,
-    progress: Progress,
-    now: datetime,
-) -> tuple[Case, Chain]:
     for repeat in range(MOST_REPEATS):
-        if progress.notes:
-            entries, after = linked(case.id, chain, now, progress.notes)
-            values |= {"audit": _json(entries), "chain_seq": after.seq, "chain_hash": after.hash}
-        else:
-            after = chain
+        noted, after = _noted(case.id, chain, now, progress.notes)
+        values |= noted
+        statement = statements.record(
+            tuple(changes), present, notes=bool(noted), first=not chain.seq, unjoined=progress.unjoined
+        )
         try:
             with db.direct() as cursor:
                 row = cursor.execute(statement, values).fetchone()
@@ -105,7 +93,7 @@ def _with_chain(
 
 def errand(db: Database, action_id: str) -> Errand | None:
     with db.direct() as cursor:
-        row = cursor.execute(_ERRAND, {"action": action_id}).fetchone()
+        row = cursor.execute(statements.ERRAND, {"action": action_id}).fetchone()
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))
@@ -134,7 +122,7 @@ def begin(
         "attempt": attempt,
     }
     with db.direct() as cursor:
-        row = cursor.execute(_BEGIN, values).fetchone()
+        row = cursor.execute(statements.BEGIN, values).fetchone()
     if row is None:
         return None
     started = Action(*row[:-1])
@@ -143,28 +131,21 @@ def begin(
 
 def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
     """False where the action or its case is no longer as it was read: nothing is written then."""
-    entries, after = linked(action.case_id, ending.chain, now, ending.notes)
+    noted, _ = _noted(action.case_id, ending.chain, now, ending.notes)
     values: dict[str, Any] = {
         **{f"act_{name}": value for name, value in _adapted(ending.changes).items()},
         **{f"set_{name}": value for name, value in ending.case_changes.items()},
-        "action": action.id,
-        "state": action.state,
-        "version": action.version,
-        "digest": action.digest,
-        "case": action.case_id,
-        "case_version": ending.case.version,
-        "events_total": ending.case.events_total,
+        **_as_read(action, ending.case),
         "now": now,
         "outcome": ending.outcome,
         "receipt": None if ending.receipt is None else _json(ending.receipt),
         "error": ending.error,
-        "audit": _json(entries),
-        "chain_seq": after.seq,
-        "chain_hash": after.hash,
+        **noted,
     }
+    statement = statements.end(tuple(ending.changes), tuple(ending.case_changes), first=not ending.chain.seq)
     try:
         with db.direct() as cursor:
-            row = cursor.execute(_end(tuple(ending.changes), tuple(ending.case_changes)), values).fetchone()
+            row = cursor.execute(statement, values).fetchone()
     except UniqueViolation as error:
         if error.diag.constraint_name != "uq_audit_chain_seq":
             raise
@@ -172,167 +153,63 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
     return row is not None
 
 
+def approve(db: Database, action: Action, consent: Consent, *, now: datetime) -> Action | None:
+    """None where the action or its case is no longer as it was read, or somebody has said something of it before."""
+    noted, _ = _noted(action.case_id, consent.chain, now, consent.notes)
+    values: dict[str, Any] = {
+        **{f"act_{name}": value for name, value in consent.changes.items()},
+        **{f"dec_{name}": value for name, value in consent.decision.items()},
+        **{f"set_{name}": value for name, value in consent.case_changes.items()},
+        **_as_read(action, consent.case),
+        "now": now,
+        **noted,
+    }
+    statement = statements.approve(
+        tuple(consent.changes), tuple(consent.decision), tuple(consent.case_changes), first=not consent.chain.seq
+    )
+    try:
+        with db.direct() as cursor:
+            row = cursor.execute(statement, values).fetchone()
+    except UniqueViolation as error:
+        if error.diag.constraint_name != "uq_audit_chain_seq":
+            raise
+        return None
+    return Action(*row) if row is not None else None
+
+
+def _as_read(action: Action, case: Case) -> dict[str, Any]:
+    """What must still be so for a statement to write anything."""
+    return {
+        "action": action.id,
+        "state": action.state,
+        "version": action.version,
+        "digest": action.digest,
+        "case": action.case_id,
+        "case_version": case.version,
+        "events_total": case.events_total,
+    }
+
+
 def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:
     with db.direct() as cursor:
-        rows = cursor.execute(_LIVE_ON, {"targets": list(targets), "kinds": list(kinds)}).fetchall()
+        rows = cursor.execute(statements.LIVE_ON, {"targets": list(targets), "kinds": list(kinds)}).fetchall()
     return {(kind, target): count for kind, target, count in rows}
+
+
+def _noted(case_id: str, chain: Chain, now: datetime, notes: Sequence[Note]) -> tuple[dict[str, Any], Chain]:
+    """What a statement adds to a chain, and where it ends then."""
+    rows, after = linked(case_id, chain, now, notes)
+    if not rows:
+        return {}, chain
+    (row,) = rows
+    told = {"actor": row["actor"], "verb": row["verb"], "told": _json(row["data"]), "previous": row["previous"]}
+    return {**told, "noted_at": now, "chain_seq": after.seq, "chain_hash": after.hash}, after
 
 
 def _end_of(db: Database, case_id: str) -> Chain:
     with db.direct() as cursor:
         row = cursor.execute("SELECT seq, hash FROM audit_heads WHERE chain = %s", (case_id,)).fetchone()
     return Chain(*row) if row is not None else Chain(0, None)
-
-
-# ── statements ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@cache
-def _claim(customer_cap: bool, source_cap: bool) -> str:
-    """The hinted case, or one of its domain that is urgent and due: a hint is a place at work, and urgent ones go first."""
-    capped = ""
-    if customer_cap:
-        capped += """
-          AND (c.customer = '' OR (SELECT count(*) FROM cases o
-               WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.customer = c.customer) < %(customer_cap)s)"""
-    if source_cap:
-        capped += """
-          AND (SELECT count(*) FROM cases o
-               WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.source = c.source) < %(source_cap)s"""
-    return f"""
-WITH urgent AS (
-    SELECT c.id FROM cases c
-    WHERE c.priority = 'urgent' AND c.claimed_by IS NULL AND c.wake_at <= %(now)s AND c.closed_at IS NULL
-      AND c.domain = (SELECT domain FROM cases WHERE id = %(case)s){capped}
-    ORDER BY c.wake_at LIMIT 1 FOR UPDATE SKIP LOCKED
-), claimed AS (
-    UPDATE cases c SET claimed_by = %(worker)s, claims = c.claims + 1, version = c.version + 1, wake_at = %(until)s,
-        state = '{CaseState.WORKING}'
-    WHERE c.id = COALESCE((SELECT id FROM urgent), %(case)s) AND c.wake_at <= %(now)s AND c.closed_at IS NULL{capped}
-    RETURNING {_columns(Case, "c")}
-)
-SELECT claimed.*, h.seq, h.hash, (
-    SELECT jsonb_agg({_object(Event, "e")} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
-) FROM claimed LEFT JOIN audit_heads h ON h.chain = claimed.id"""
-
-
-@cache
-def _record_statement(changes: tuple[str, ...], parts: tuple[str, ...], notes: bool, unjoined: bool) -> str:
-    inserts = [_insert(getattr(tables, name), name, "moved") for name in parts]
-    if notes:
-        inserts += _append("moved")
-    joined = "AND events_total = %(events_total)s" if unjoined else ""
-    return (
-        ",\n".join(
-            [
-                f"""WITH moved AS (
-    UPDATE cases SET {_assignments(changes, "set_")}
-    WHERE id = %(case)s AND version = %(version)s AND claimed_by IS NOT NULL {joined}
-    RETURNING {_columns(Case, "cases")}
-)""",
-                *inserts,
-            ]
-        )
-        + "\nSELECT * FROM moved"
-    )
-
-
-_ERRAND = """
-SELECT {action}, {case}, h.seq, h.hash,
-    (SELECT jsonb_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
-    (SELECT to_jsonb(s) FROM switches s WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind) LIMIT 1)
-FROM actions a JOIN cases c ON c.id = a.case_id LEFT JOIN audit_heads h ON h.chain = c.id
-WHERE a.id = %(action)s"""
-
-_BEGIN = """
-WITH started AS (
-    UPDATE actions SET state = 'executing', claimed_by = %(worker)s, wake_at = %(until)s, tries = tries + 1,
-        waiting_for = NULL, version = version + 1, updated_at = %(now)s
-    WHERE id = %(action)s AND state = %(state)s AND version = %(version)s AND digest = %(digest)s
-    RETURNING {action}
-), tried AS (
-    INSERT INTO attempts (id, action_id, number, key, digest, started_at)
-    SELECT %(attempt)s, id, 1 + (SELECT count(*) FROM attempts WHERE action_id = %(action)s), id, digest, %(now)s
-    FROM started RETURNING number
-)
-SELECT started.*, tried.number FROM started, tried"""
-
-_LIVE_ON = """
-SELECT kind, target, count(*) FROM actions
-WHERE target = ANY(%(targets)s) AND kind = ANY(%(kinds)s) AND state IN ('approved', 'executing', 'done', 'uncertain')
-GROUP BY kind, target"""
-
-
-@cache
-def _end(changes: tuple[str, ...], case_changes: tuple[str, ...]) -> str:
-    parts = [
-        """WITH held AS (
-    SELECT id FROM cases
-    WHERE id = %(case)s AND version = %(case_version)s AND events_total = %(events_total)s AND claimed_by IS NULL
-    FOR UPDATE
-)""",
-        f"""ended AS (
-    UPDATE actions SET {_assignments(changes, "act_")}, version = actions.version + 1, updated_at = %(now)s
-    FROM held WHERE actions.id = %(action)s AND actions.state = %(state)s AND actions.version = %(version)s
-        AND actions.digest = %(digest)s
-    RETURNING actions.id
-)""",
-        """tried AS (
-    UPDATE attempts SET outcome = %(outcome)s, finished_at = %(now)s, receipt = %(receipt)s::jsonb, error = %(error)s
-    FROM ended WHERE attempts.action_id = ended.id AND attempts.finished_at IS NULL
-)""",
-    ]
-    if case_changes:
-        parts.append(
-            f"""settled AS (
-    UPDATE cases SET {_assignments(case_changes, "set_")}, version = cases.version + 1, updated_at = %(now)s
-    FROM ended WHERE cases.id = %(case)s
-)"""
-        )
-    return ",\n".join([*parts, *_append("ended")]) + "\nSELECT id FROM ended"
-
-
-def _append(source: str) -> list[str]:
-    """New entries of a chain and its new end. Two that write entry n at once cannot both: the key says no."""
-    return [
-        _insert(tables.audit, "audit", source),
-        f"""head AS (
-    INSERT INTO audit_heads (chain, seq, hash) SELECT %(case)s, %(chain_seq)s, %(chain_hash)s FROM {source}
-    ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash
-)""",
-    ]
-
-
-@cache
-def _insert(table: Table, name: str, source: str) -> str:
-    """Columns by name: a later migration may add one with a default, and this code must still run beside it."""
-    names = [column.name for column in table.columns if column is not table.autoincrement_column]
-    return f"""{name}_added AS (
-    INSERT INTO {table.name} ({", ".join(f'"{n}"' for n in names)})
-    SELECT {", ".join(f'r."{n}"' for n in names)}
-    FROM {source}, jsonb_populate_recordset(NULL::{table.name}, %({name})s::jsonb) AS r
-)"""
-
-
-def _assignments(names: Sequence[str], prefix: str) -> str:
-    return ", ".join(f"{name} = %({prefix}{name})s" for name in names)
-
-
-def _columns(record: type, alias: str) -> str:
-    return ", ".join(f"{alias}.{field.name}" for field in fields(record))
-
-
-def _object(record: type, alias: str) -> str:
-    pairs = ", ".join(f"'{field.name}', {alias}.{field.name}" for field in fields(record))
-    return f"jsonb_build_object({pairs})"
-
-
-_ERRAND = _ERRAND.format(
-    action=_columns(Action, "a"),
-    case=_columns(Case, "c"),
-    other=_object(Action, "o"),
-)
-_BEGIN = _BEGIN.format(action=_columns(Action, "actions"))
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────────────────────────

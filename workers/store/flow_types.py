@@ -72,3 +72,16 @@ class Ending:
     case_changes: Row
     chain: Chain
     notes: Sequence[Note] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A person's yes to an action of which nobody has said anything yet, with its decision's row, and what becomes of the
+    case with it."""
+
+    changes: Row
+    decision: Row
+    case: Case
+    case_changes: Row
+    chain: Chain
+    notes: Sequence[Note]

@@ -88,7 +88,10 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
 def _recorded(db: Database, case: Case, progress: Progress) -> tuple[Case, Chain] | None:
     """Where the case stands if an earlier try was committed: our own step is in the journal. Raise `LostClaim`."""
     with db.read() as tx:
-        ours = tx.execute(select(steps.c.id).where(steps.c.id == progress.steps[0]["id"])).first()
+        step = progress.steps[0]
+        ours = tx.execute(
+            select(steps.c.id).where(steps.c.case_id == step["case_id"], steps.c.id == step["id"])
+        ).first()
         if ours is None:
             return None
         stands = cases.get(tx, case.id)

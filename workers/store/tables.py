@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from workers.store.columns import Json, UtcDateTime, at, identity, metadata, partial, ref
+from workers.store.columns import Json, UtcDateTime, at, held, identity, metadata, partial, ref
 
 cases = Table(
     "cases",
@@ -69,7 +69,6 @@ cases = Table(
         "wake_at",
         where="priority = 'urgent' AND claimed_by IS NULL AND wake_at IS NOT NULL",
     ),
-    Index("ix_cases_opened_at", "opened_at"),
     # Room on each page for the next versions of its rows, so that a step that moves no index stays on the page.
     postgresql_with={"fillfactor": "70"},
 )
@@ -94,7 +93,7 @@ events = Table(
     Column("door", String(16), nullable=False),
     Column("duplicates", Integer, nullable=False),
     # Set in the transaction of the insert, which comes first because it decides whether there is anything to attach.
-    ref("case_id", "cases.id", nullable=True),
+    held("case_id", "cases.id", nullable=True),
     Column("position", Integer, nullable=False),
     UniqueConstraint("source", "delivery_id"),
     UniqueConstraint("source", "body_key"),
@@ -105,7 +104,7 @@ steps = Table(
     "steps",
     metadata,
     identity(),
-    ref("case_id", "cases.id"),
+    held("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("name", String(16), nullable=False),
     Column("input_digest", String(64), nullable=False),
@@ -118,8 +117,9 @@ steps = Table(
 facts = Table(
     "facts",
     metadata,
-    identity(),
-    ref("case_id", "cases.id"),
+    # Not a key: a fact is found by its case, round and position alone.
+    Column("id", String(40), nullable=False),
+    held("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("name", String(40), nullable=False),
@@ -138,7 +138,7 @@ actions = Table(
     "actions",
     metadata,
     identity(),
-    ref("case_id", "cases.id"),
+    held("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("ordinal", Integer, nullable=False),
     Column("kind", String(40), nullable=False),
@@ -182,7 +182,7 @@ actions = Table(
 revisions = Table(
     "revisions",
     metadata,
-    ref("action_id", "actions.id"),
+    held("action_id", "actions.id"),
     Column("revision", Integer, nullable=False),
     Column("arguments", Json, nullable=False),
     Column("target", String(300), nullable=False),
@@ -229,7 +229,7 @@ attempts = Table(
     "attempts",
     metadata,
     identity(),
-    ref("action_id", "actions.id"),
+    held("action_id", "actions.id"),
     Column("number", Integer, nullable=False),
     Column("key", String(80), nullable=False),
     Column("digest", String(64), nullable=False),
@@ -300,7 +300,7 @@ model_usage = Table(
     "model_usage",
     metadata,
     identity(),
-    ref("case_id", "cases.id"),
+    held("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("step", String(16), nullable=False),
     Column("provider", String(40), nullable=False),

@@ -99,7 +99,7 @@ def test_an_ending_whose_answer_was_lost_is_not_written_twice(beyond):
     engine.model.drafts = [[refund(1200)]]
     engine.event()
     engine.drain(1)
-    proxy.lose('"verb": "executed"')
+    proxy.lose('"executed"')
     engine.drain()
 
     assert proxy.lost == 1

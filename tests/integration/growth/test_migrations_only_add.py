@@ -28,6 +28,11 @@ EXCEPTIONS = {
     ("0003", "CREATE INDEX ix_cases_claimed"): "holds what is worked on just now; before this, no fleet ran",
     ("0003", "CREATE INDEX ix_cases_urgent"): "holds what is urgent just now; before this, no fleet ran",
     ("0003", "CREATE INDEX ix_actions_target"): "before this, no fleet ran",
+    **{
+        ("0005", f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS fk_{table}_"): "no code leans on the check"
+        for table in ("events", "steps", "facts", "model_usage", "actions", "revisions", "attempts")
+    },
+    ("0005", "ALTER TABLE facts DROP CONSTRAINT IF EXISTS pk_facts"): "no code ever looked for a fact by its id",
 }
 _TAKES_AWAY = (
     (r"\bDROP (TABLE|COLUMN|CONSTRAINT|VIEW|TYPE)\b", "takes something away"),

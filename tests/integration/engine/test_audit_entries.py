@@ -1,0 +1,72 @@
+"""What one commit tells is one entry of the log: one number, one hash, and each thing still told by itself."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.kit.engine import reply
+from workers.store import audit, proof
+from workers.store.audit import Note
+from workers.store.tables import audit as audit_table
+
+
+@pytest.fixture
+def worked(engine):
+    engine.model.drafts = [[reply()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("reply_to_customer"))
+    engine.drain()
+    return engine
+
+
+def stored(engine):
+    with engine.system.db.read() as tx:
+        return list(tx.execute(select(audit_table).order_by(audit_table.c.seq)).mappings())
+
+
+def test_the_end_of_a_case_is_one_entry_that_tells_two_things(worked):
+    with worked.system.db.read() as tx:
+        told = audit.of_chain(tx, worked.case().id)
+
+    assert [one.verb for one in told[-2:]] == ["executed", "closed"]
+    assert told[-1].data == {"outcome": "done"}
+    assert len({(one.id, one.seq, one.hash) for one in told[-2:]}) == 1
+    assert stored(worked)[-1]["verb"] == audit.SEVERAL
+
+
+def test_who_did_each_thing_is_told_of_each(engine):
+    with engine.system.db.write() as tx:
+        audit.append(
+            tx, "case_x", engine.clock(), Note("caseworker", "draft", {}), Note("policy:p", "judged", {"n": 1})
+        )
+        told = audit.of_chain(tx, "case_x")
+
+    assert [(one.actor, one.verb, one.data) for one in told] == [
+        ("caseworker", "draft", {}),
+        ("policy:p", "judged", {"n": 1}),
+    ]
+
+
+def test_an_entry_of_one_thing_is_kept_as_it_always_was(engine):
+    with engine.system.db.write() as tx:
+        audit.append(tx, "case_x", engine.clock(), Note("person:ana", "decided", {"decision": "approve"}))
+        audit.append(tx, "case_x", engine.clock())
+        (one,) = audit.of_chain(tx, "case_x")
+
+    assert (one.actor, one.verb, one.data, one.seq) == ("person:ana", "decided", {"decision": "approve"}, 1)
+
+
+def test_a_change_to_one_of_several_things_is_found(worked):
+    last = stored(worked)[-1]
+    (executed, closed) = last["data"]["notes"]
+    forged = {"notes": [executed, [closed[0], {"outcome": "nothing_done"}]]}
+    with worked.system.db.write() as tx:
+        assert proof.verify(tx) == []
+    with worked.system.db.write() as tx:
+        tx.execute(update(audit_table).where(audit_table.c.id == last["id"]).values(data=forged))
+
+    with worked.system.db.write() as tx:
+        found = proof.verify(tx)
+    assert found == [f"{last['chain']}: entry {last['seq']} was changed"]

@@ -1,0 +1,107 @@
+"""A plain yes is read in one statement and written in one, and is worth no less than any other decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.kit.engine import refund, reply
+from workers.inbox import service
+from workers.inbox.words import AlreadyDecided, Choice, Word
+from workers.settlement import weigh
+from workers.store import actions, audit, flow
+from workers.store.flow import Consent
+
+
+@pytest.fixture
+def waiting(engine):
+    engine.model.drafts = [[reply()]]
+    engine.event()
+    engine.drain()
+    return engine
+
+
+def consent_to(engine, errand, now):
+    changes = {"state": "approved", "approved_digest": errand.action.digest, "wake_at": now}
+    after = replace(errand.action, **changes)
+    person = engine.person()
+    decision = {
+        "id": "dec_1",
+        "action_id": errand.action.id,
+        "case_id": errand.case.id,
+        "revision": 1,
+        "digest": errand.action.digest,
+        "decision": "approve",
+        "person_id": person.id,
+        "actor": f"person:{person.email}",
+        "channel": "api",
+        "decided_at": now,
+    }
+    standing = weigh(errand.case, [after], now=now)
+    return Consent(changes, decision, errand.case, standing.case, errand.chain, [audit.Note("person", "decided", {})])
+
+
+def kept(engine, action):
+    with engine.system.db.read() as tx:
+        told = [one.verb for one in audit.of_chain(tx, action.case_id)]
+        return actions.get(tx, action.id).state, len(actions.decisions_of(tx, action.id)), told.count("decided")
+
+
+def test_it_is_written_down_like_any_other(waiting):
+    action, person = waiting.action("reply_to_customer"), waiting.person()
+
+    service.decide(waiting.system, person, action.id, Choice(Word.APPROVE, action.revision, action.digest))
+
+    with waiting.system.db.read() as tx:
+        (decision,) = actions.decisions_of(tx, action.id)
+        told = [one for one in audit.of_chain(tx, action.case_id) if one.verb == "decided"]
+    assert (decision.decision, decision.actor, decision.channel) == ("approve", f"person:{person.email}", "api")
+    assert [one.data["state"] for one in told] == ["approved"]
+    waiting.drain()
+    assert waiting.case().state == "closed"
+
+
+@pytest.mark.parametrize("changed", ["case", "action", "decision"])
+def test_nothing_of_it_is_written_where_anything_changed_since_it_was_read(waiting, changed):
+    action, db, now = waiting.action("reply_to_customer"), waiting.system.db, waiting.clock()
+    errand = flow.errand(db, action.id)
+    consent = consent_to(waiting, errand, now)
+    if changed == "case":
+        waiting.event(delivery="d2")
+    with db.write() as tx:
+        if changed == "action":
+            actions.change(tx, action, now=now, waiting_for="Something")
+        if changed == "decision":
+            actions.add_decision(tx, {**consent.decision, "id": "dec_0"})
+    before = kept(waiting, action)
+
+    assert flow.approve(db, errand.action, consent, now=now) is None
+
+    assert kept(waiting, action) == before
+
+
+def test_the_second_of_two_is_told_who_was_first(waiting):
+    action = waiting.action("reply_to_customer")
+    choice = Choice(Word.APPROVE, action.revision, action.digest)
+    service.decide(waiting.system, waiting.person(), action.id, choice)
+
+    with pytest.raises(AlreadyDecided):
+        service.decide(waiting.system, waiting.person(), action.id, choice)
+
+    assert kept(waiting, action)[1] == 1
+
+
+def test_one_that_another_action_rests_on_leaves_that_one_waiting(engine):
+    engine.model.drafts = [[refund(1200), reply()]]
+    engine.event()
+    engine.drain()
+    resting, paying = engine.action("reply_to_customer"), engine.action("refund_payment")
+
+    engine.decide(resting)
+
+    with engine.system.db.read() as tx:
+        now = actions.get(tx, resting.id)
+    if paying.state == "pending":
+        assert (now.state, now.wake_at) == ("approved", None)
+        assert now.waiting_for == "Waits for what it rests on."

@@ -1,0 +1,201 @@
+"""The statements of the flow on PostgreSQL, each put together once for each shape that it is needed in.
+
+`flow_postgresql` sends them, and nobody else. Values never get into their text, only the names of our own columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
+
+from sqlalchemy import Table
+
+from workers.store import tables
+from workers.store.records import Action, Case, CaseState, Event
+
+
+@cache
+def claim(customer_cap: bool, source_cap: bool) -> str:
+    """The hinted case, or one of its domain that is urgent and due: a hint is a place at work, and urgent ones go first."""
+    capped = ""
+    if customer_cap:
+        capped += """
+          AND (c.customer = '' OR (SELECT count(*) FROM cases o
+               WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.customer = c.customer) < %(customer_cap)s)"""
+    if source_cap:
+        capped += """
+          AND (SELECT count(*) FROM cases o
+               WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.source = c.source) < %(source_cap)s"""
+    return f"""
+WITH urgent AS (
+    SELECT c.id FROM cases c
+    WHERE c.priority = 'urgent' AND c.claimed_by IS NULL AND c.wake_at <= %(now)s AND c.closed_at IS NULL
+      AND c.domain = (SELECT domain FROM cases WHERE id = %(case)s){capped}
+    ORDER BY c.wake_at LIMIT 1 FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE cases c SET claimed_by = %(worker)s, claims = c.claims + 1, version = c.version + 1, wake_at = %(until)s,
+        state = '{CaseState.WORKING}'
+    WHERE c.id = COALESCE((SELECT id FROM urgent), %(case)s) AND c.wake_at <= %(now)s AND c.closed_at IS NULL{capped}
+    RETURNING {_columns(Case, "c")}
+)
+SELECT claimed.*, h.seq, h.hash, (
+    SELECT jsonb_agg({_object(Event, "e")} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
+) FROM claimed LEFT JOIN audit_heads h ON h.chain = claimed.id"""
+
+
+@cache
+def record(changes: tuple[str, ...], parts: tuple[str, ...], *, notes: bool, first: bool, unjoined: bool) -> str:
+    inserts = [_insert(getattr(tables, name), name, "moved") for name in parts]
+    if notes:
+        inserts += _append("moved", first=first)
+    joined = "AND events_total = %(events_total)s" if unjoined else ""
+    return (
+        ",\n".join(
+            [
+                f"""WITH moved AS (
+    UPDATE cases SET {_assignments(changes, "set_")}
+    WHERE id = %(case)s AND version = %(version)s AND claimed_by IS NOT NULL {joined}
+    RETURNING {_columns(Case, "cases")}
+)""",
+                *inserts,
+            ]
+        )
+        + "\nSELECT * FROM moved"
+    )
+
+
+ERRAND = """
+SELECT {action}, {case}, h.seq, h.hash,
+    (SELECT jsonb_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
+    (SELECT to_jsonb(s) FROM switches s WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind) LIMIT 1)
+FROM actions a JOIN cases c ON c.id = a.case_id LEFT JOIN audit_heads h ON h.chain = c.id
+WHERE a.id = %(action)s"""
+
+BEGIN = """
+WITH started AS (
+    UPDATE actions SET state = 'executing', claimed_by = %(worker)s, wake_at = %(until)s, tries = tries + 1,
+        waiting_for = NULL, version = version + 1, updated_at = %(now)s
+    WHERE id = %(action)s AND state = %(state)s AND version = %(version)s AND digest = %(digest)s
+    RETURNING {action}
+), tried AS (
+    INSERT INTO attempts (id, action_id, number, key, digest, started_at)
+    SELECT %(attempt)s, id, 1 + (SELECT count(*) FROM attempts WHERE action_id = %(action)s), id, digest, %(now)s
+    FROM started RETURNING number
+)
+SELECT started.*, tried.number FROM started, tried"""
+
+LIVE_ON = """
+SELECT kind, target, count(*) FROM actions
+WHERE target = ANY(%(targets)s) AND kind = ANY(%(kinds)s) AND state IN ('approved', 'executing', 'done', 'uncertain')
+GROUP BY kind, target"""
+
+
+#: the case as it was read, held until the commit
+_HELD = """held AS (
+    SELECT id FROM cases
+    WHERE id = %(case)s AND version = %(case_version)s AND events_total = %(events_total)s AND claimed_by IS NULL
+    FOR UPDATE
+)"""
+
+
+@cache
+def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, first: bool) -> str:
+    parts = [
+        f"WITH {_HELD}",
+        f"""ended AS (
+    UPDATE actions SET {_assignments(changes, "act_")}, version = actions.version + 1, updated_at = %(now)s
+    FROM held WHERE actions.id = %(action)s AND actions.state = %(state)s AND actions.version = %(version)s
+        AND actions.digest = %(digest)s
+    RETURNING actions.id
+)""",
+        """tried AS (
+    UPDATE attempts SET outcome = %(outcome)s, finished_at = %(now)s, receipt = %(receipt)s::jsonb, error = %(error)s
+    FROM ended WHERE attempts.action_id = ended.id AND attempts.finished_at IS NULL
+)""",
+    ]
+    if case_changes:
+        parts.append(_settled("ended", case_changes))
+    return ",\n".join([*parts, *_append("ended", first=first)]) + "\nSELECT id FROM ended"
+
+
+def _append(source: str, *, first: bool) -> list[str]:
+    """The next entry of a chain and its new end. Two that write entry n at once cannot both: the key says no."""
+    return [
+        f"""noted AS (
+    INSERT INTO audit (chain, seq, at, actor, verb, data, previous, hash)
+    SELECT %(case)s, %(chain_seq)s, %(noted_at)s, %(actor)s, %(verb)s, %(told)s::jsonb, %(previous)s, %(chain_hash)s
+    FROM {source}
+)""",
+        f"""head AS (
+    INSERT INTO audit_heads (chain, seq, hash) SELECT %(case)s, %(chain_seq)s, %(chain_hash)s FROM {source}
+)"""
+        if first
+        else f"""head AS (
+    UPDATE audit_heads SET seq = %(chain_seq)s, hash = %(chain_hash)s FROM {source} WHERE audit_heads.chain = %(case)s
+)""",
+    ]
+
+
+@cache
+def _insert(table: Table, name: str, source: str) -> str:
+    """Columns by name: a later migration may add one with a default, and this code must still run beside it."""
+    names = [column.name for column in table.columns if column is not table.autoincrement_column]
+    return f"""{name}_added AS (
+    INSERT INTO {table.name} ({", ".join(f'"{n}"' for n in names)})
+    SELECT {", ".join(f'r."{n}"' for n in names)}
+    FROM {source}, jsonb_populate_recordset(NULL::{table.name}, %({name})s::jsonb) AS r
+)"""
+
+
+@cache
+def approve(changes: tuple[str, ...], decision: tuple[str, ...], case_changes: tuple[str, ...], *, first: bool) -> str:
+    """A yes where nobody has said anything yet: somebody else's would have to be counted with it."""
+    return (
+        ",\n".join(
+            [
+                f"WITH {_HELD}",
+                f"""approved AS (
+    UPDATE actions SET {_assignments(changes, "act_")}, version = actions.version + 1, updated_at = %(now)s
+    FROM held WHERE actions.id = %(action)s AND actions.state = %(state)s AND actions.version = %(version)s
+        AND actions.digest = %(digest)s AND NOT EXISTS (SELECT FROM decisions WHERE action_id = %(action)s)
+    RETURNING {_columns(Action, "actions")}
+)""",
+                f"""said AS (
+    INSERT INTO decisions ({", ".join(decision)})
+    SELECT {", ".join(f"%(dec_{name})s" for name in decision)} FROM approved
+)""",
+                _settled("approved", case_changes),
+                *_append("approved", first=first),
+            ]
+        )
+        + "\nSELECT * FROM approved"
+    )
+
+
+def _settled(source: str, changes: tuple[str, ...]) -> str:
+    return f"""settled AS (
+    UPDATE cases SET {_assignments(changes, "set_")}, version = cases.version + 1, updated_at = %(now)s
+    FROM {source} WHERE cases.id = %(case)s
+)"""
+
+
+def _assignments(names: Sequence[str], prefix: str) -> str:
+    return ", ".join(f"{name} = %({prefix}{name})s" for name in names)
+
+
+def _columns(record: type, alias: str) -> str:
+    return ", ".join(f"{alias}.{field.name}" for field in fields(record))
+
+
+def _object(record: type, alias: str) -> str:
+    pairs = ", ".join(f"'{field.name}', {alias}.{field.name}" for field in fields(record))
+    return f"jsonb_build_object({pairs})"
+
+
+ERRAND = ERRAND.format(
+    action=_columns(Action, "a"),
+    case=_columns(Case, "c"),
+    other=_object(Action, "o"),
+)
+BEGIN = BEGIN.format(action=_columns(Action, "actions"))
