@@ -13,6 +13,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import httpx2
 
+from integrations.models import pools
+
 C = TypeVar("C")
 
 #: Threads bound how many calls are made at once. Idle connections are closed after half a minute, before most services do.
@@ -32,7 +34,7 @@ class Shared(Generic[C]):
         with self._making:
             found: C | None = self._made.get((key, address))
             if found is None:
-                http = self._http(limits=LIMITS)
+                http = self._http(limits=LIMITS, mounts=pools.mounts(LIMITS))
                 found = self._make(key, address, http)
                 self._made[key, address] = found
                 weakref.finalize(found, http.close)
