@@ -17,6 +17,7 @@ from integrations.github import webhook as github
 from integrations.models import anthropic, openai
 from integrations.models.base import Embedder, Model, ModelRequest, Usage
 from integrations.models.budget import Budget
+from integrations.models.redaction import Redacting, RedactingEmbedder, Redaction
 from integrations.models.router import Failed, Router
 from integrations.models.routing import SHIPPED
 from integrations.models.routing import load as load_routing
@@ -113,13 +114,16 @@ def models(
     budget: Budget | None = None,
     late: Callable[[ModelRequest[Any], Sequence[Usage]], None] | None = None,
     notice: Callable[[Failed], None] | None = None,
+    redaction: Redaction | None = None,
 ) -> Router:
     """Every model that the routing file names and that has credentials, as one. Raise `RoutingError` for the file.
 
     `timeout` bounds one call. `wrap` puts something around each provider's model, by its name; of the rest the router
-    says what it is for.
+    says what it is for. With `redaction`, a model whose service is elsewhere gets no more than its rules let go.
     """
-    seats = _seating(env, data=data, learned=learned, timeout=timeout, routing=routing, wrap=wrap).seats
+    seats = _seating(
+        env, data=data, learned=learned, timeout=timeout, routing=routing, wrap=wrap, redaction=redaction
+    ).seats
     return Router(seats, budget=budget, late=late, notice=notice, longest=timeout * PATIENCE)
 
 
@@ -134,13 +138,14 @@ def embedder(
     timeout: float = 60.0,
     routing: Path = SHIPPED,
     on_usage: Callable[[Usage], None] | None = None,
+    redaction: Redaction | None = None,
 ) -> Embedder | None:
     """What makes vectors: the first route of the task ``embed`` that has credentials, or None.
 
     There is no fall-back: vectors of two models cannot be compared. Raise `RoutingError` for the file.
     """
-    seating = _seating(env, data=Path(), timeout=timeout, routing=routing, on_usage=on_usage, vectors_only=True)
-    return seating.embedder
+    found = _seating(env, data=Path(), timeout=timeout, routing=routing, on_usage=on_usage, vectors_only=True).embedder
+    return found if found is None or redaction is None else RedactingEmbedder(found, redaction)
 
 
 def _seating(
@@ -153,6 +158,7 @@ def _seating(
     wrap: Callable[[str, Model], Model] = lambda _provider, model: model,
     on_usage: Callable[[Usage], None] | None = None,
     vectors_only: bool = False,
+    redaction: Redaction | None = None,
 ) -> Seating:
     def here(_name: str | None) -> Model:
         # Imported here: what it computes with takes up tens of megabytes in a process that never asks it.
@@ -160,12 +166,18 @@ def _seating(
 
         return local.LocalModel(extra_examples=learned, cache_dir=data / "models")
 
+    def away(model: Model | None) -> Model | None:
+        # Innermost: what routes, counts and waits around it works with the true values.
+        if model is None or redaction is None or redaction.at_home(model.provider):
+            return model
+        return Redacting(model, redaction)
+
     providers = (
-        Provider(ANTHROPIC, "ANTHROPIC_API_KEY", lambda name: anthropic.make(env, model=name, timeout=timeout)),
+        Provider(ANTHROPIC, "ANTHROPIC_API_KEY", lambda name: away(anthropic.make(env, model=name, timeout=timeout))),
         Provider(
             OPENAI,
             "OPENAI_API_KEY or OPENAI_BASE_URL",
-            lambda name: openai.make(env, model=name, timeout=timeout),
+            lambda name: away(openai.make(env, model=name, timeout=timeout)),
             embed=lambda name: openai.embedder(env, model=name, timeout=timeout, on_usage=on_usage),
             embed_wanted="OPENAI_EMBEDDING_MODEL",
         ),

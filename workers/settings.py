@@ -74,6 +74,13 @@ class Settings(BaseSettings):
     session_hours: int = Field(12, ge=1, description="How long a sign-in lasts.")
     quarantine_hours: int = Field(72, ge=1, description="How long rejected requests are kept for replay.")
     model_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one model call; below the lease.")
+    data_classes: str = Field(
+        "",
+        description="Classes of each source's data, before the shipped ones: zendesk=personal,stripe=personal+payment.",
+    )
+    privacy_file: Path | None = Field(
+        None, description="What each class of data lets leave for a model: a file like privacy.yaml."
+    )
     models_file: Path = Field(SHIPPED_ROUTING, description="Which model does what: a file like models.yaml.")
     budget_case_usd: Decimal | None = Field(None, ge=0, description="US dollars that models may cost for one case.")
     budget_domain_usd: str = Field(
@@ -103,12 +110,6 @@ class Settings(BaseSettings):
         pattern=r"^\s*((\S+/\S+|prompts:\S+)(\s+|$)){0,2}(\d{1,3}%)?\s*$",
         description="A second model or prompt folder, run beside the live one on decided cases: openai/MODEL 10%.",
     )
-    memory: bool = Field(True, description="Learn from closed cases, and tell agents what is remembered.")
-    memory_told: int = Field(8, ge=1, le=50, description="Memories that an agent is told in one case, at most.")
-    memory_outcome_days: int = Field(730, ge=1, description="How long it is remembered what a case came to.")
-    memory_decision_days: int = Field(365, ge=1, description="How long a colleague's decision and its reason are.")
-    memory_preference_days: int = Field(365, ge=1, description="How long what our records say of a customer is.")
-    memory_claim_days: int = Field(90, ge=1, description="How long what was written to us is remembered, as a claim.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which a process shows its metrics; 0: none.")

@@ -14,6 +14,7 @@ from celery import Celery
 
 from integrations import registry
 from integrations.models.base import Model
+from integrations.models.redaction import Classifying, Redaction, kept_key
 from integrations.registry import Readers, Writers
 from policies.loader import load as load_policy
 from policies.rules import Policy
@@ -86,6 +87,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         budget=Budgets(limits, db, utc_now) if limits else None,
         late=Late(db, utc_now),
         notice=metrics.model_gave_nothing,
+        redaction=(redaction := redaction_of(settings)),
     )
     return System(
         settings=settings,
@@ -99,7 +101,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
             db,
             utc_now,
         ),
-        model=ObservedModel(teach(model, db), failures=False),
+        model=ObservedModel(teach(Classifying(model, redaction), db), failures=False),
         app=app,
         hints=Hints(app, courtesy=courtesy),
         courtesy=courtesy,
@@ -121,6 +123,12 @@ def hands(settings: Settings, *, environment: Mapping[str, str] | None = None, g
     env = vendor_environment() if environment is None else environment
     wrap = guards.wrap if guards is not None else None
     return registry.writers(env, data=settings.data, sample_company=settings.sample_company, wrap=wrap)
+
+
+def redaction_of(settings: Settings) -> Redaction:
+    """What may leave for a model elsewhere. The same secret in all processes gives the same placeholders in all of them."""
+    secret = settings.secret_key.get_secret_value().encode() if settings.secret_key else kept_key(settings.data)
+    return Redaction.from_settings(secret, data_classes=settings.data_classes, file=settings.privacy_file)
 
 
 def guard(settings: Settings, db: Database) -> Guards:

@@ -58,6 +58,15 @@ def find(text: str, wanted: Wanted) -> Sequence[Found]:
     return find_all([Text(text)], wanted)[0] if _WORTH.search(text) or wanted.patterns else ()
 
 
+def blotted(text: str, wanted: Wanted) -> str:
+    """The text with the kind's name where a value was: for good."""
+    pieces, upto = [], 0
+    for one in find(text, wanted):
+        pieces += [text[upto : one.start], f"[{one.kind}]"]
+        upto = one.end
+    return "".join([*pieces, text[upto:]]) if pieces else text
+
+
 def find_all(texts: Sequence[Text], wanted: Wanted) -> Sequence[Sequence[Found]]:
     """For each text what is found in it, in order and without overlaps."""
     found: list[Sequence[Found]] = [()] * len(texts)

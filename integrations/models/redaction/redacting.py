@@ -7,7 +7,7 @@ address fits where an address is asked for, and in the arguments of calls. A loc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -16,7 +16,8 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import BaseModel, create_model, model_validator
 
 from integrations.errors import Permanent
-from integrations.models.base import Model, ModelAnswer, ModelRequest, T, ToolUse
+from integrations.models.base import Embedder, Model, ModelAnswer, ModelRequest, T, ToolUse
+from integrations.models.redaction.finding import blotted
 from integrations.models.redaction.rules import Redaction
 from integrations.models.redaction.session import Session, sources_of
 
@@ -77,9 +78,7 @@ class Redacting:
         return replace(said, calls=calls, text=text, remarks=(*said.remarks, *_remarks(session)))
 
     def _told(self, request: ModelRequest[T]) -> tuple[Session, ModelRequest[T]]:
-        classes = request.about.data_classes | self._rules.classes(sources_of(request) or ("",))
-        if not classes:
-            classes = self._rules.classes(("",))
+        classes = _classes(self._rules, request)
         if not self._rules.may_leave(classes):
             kept = ", ".join(sorted(classes))
             raise StaysHere(f"Data of this case ({kept}) may not leave for {self.provider}: see docs/privacy.md.")
@@ -105,6 +104,63 @@ class Redacting:
         else:
             session.back(output.model_dump())
         return replace(answer, output=output, remarks=(*answer.remarks, *_remarks(session)))
+
+
+class Classifying:
+    """A model whose requests say of which classes their data are, for whoever chooses by it. Around the router."""
+
+    def __init__(self, inner: Model, rules: Redaction) -> None:
+        self._inner = inner
+        self._rules = rules
+
+    @property
+    def provider(self) -> str:
+        return self._inner.provider
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def uses_tools(self) -> bool:
+        return self._inner.uses_tools
+
+    def answer(self, request: ModelRequest[T]) -> ModelAnswer[T]:
+        return self._inner.answer(self._classified(request))
+
+    def turn(self, request: ModelRequest[T]) -> ModelAnswer[T] | ToolUse:
+        return self._inner.turn(self._classified(request))
+
+    def __getattr__(self, name: str) -> Any:
+        """What the model can do besides, under its own name."""
+        return getattr(self._inner, name)
+
+    def _classified(self, request: ModelRequest[T]) -> ModelRequest[T]:
+        return replace(request, about=replace(request.about, data_classes=_classes(self._rules, request)))
+
+
+class RedactingEmbedder:
+    """Speaks `Embedder`. What is found becomes the name of its kind: vectors are compared over cases, and never put back."""
+
+    def __init__(self, inner: Embedder, rules: Redaction) -> None:
+        self._inner = inner
+        self._rules = rules
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def dimensions(self) -> int:
+        return self._inner.dimensions
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return self._inner.embed([blotted(text, self._rules.everything) for text in texts])
+
+
+def _classes(rules: Redaction, request: ModelRequest[Any]) -> frozenset[str]:
+    """Of the case's source, and of the systems that its facts came from."""
+    return request.about.data_classes | rules.classes(dict.fromkeys(sources_of(request)) or ("",))
 
 
 def _remarks(session: Session) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from integrations.errors import Permanent
 from integrations.models.redaction import finding
 from integrations.models.redaction.finding import Wanted
 from integrations.models.redaction.lettered import own_pattern
@@ -26,6 +27,10 @@ from integrations.models.redaction.lettered import own_pattern
 OTHERS: Final = "*"
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]
+
+
+class RulesError(Permanent, ValueError):
+    """The settings or the file of data classes make no sense. The message says which and why."""
 
 
 class _Shape(BaseModel):
@@ -46,6 +51,7 @@ class _File(_Shape):
     plain_fields: frozenset[str] = frozenset()
     plain_material: frozenset[str] = frozenset()
     patterns: dict[_Name, str] = Field(default_factory=dict)
+    at_home: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,16 @@ class Redaction:
     @classmethod
     def from_settings(cls, key: bytes, *, data_classes: str = "", file: Path | None = None) -> Redaction:
         """`data_classes` as in ``zendesk=personal,stripe=personal+payment`` come before those of `file`, and these before the
-        shipped ones. Raise ValueError that says what is wrong."""
+        shipped ones. Raise `RulesError`."""
+        try:
+            return cls(key, cls._rules(data_classes, file))
+        except OSError as error:
+            raise RulesError(f"the file of data classes cannot be read: {error.strerror}: {file}") from error
+        except ValueError as error:
+            raise RulesError(str(error)) from error
+
+    @staticmethod
+    def _rules(data_classes: str, file: Path | None) -> _File:
         shipped = files("integrations.models.redaction").joinpath("privacy.yaml").read_text(encoding="utf-8")
         found = _read(shipped, "privacy.yaml")
         if file is not None:
@@ -66,7 +81,7 @@ class Redaction:
         if data_classes.strip():
             found = found.model_copy(update={"sources": {**found.sources, **_sources(data_classes)}})
         _check(found)
-        return cls(key, found)
+        return found
 
     def classes(self, sources: Iterable[str]) -> frozenset[str]:
         """The classes of data that come from these sources, for `About.data_classes`."""
@@ -84,9 +99,18 @@ class Redaction:
         """What is looked for in data of these classes, all taken together."""
         return self._wanted(classes)
 
+    @cached_property
+    def everything(self) -> Wanted:
+        """All that any class asks for."""
+        return self._wanted(frozenset(self.rules.classes))
+
     def hint(self, name: str) -> str:
         """What a field of this name holds: a kind, `finding.IDENTIFIER`, or nothing that is known."""
         return self._hint(name)
+
+    def at_home(self, provider: str) -> bool:
+        """Whether this provider's service runs in the house, so that nothing leaves."""
+        return provider in self.rules.at_home
 
     @property
     def final(self) -> frozenset[str]:
