@@ -28,15 +28,13 @@ class Column:
     missing: int
     extra: int
     asks_more: int
+    #: drafts with a dangerous error, and how often each was made
+    dangerous: int = 0
     dangers: dict[str, int] = field(default_factory=dict)
 
     @property
     def agreement(self) -> float | None:
         return self.agreed / self.cases if self.cases else None
-
-    @property
-    def dangerous(self) -> int:
-        return sum(self.dangers.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         made = asdict(self)
         for name, column in (("live", self.live), ("then", self.then)):
-            made[name] |= {"agreement": column.agreement, "dangerous": column.dangerous}
+            made[name]["agreement"] = column.agreement
         return made
 
     def rows(self) -> list[tuple[str, str, str]]:
@@ -70,7 +68,7 @@ class Report:
             ("actions that people wanted and it lacks", str(live.missing), str(then.missing)),
             ("actions that nobody wanted", str(live.extra), str(then.extra)),
             ("asks for more money than was let through", str(live.asks_more), str(then.asks_more)),
-            ("DANGEROUS", str(live.dangerous), str(then.dangerous)),
+            ("DANGEROUS drafts", str(live.dangerous), str(then.dangerous)),
         ]
         told += [
             (f"  {what}", str(live.dangers.get(what, 0)), str(then.dangers.get(what, 0)))
@@ -149,6 +147,7 @@ def _column(measured: Sequence[Measured], cases: int) -> Column:
         missing=sum(len(one.missing) for one in measured),
         extra=sum(len(one.extra) for one in measured),
         asks_more=sum(1 for one in measured if one.asks_more),
+        dangerous=sum(1 for one in measured if one.dangers),
         dangers=dict(Counter(danger.what for one in measured for danger in one.dangers)),
     )
 
