@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
     "send": Entry("workers.cli.send", WORK, "Send CloudEvents from a file."),
     "inbox": Entry("workers.cli.inbox", WORK, "See and decide what waits for people."),
     "case": Entry("workers.cli.case", WORK, "Look at cases and what happened to them."),
+    "memory": Entry("workers.cli.memory", WORK, "See, correct and erase what is remembered."),
     "policy": Entry("workers.cli.policy", RULES, "Check, test and explain the approval policy."),
     "eval": Entry("workers.cli.evaluate", RULES, "Measure the local model, or a change against what people decided."),
     "models": Entry("workers.cli.models", RULES, "Show which model does what, and who follows when it fails."),

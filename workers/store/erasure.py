@@ -71,9 +71,11 @@ def still_open(tx: Tx, ids: Sequence[str]) -> list[str]:
 
 
 def count(tx: Tx, ids: Sequence[str], address: str) -> dict[str, int]:
-    """How many rows hold something of these cases, by table."""
+    """How many rows hold words or values of these cases, by table."""
     told = {cases.name: len(ids)}
     for table, link in _belonging():
+        if not _emptied(table):
+            continue
         told[table.name] = _number(tx, select(func.count()).select_from(table).where(link.in_(_linked(link, ids))))
     for table in GONE:
         told[table.name] = _number(tx, select(func.count()).select_from(table).where(_learned_of(table, ids, address)))
