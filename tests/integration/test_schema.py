@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+from alembic.script import ScriptDirectory
 
 from tests.servers.postgres import Postgres, binaries
 from workers.store import schema
@@ -22,6 +26,18 @@ def db(request, tmp_path):
         made = Database(server.database("schema"))
         yield made
         made.dispose()
+
+
+def test_the_names_of_the_files_tell_the_chain_of_migrations():
+    chain = [step.revision for step in ScriptDirectory(str(schema.MIGRATIONS)).walk_revisions()]
+
+    assert list(schema.revisions()) == chain[::-1]
+
+
+def test_asking_how_the_schema_stands_loads_nothing_that_migrates():
+    asks = "import sys; from workers.store import schema; sys.exit('alembic' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", asks], check=False).returncode == 0
 
 
 def test_migrating_gives_the_declared_tables_and_taking_back_leaves_nothing(db):

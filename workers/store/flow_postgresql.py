@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from psycopg.errors import UniqueViolation
+from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Table
 
 from workers.store import events as all_events
@@ -245,7 +246,11 @@ _ENCODER = json.JSONEncoder(default=_plain)
 
 
 def _json(value: Any) -> str:
-    return _ENCODER.encode(value)
+    try:
+        return to_json(value, fallback=_plain).decode()
+    except PydanticSerializationError:
+        # Half of a character: text that is no text. The slower encoder leaves it to the database to refuse.
+        return _ENCODER.encode(value)
 
 
 def _adapted(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ WITH urgent AS (
     RETURNING {_columns(Case, "c")}
 )
 SELECT claimed.*, h.seq, h.hash, (
-    SELECT jsonb_agg({_object(Event, "e")} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
+    SELECT json_agg({_object(Event, "e")} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
 ) FROM claimed LEFT JOIN audit_heads h ON h.chain = claimed.id"""
 
 
@@ -67,7 +67,7 @@ def record(changes: tuple[str, ...], parts: tuple[str, ...], *, notes: bool, fir
 
 ERRAND = """
 SELECT {action}, {case}, h.seq, h.hash,
-    (SELECT jsonb_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
+    (SELECT json_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
     (SELECT to_jsonb(s) FROM switches s WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind) LIMIT 1)
 FROM actions a JOIN cases c ON c.id = a.case_id LEFT JOIN audit_heads h ON h.chain = c.id
 WHERE a.id = %(action)s"""
@@ -190,7 +190,7 @@ def _columns(record: type, alias: str) -> str:
 
 def _object(record: type, alias: str) -> str:
     pairs = ", ".join(f"'{field.name}', {alias}.{field.name}" for field in fields(record))
-    return f"jsonb_build_object({pairs})"
+    return f"json_build_object({pairs})"
 
 
 ERRAND = ERRAND.format(

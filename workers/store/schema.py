@@ -3,6 +3,8 @@
 Migrations run before the processes of a new version and beside those of the old one, so they only add, and wait for no lock
 for long: somebody who waits for a table's lock holds up everybody who comes after. What cannot be had in time is tried
 again a few times and then given up, with nothing half done that a second run would not finish.
+
+Alembic is imported where something is migrated: every process asks how its schema stands, and few change it.
 """
 
 from __future__ import annotations
@@ -12,26 +14,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, ForeignKeyConstraint, func, inspect, select, text
+from sqlalchemy import Connection, ForeignKeyConstraint, column, func, inspect, select, table, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import SchemaItem
 
-from workers.store import learning_tables  # noqa: F401 - declared here, so that the check for differences sees them
+from workers.store import consultation_tables, learning_tables  # noqa: F401 - declared here, so that the check for differences sees them
 from workers.store.archive_tables import schema_floor
 from workers.store.columns import HELD
 from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.memory_tables import declared
 from workers.store.tables import cases
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 MIGRATIONS = Path(__file__).parent / "migrations"
+#: Alembic's own
+_VERSION = table("alembic_version", column("version_num"))
 _LOCK = 0x63617365  # "case": one migration at a time, whoever starts first
 #: longest wait for a lock that others queue behind
 LOCK_TIMEOUT = "3s"
@@ -62,6 +65,8 @@ class Step:
 
 def upgrade(db: Database) -> None:
     """Apply what is missing; several processes may try at once. Raises `StoreUnavailable` when a lock cannot be had."""
+    from alembic import command  # noqa: PLC0415 - see the module's opening
+
     if db.is_sqlite:
         with db.write() as tx:
             command.upgrade(_config(tx), "head")
@@ -83,6 +88,8 @@ def upgrade(db: Database) -> None:
 
 
 def downgrade(db: Database, revision: str) -> None:
+    from alembic import command  # noqa: PLC0415 - see the module's opening
+
     with db.write() as tx:
         command.downgrade(_config(tx), revision)
 
@@ -91,7 +98,9 @@ def outstanding(db: Database) -> list[Step]:
     """What `upgrade` would apply, in order."""
     if standing(db) is not Standing.BEHIND:
         return []
-    scripts = _scripts()
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see the module's opening
+
+    scripts = ScriptDirectory(str(MIGRATIONS))
     steps = scripts.iterate_revisions(scripts.get_current_head(), _current(db) or "base")
     return [Step(step.revision, (step.doc or "").partition("\n")[0]) for step in reversed(list(steps))]
 
@@ -102,9 +111,8 @@ def standing(db: Database) -> Standing:
     A revision that this code does not know was made by a newer version. Each migration that only adds leaves the floor
     where it is; one that takes something away raises it to the first version that can do without.
     """
-    scripts, current = _scripts(), _current(db)
-    known = {step.revision for step in scripts.walk_revisions()}
-    if current == scripts.get_current_head():
+    known, current = revisions(), _current(db)
+    if current == known[-1]:
         return Standing.CURRENT
     if current is None or current in known:
         return Standing.BEHIND
@@ -117,11 +125,23 @@ def pending(db: Database) -> bool:
 
 
 def revision(tx: Tx) -> str:
-    return MigrationContext.configure(tx).get_current_revision() or ""
+    """The last migration that was applied; "" where none was."""
+    if not inspect(tx).has_table(_VERSION.name):
+        return ""
+    return tx.execute(select(_VERSION.c.version_num)).scalar() or ""
+
+
+@cache
+def revisions() -> tuple[str, ...]:
+    """Every migration that this code knows, oldest first: their files' names begin with them."""
+    return tuple(sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py")))
 
 
 def differences(db: Database) -> list[object]:
     """What distinguishes the migrated database from the tables declared in code; empty when they agree."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - see the module's opening
+    from alembic.migration import MigrationContext  # noqa: PLC0415 - see the module's opening
+
     opts: dict[str, Any] = {"compare_type": True, "include_name": declared}
     if not db.is_sqlite:
         opts["include_object"] = _is_checked
@@ -136,7 +156,7 @@ def _is_checked(item: SchemaItem, _name: str | None, _kind: str, _reflected: boo
 
 def _current(db: Database) -> str | None:
     with db.read() as tx:
-        return MigrationContext.configure(tx).get_current_revision()
+        return revision(tx) or None
 
 
 def _floor(db: Database) -> str | None:
@@ -179,11 +199,9 @@ def _patient(db: Database) -> Iterator[Connection]:
             connection.commit()
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(MIGRATIONS))
-
-
 def _config(tx: Connection) -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - see the module's opening
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
