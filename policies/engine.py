@@ -56,10 +56,13 @@ def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime) -> Deci
     try:
         facts = Facts.model_validate(dict(raw_facts))
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-        told = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
+        told = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in _details(error)]
         return _refused(policy, raw_facts, told, at)
     return decide(policy, facts, at=at, trace=True)
+
+
+def _details(error: ValidationError) -> Sequence[Mapping[str, Any]]:
+    return error.errors(include_url=False, include_input=False, include_context=False)
 
 
 def _unstated(raw: Mapping[str, Any]) -> list[str]:
@@ -136,7 +139,8 @@ def _warning(rule: Rule, answer: RuleAnswer) -> str:
 
 
 def _refused(policy: Policy, raw: Mapping[str, Any], details: list[str], at: datetime) -> DecisionRecord:
-    """No rule can be asked. What is known without facts still holds: an unknown action is not for anybody to approve."""
+    """Nothing can be allowed. What can be known still holds: an unknown action is not for anybody to approve, and rules that
+    look at sound facts alone say who must (an amount above the ceiling stays above it when the currency is unreadable)."""
     domain, kind = raw.get("domain"), raw.get("action_kind")
     route = policy.route(domain if isinstance(domain, str) else "", kind if isinstance(kind, str) else "")
     told = details[:_SHOWN_REFUSALS]
@@ -147,8 +151,43 @@ def _refused(policy: Policy, raw: Mapping[str, Any], details: list[str], at: dat
     if not route.known:
         outcome = max(outcome, route.unknown_action)
         reasons.append(f"No policy knows the action {record.plain(kind)!r} in the domain {record.plain(domain)!r}")
-    verdict = Verdict(outcome, route.requirements if outcome is Outcome.REVIEW else (), tuple(reasons), ())
+    strict = [(rule, answer) for rule, answer in _certain(policy, route, raw) if answer.outcome >= Outcome.REVIEW]
+    outcome = max([outcome, *(rule.outcome for rule, _ in strict)])
+    deciding = [(rule, answer) for rule, answer in strict if rule.outcome is outcome]
+    verdict = Verdict(
+        outcome=outcome,
+        requirements=union([*route.requirements, *(r for rule, _ in deciding for r in rule.requirements)])
+        if outcome is Outcome.REVIEW
+        else (),
+        reasons=tuple(dict.fromkeys([*reasons, *(answer.message for _, answer in deciding)])),
+        rules=tuple(rule.ref for rule, _ in deciding),
+        exclude=tuple(sorted({who for rule, _ in deciding for who in rule.exclude})),
+    )
     return _record(policy, verdict, (), {str(record.plain(key)): record.plain(value) for key, value in raw.items()}, at)
+
+
+def _certain(policy: Policy, route: Route, raw: Mapping[str, Any]) -> list[tuple[Rule, RuleAnswer]]:
+    """Enforced rules that match and name none of the facts that were refused or left out."""
+    missing = {name for name in Facts.model_fields if name not in raw}
+    sound = {name: raw[name] for name in Facts.model_fields if name in raw}
+    try:
+        facts = Facts.model_validate(sound)
+    except ValidationError as error:
+        wrong = {str(detail["loc"][0]) for detail in _details(error)}
+        try:
+            facts = Facts.model_validate({name: value for name, value in sound.items() if name not in wrong})
+        except ValidationError:
+            return []
+        missing |= wrong
+    shown = record.facts_to_json(facts)
+    bound = policy.environment.bind(vars(facts))
+    return [
+        (rule, _answer(rule, True, shown))
+        for rule in route.rules
+        if rule.enforcement is Enforcement.ENFORCE
+        and missing.isdisjoint(rule.program.facts)
+        and rule.program.evaluate(bound) is True
+    ]
 
 
 def _record(

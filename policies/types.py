@@ -89,6 +89,22 @@ class Facts(BaseModel):
     text_has_unknown_link: bool = False
     text_has_unknown_amount: bool = False
     text_has_unknown_contact: bool = False
+    #: outgoing text holds a key, a password or a piece of our own instructions
+    text_has_secret: bool = False
+    #: outgoing text holds something of a record that belongs to somebody else
+    text_has_others_data: bool = False
+    #: outgoing text holds markup that loads or links something, or characters that hide something
+    text_has_markup: bool = False
+    #: what was found in the text, for a person to read
+    text_findings: Texts = Field(default_factory=list)
+    #: a message goes to an address that is not the customer's on record
+    recipient_is_unknown: bool = False
+    #: tags that are none of the house's own
+    unknown_tags: Texts = Field(default_factory=list)
+    #: a team that outsiders named and that the house does not have
+    unknown_team: Text = ""
+    #: scores that would go on file are not those that were computed
+    findings_are_altered: bool = False
     #: another action of this case with the same kind and target exists already (done or in flight)
     repeats_earlier_action: bool = False
 
@@ -121,6 +137,8 @@ class Facts(BaseModel):
     charge_status: Text = ""
     charge_age_days: Int = 0
     charge_disputed: bool = False
+    #: the records by themselves (terms, dates, a second payment) say that the amount may be given back for this charge
+    refund_is_due: bool = False
 
     # scored signals (transactions): 0 to 100 and the names of those that fired
     signal_score: Int = 0
@@ -131,6 +149,8 @@ class Facts(BaseModel):
     source: Text = ""
     case_events: Int = 1
     case_round: Int = 1
+    #: the newest message asks for something, by a rule that no model has a part in
+    asks_for_something: bool = True
     missing_context: Texts = Field(default_factory=list)
     occurred_at: AwareDatetime
 
@@ -146,6 +166,13 @@ MUST_STATE: Mapping[str | None, tuple[str, ...]] = {
         "text_has_unknown_link",
         "text_has_unknown_amount",
         "text_has_unknown_contact",
+        "text_has_secret",
+        "text_has_others_data",
+        "text_has_markup",
+        "recipient_is_unknown",
+        "unknown_tags",
+        "unknown_team",
+        "findings_are_altered",
         "repeats_earlier_action",
         "risk_flags",
         "missing_context",

@@ -7,12 +7,14 @@ the counters that the caller passes in. A fact that cannot be stated truly is le
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from integrations.models.flags import MAX_CHARS, suspects_injection
+from integrations.outsiders import written
 from policies import engine
 from policies.approvals import with_requirements
 from policies.record import to_json
@@ -20,11 +22,15 @@ from policies.rules import Policy
 from policies.types import MAX_ITEMS, MAX_TEXT, DecisionRecord
 from workers.actions.base import ActionKind
 from workers.actions.digest import action_digest
-from workers.agents.origins import Evidence, Origin, origins, unknowns
+from workers.agents.eligibility import wants
+from workers.agents.library import house
+from workers.agents.origins import Evidence, Origin, leaves, normal, origins
+from workers.agents.outgoing import inspect
 from workers.store.records import Case, Event, Fact
 
-_SPOKEN = ("body", "subject")
 EXACT_HIT = 0.9
+#: the question marks of the world's scripts
+_QUESTION = ("?", "\uff1f", "\u061f", "\u037e", "\u055e")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +85,26 @@ class Matter:
 
     @cached_property
     def evidence(self) -> Evidence:
-        return Evidence.of(
-            trusted=[[fact.data, fact.ref] for fact in self.facts if fact.trusted],
-            untrusted=[*(event.data for event in self.events), *(f.data for f in self.facts if not f.trusted)],
-        )
+        return Evidence.gathered(self.facts, (event.data for event in self.events), customer=self.customer_id)
+
+    @cached_property
+    def customer_id(self) -> str | None:
+        """Whose case it is, as records say: the customer's, else the owner of what the case is about."""
+        for fact in (self.first("customer"), self.by_ref(self.case.subject)):
+            if fact is not None and fact.trusted and fact.data.get("customer_id"):
+                return str(fact.data["customer_id"])
+        return None
+
+    @cached_property
+    def suspicious(self) -> bool:
+        """Whether anything that outsiders wrote seems to give instructions. By rules, as a model that was taken in says no."""
+        return suspects_injection("\n".join(self._told())[:MAX_CHARS])
+
+    def _told(self) -> Iterator[str]:
+        """What outsiders wrote, each text once, the newest message first."""
+        pieces: list[Any] = [event.data for event in reversed(self.events)]
+        pieces += [fact.data if not fact.trusted else written(fact.kind, fact.data) for fact in self.facts]
+        yield from dict.fromkeys(v for piece in pieces for _, v in leaves(piece) if isinstance(v, str) and " " in v)
 
 
 def judge(
@@ -105,8 +127,9 @@ def judge(
     found = origins(arguments, evidence)
     raw = {
         **_action_facts(kind, arguments, target),
-        **_text_facts(arguments, evidence),
+        **_text_facts(matter.case.domain, arguments, evidence),
         **_origin_facts(found),
+        **_steering_facts(matter, arguments, found),
         **_triage_facts(matter),
         **_customer_facts(matter, now),
         **_target_facts(matter, target, now),
@@ -117,6 +140,7 @@ def judge(
         "source": matter.case.source,
         "case_events": matter.case.events_total,
         "case_round": matter.case.round,
+        "asks_for_something": _asks(matter),
         "missing_context": sorted(matter.missing),
         "domain": matter.case.domain,
         "occurred_at": now,
@@ -151,13 +175,32 @@ def _action_facts(kind: ActionKind, arguments: Mapping[str, Any], target: str) -
     }
 
 
-def _text_facts(arguments: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
-    spoken = "\n".join(str(arguments[name]) for name in _SPOKEN if name in arguments)
-    strange = unknowns(spoken, evidence)
+def _text_facts(domain: str, arguments: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
+    found = inspect(domain, arguments, evidence)
     return {
-        "text_has_unknown_link": bool(strange.links),
-        "text_has_unknown_contact": bool(strange.contacts),
-        "text_has_unknown_amount": bool(strange.amounts),
+        "text_has_unknown_link": bool(found.links),
+        "text_has_unknown_contact": bool(found.contacts),
+        "text_has_unknown_amount": bool(found.amounts),
+        "text_has_secret": bool(found.secrets),
+        "text_has_others_data": bool(found.others),
+        "text_has_markup": bool(found.markup),
+        "text_findings": found.told,
+    }
+
+
+def _steering_facts(matter: Matter, arguments: Mapping[str, Any], found: Mapping[str, str]) -> dict[str, Any]:
+    """Arguments by which an action steers somebody else's system: whom it writes to, whom it calls, what it sets off."""
+    customer = matter.first("customer")
+    address = customer.data.get("email") if customer is not None and customer.trusted else None
+    team = str(arguments.get("team", ""))
+    ours = team in house()["teams"].values()
+    signals = matter.first("signals")
+    computed = signals.data.get("for_file", ()) if signals is not None and signals.trusted else ()
+    return {
+        "recipient_is_unknown": "to" in arguments and (not address or normal(arguments["to"]) != normal(address)),
+        "unknown_tags": sorted(set(arguments.get("tags", ())) - set(house()["tags"])),
+        "unknown_team": team if found.get("team") == Origin.UNTRUSTED and not ours else "",
+        "findings_are_altered": "signals" in arguments and list(arguments["signals"]) != list(computed),
     }
 
 
@@ -176,12 +219,22 @@ def _triage_facts(matter: Matter) -> dict[str, Any]:
         "sentiment": str(triage.get("sentiment", "")),
         "urgency": str(triage.get("urgency", "")),
         "language": str(triage.get("language", "")),
-        "risk_flags": sorted(str(flag) for flag in triage.get("risk_flags", ())),
+        "risk_flags": sorted({str(flag) for flag in triage.get("risk_flags", ())} | _own_flags(matter)),
         "triage_confidence": float(confidence.get(triage.get("primary_field", ""), 0.0)),
         "abstained": bool(triage.get("abstain", True)),
         "model_provider": matter.model[0],
         "model_name": matter.model[1],
     }
+
+
+def _own_flags(matter: Matter) -> set[str]:
+    return {"injection"} if matter.suspicious else set()
+
+
+def _asks(matter: Matter) -> bool:
+    newest = matter.events[-1].data if matter.events else {}
+    text = f"{newest.get('title', '')}\n{newest.get('text', '')}"
+    return any(mark in text for mark in _QUESTION) or wants(text) is not None
 
 
 def _customer_facts(matter: Matter, now: datetime) -> dict[str, Any]:
@@ -220,8 +273,26 @@ def _target_facts(matter: Matter, target: str, now: datetime) -> dict[str, Any]:
             "charge_status": str(charge.data.get("status", "")),
             "charge_age_days": _days_since(charge.data.get("created_at"), now),
             "charge_disputed": charge.data.get("status") == "disputed",
+            "refund_is_due": _is_due(matter, charge),
         }
     return facts
+
+
+def _is_due(matter: Matter, charge: Fact) -> bool:
+    """Whether records alone, and nobody's words, say that this charge may be given back: it is the second payment of one
+    order, or the one in question and within the house's terms. The amount is held to what is refundable elsewhere."""
+    if any(fact.ref == charge.ref and fact.name == "paid_twice" for fact in matter.facts):
+        return True
+    if not any(fact.ref == charge.ref and fact.name == "charge" for fact in matter.facts):
+        return False
+    terms = matter.first("eligibility")
+    if terms is None:
+        # An agent that works no terms out leaves them to its policy.
+        return True
+    own = terms.trusted and terms.data.get("charge_id") == charge.data.get("charge_id")
+    # An order that is only placed can still be sent: somebody has to stop it first.
+    in_time = bool(terms.data.get("within_return_window")) or terms.data.get("order_status") == "cancelled"
+    return bool(own and terms.data.get("refund_possible") and in_time)
 
 
 def _signal_facts(matter: Matter) -> dict[str, Any]:

@@ -53,6 +53,12 @@ def risk_flags(text: str) -> list[str]:
     ]
 
 
+def suspects_injection(text: str) -> bool:
+    """Whether a text seems to give instructions to whoever processes it: the flag `injection` by itself."""
+    text = text[:MAX_CHARS]
+    return _patterns()["injection"].search(fold(text)) is not None or _has_hidden_instruction(text)
+
+
 @functools.cache
 def _patterns() -> dict[str, re.Pattern[str]]:
     lexicon = yaml.safe_load(_LEXICON.read_text(encoding="utf-8"))

@@ -70,6 +70,8 @@ def raw(**changes: Any) -> dict[str, Any]:
         "charge_amount_minor": 4000,
         "charge_refundable_minor": 4000,
         "charge_currency": "EUR",
+        "refund_is_due": True,
+        "asks_for_something": False,
         "occurred_at": AT,
     }
     return {**Facts(**stated).model_dump(), **changes}

@@ -1,0 +1,63 @@
+"""What outsiders wrote into the company's own records: names, addresses, notes.
+
+A customer's record is the company's, and the name in it was typed by the customer, who may have typed an instruction or a
+link. A record vouches for its numbers and ids, never for such a text. Origins of arguments, the checks of outgoing text and
+prompts go by this one list. A new integration that reads more such fields names them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+_PERSON: Final = frozenset(
+    {
+        "name",
+        "first_name",
+        "last_name",
+        "company",
+        "address",
+        "address_line1",
+        "address_line2",
+        "shipping_address",
+        "billing_address",
+        "billing_name",
+        "shipping_name",
+        "note",
+        "notes",
+        "comment",
+        "message",
+        "gift_message",
+        "description",
+        "title",
+    }
+)
+#: fields that outsiders write, by the kind of the record that holds them
+FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "customer": _PERSON,
+    "order": _PERSON,
+    "charge": _PERSON,
+    "dispute": frozenset({"note", "notes", "comment", "message", "description"}),
+    "watch_hit": frozenset({"term"}),
+}
+
+
+def written(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a record's data that outsiders wrote, in the same nesting; empty where there is none."""
+    names = FIELDS.get(kind)
+    return _part(data, names) if names else {}
+
+
+def _part(data: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in names and value not in ("", None):
+            found[key] = value
+        elif isinstance(value, Mapping):
+            if inner := _part(value, names):
+                found[key] = inner
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            parts = [part for item in value if isinstance(item, Mapping) and (part := _part(item, names))]
+            if parts:
+                found[key] = parts
+    return found

@@ -1,0 +1,87 @@
+"""What a text looks like, and what is hidden in it: the loose half of matching.
+
+Two texts with one skeleton can be taken for one another by a reader. That is reason enough to call a value a stranger's, and
+never reason to call it a record's: a look-alike of a record is the very thing to be found out. Called by `evidence`, only
+for values that no record holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+from workers.agents.origins.forms import INVISIBLE, ascii_digits
+
+_TABLE = Path(__file__).with_name("confusables.txt")
+_BASE64 = re.compile(r"(?<![\w+/=-])[\w+/-]{8,8000}={0,2}(?![\w+/=-])")
+_HEX = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}[ :]?){6,4000}(?!\w)")
+_SEPARATORS = re.compile(r"[\W_]+")
+#: of one text; a page that somebody else wrote must not cost us seconds
+_MOST = 60_000
+
+
+@cache
+def _table() -> dict[int, str]:
+    made = {ord("0"): "o", ord("1"): "l", ord("i"): "l", ord("|"): "l"}
+    for line in _TABLE.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            like, *taken = line.split(" ")
+            made |= {int(code, 16): like for code in taken}
+    return made
+
+
+def skeleton(text: str) -> str:
+    """Case, form, accents and look-alikes made the same. Not for showing."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = ascii_digits(INVISIBLE.sub("", text)).casefold()
+        text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    return text.casefold().translate(_table())
+
+
+def compact(text: str) -> str:
+    """A skeleton without anything between its letters and digits."""
+    return _SEPARATORS.sub("", skeleton(text))
+
+
+def hidden(text: str) -> Iterator[str]:
+    """What is written in a text in ways that a machine reads at once: escapes, base64, hexadecimal, turned letters, reversed."""
+    text = text[:_MOST]
+    if (plain := html.unescape(unquote(text))) != text:
+        yield plain
+    for match in _BASE64.finditer(text):
+        written = match.group().translate(str.maketrans("-_", "+/")).rstrip("=")
+        yield from _decoded(base64.b64decode, written + "=" * (-len(written) % 4))
+    for match in _HEX.finditer(text):
+        yield from _decoded(bytes.fromhex, match.group().replace(":", " "))
+    yield codecs.decode(text, "rot13")
+    yield text[::-1]
+
+
+def _decoded(how: Callable[[str], bytes], written: str) -> Iterator[str]:
+    try:
+        told = how(written).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return
+    if told.isprintable() or "\n" in told:
+        yield told
+
+
+def assembled(value: str, text: str) -> bool:
+    """Whether a value can be put together from pieces of a text, both as `compact` gives them."""
+    at = 0
+    while at < len(value):
+        longest = next((n for n in range(len(value) - at, 1, -1) if value[at : at + n] in text), 0)
+        # One letter of any text is in any other: what is left over must be short, and in the middle of nothing.
+        if longest < min(3, len(value) - at):
+            return False
+        at += longest
+    return bool(value)
