@@ -70,6 +70,13 @@ def entries(
     ]
 
 
+def task_of(step: str) -> str:
+    """What a step asks models for: its turns are those of a draft, and of what it looks up long things are summarised."""
+    if step.startswith("turn"):
+        return "draft"
+    return "summarise" if step.startswith("look") else step
+
+
 def add_late(tx: Tx, case_id: str, domain: str, task: str, usages: Sequence[Usage], now: datetime) -> None:
     """Calls whose answer came when another had been taken. A case that is gone has no bill any more."""
     found = case_queries.get(tx, case_id)
