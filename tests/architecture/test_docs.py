@@ -45,7 +45,8 @@ def test_every_setting_of_a_vendor_is_documented():
         setting
         for path in python_files("integrations")
         for setting in re.findall(
-            r'"([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*_(?:API_KEY|BASE_URL|SECRET|MODEL))"', path.read_text()
+            r'"([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*_(?:API_KEY|BASE_URL|SECRET|MODEL|STREAM|STRUCTURED|THINKING))"',
+            path.read_text(),
         )
     }
 
