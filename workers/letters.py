@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from integrations import cloudevents
 from integrations.errors import IntegrationError, UnknownEvent
 from workers.intake.receive import Provenance, receive
-from workers.log import logger
+from workers.log import discreet, logger, told
 from workers.store import audit, deadletters
 from workers.store.audit import SYSTEM, Note
 from workers.store.database import StoreUnavailable
@@ -88,16 +88,16 @@ def _take(system: System, letter: Letter) -> str:
     if letter.given_up:
         return _bury(system, letter, "undeliverable", letter.given_up)
     if letter.content_type.partition(";")[0].strip().lower() not in CONTENT_TYPES:
-        told = f"content type {letter.content_type!r}; send application/cloudevents+json"
-        return _bury(system, letter, "content_type", told)
+        why = f"content type {letter.content_type!r}; send application/cloudevents+json"
+        return _bury(system, letter, "content_type", why)
     if len(letter.body) > system.settings.max_body_bytes:
-        told = f"{len(letter.body)} bytes; at most {system.settings.max_body_bytes} are taken"
-        return _bury(system, letter, "too_large", told)
+        why = f"{len(letter.body)} bytes; at most {system.settings.max_body_bytes} are taken"
+        return _bury(system, letter, "too_large", why)
     try:
         inbound = cloudevents.read_event(letter.body, system.clock())
     except UnknownEvent as error:
         # As at the HTTP door: a type that we do not handle is no fault of anybody.
-        logger.info("event_ignored", door=letter.door, reason=str(error))
+        logger.info("event_ignored", door=letter.door, reason=told(error))
         return "ignored"
     except IntegrationError as error:
         return _bury(system, letter, "malformed", str(error))
@@ -107,12 +107,12 @@ def _take(system: System, letter: Letter) -> str:
         raise
     except Exception as error:  # noqa: BLE001 - the message is the only copy: whatever is wrong with it, it is kept
         logger.exception("event_not_stored", door=letter.door)
-        return _bury(system, letter, "not_stored", f"{type(error).__name__}: {error}")
+        return _bury(system, letter, "not_stored", told(error))
     return "accepted" if received.accepted else "duplicate"
 
 
 def _bury(system: System, letter: Letter, reason: str, detail: str) -> str:
-    logger.warning("dead_letter", door=letter.door, reason=reason, detail=detail[:200])
+    logger.warning("dead_letter", door=letter.door, reason=reason, detail=discreet(detail))
     kept = DeadLetter(
         id=new_id("dead"),
         received_at=system.clock(),

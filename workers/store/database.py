@@ -56,7 +56,13 @@ class Database:
                 "tcp_user_timeout": 10_000,
                 "options": "-c timezone=UTC",
             }
-        pool: dict[str, Any] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": busy_seconds}
+        # Statements are told without their parameters, wherever an error ends up.
+        pool: dict[str, Any] = {
+            "hide_parameters": True,
+            "pool_size": connections,
+            "max_overflow": 0,
+            "pool_timeout": busy_seconds,
+        }
         self.engine = create_engine(parsed, connect_args=arguments, **pool)
         self._direct = self.engine
         self._turn = threading.Lock()
@@ -104,7 +110,7 @@ class Database:
         try:
             pooled = self._direct.raw_connection()
         except (psycopg.OperationalError, OperationalError, PoolTimeoutError) as error:
-            raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+            raise StoreUnavailable(_first_line(getattr(error, "orig", None) or error)) from error
         connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         try:
             yield connection.cursor()
@@ -113,7 +119,7 @@ class Database:
                 # The server went away: the others in the pool are dead as well, and need not be tried one by one.
                 self._direct.dispose()
             pooled.invalidate()
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailable(_first_line(error)) from error
         finally:
             pooled.close()
 
@@ -132,11 +138,16 @@ def _named_errors() -> Iterator[None]:
         yield
     except (OperationalError, InternalError, PoolTimeoutError) as error:
         # Internal errors are those of a server that was made read-only, as the loser of a failover is.
-        raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+        raise StoreUnavailable(_first_line(getattr(error, "orig", None) or error)) from error
     except DBAPIError as error:
         if error.connection_invalidated:
-            raise StoreUnavailable(str(error.orig)) from error
+            raise StoreUnavailable(_first_line(error.orig)) from error
         raise
+
+
+def _first_line(error: object) -> str:
+    """What a driver says. Its further lines quote rows and statements."""
+    return str(error).strip().partition("\n")[0]
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -157,7 +168,7 @@ def _ping_if_idle(connection: psycopg.Connection[Any], record: Any, _proxy: obje
         connection.execute("")
         connection.rollback()
     except psycopg.OperationalError as error:
-        raise DisconnectionError(str(error)) from error
+        raise DisconnectionError(_first_line(error)) from error
 
 
 def _note_use(_connection: object, record: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, create_model, model_validator
 
-from integrations.errors import Permanent
+from integrations.errors import IntegrationError, Permanent
 from integrations.models.base import Embedder, Model, ModelAnswer, ModelRequest, T, ToolUse
 from integrations.models.redaction.finding import blotted
 from integrations.models.redaction.rules import Redaction
@@ -93,6 +93,10 @@ class Redacting:
         token = _open.set(session)
         try:
             return ask(told)
+        except IntegrationError as error:
+            # Its words go onto the case, into the audit log and into the log.
+            error.args = (session.unquoted(str(error)), *error.args[1:])
+            raise
         finally:
             _open.reset(token)
 

@@ -7,6 +7,7 @@ model itself wrote, which is placeholders.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -15,6 +16,12 @@ from integrations.models.base import Material, ModelRequest, T, ToolCall, ToolRe
 from integrations.models.redaction.finding import IDENTIFIER, NUMBER, Text, Wanted, find_all
 from integrations.models.redaction.placeholders import Ledger
 from integrations.models.redaction.rules import Redaction
+
+#: before the words of a service in a provider's error
+_SAYS: Final = " It says: "
+_QUOTED: Final = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"|`[^`]*`")
+#: so many signs in a row are no coincidence
+_RUN: Final = 12
 
 #: a whole number from here on is long enough for a payment card's
 _LONG_NUMBER: Final = 10**13
@@ -48,6 +55,7 @@ class Session:
             [self._named(one.text, spans) if spans else one.text for one, spans in zip(texts, found, strict=True)]
         )
         self._anything = any(found)
+        self._texts = (*texts, *plain)
 
     def told(self) -> ModelRequest[Any]:
         """The request as it may leave; once."""
@@ -66,6 +74,18 @@ class Session:
     def back(self, value: Any) -> Any:
         """Plain JSON with values instead of placeholders."""
         return self.ledger.back_in(value, self.invented)
+
+    def unquoted(self, sentence: str) -> str:
+        """A provider's error without what its service quotes of the request: some repeat the very text that they refuse."""
+        ours, sign, theirs = sentence.partition(_SAYS)
+        if not sign:
+            return sentence
+        theirs = _QUOTED.sub("\u2026", theirs)
+        words = " ".join(theirs.split()).casefold()
+        sent = " ".join(" ".join(one.text for one in self._texts).split()).casefold()
+        if any(words[at : at + _RUN] in sent for at in range(max(1, len(words) - _RUN + 1))):
+            return ours
+        return f"{ours}{sign}{theirs}"
 
     def _is_plain(self, piece: Material) -> bool:
         return piece.trusted and piece.name in self._rules.rules.plain_material
