@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from integrations.base import Record
 from integrations.models.base import About, ModelAnswer, ModelRequest, ToolUse
-from workers import faults
+from workers import consulting, faults
 from workers.agents import recollection
+from workers.agents.asking import ask_answer
 from workers.agents.base import Agent, Draft, Inquiry
 from workers.agents.loop import Limits, Loop, Spent
 from workers.agents.observations import Observation, written
@@ -25,9 +26,12 @@ from workers.agents.planning import Plan, ask_plan, ask_with_plan
 from workers.agents.tools import MORE_TOOL, Lookup, offered
 from workers.journal import Entry, Work, entry, found_as_fact, record
 from workers.store import actions, steps
+from workers.store.children import Consultation
 from workers.store.records import ActionState, Case, Fact, Step
 from workers.telemetry import traces
 from workers.wiring import System
+
+T = TypeVar("T", bound=BaseModel)
 
 #: what the loop calls and commits; the pipeline lists the crash points around them
 LOOPING = ("plan", "turn", "look-up")
@@ -35,7 +39,7 @@ LOOPING = ("plan", "turn", "look-up")
 
 @dataclass(frozen=True, slots=True)
 class Deliberated:
-    """A draft with its entry for the journal; both None where a new event joined the case and it begins again."""
+    """A draft with its entry for the journal; both None where a new event joined the case, or it waits for answers."""
 
     work: Work
     draft: Draft | None = None
@@ -52,16 +56,14 @@ def deliberate(system: System, work: Work, agent: Agent) -> Deliberated:
     case, said, facts = work.case, work.said or {}, work.facts or ()
     started = system.clock()
     request = agent.ask_draft(work.worked, said, facts, case.instruction, _earlier(system, case))
-    request = replace(request, about=about(case, said, facts))
-    if agent.tools and system.settings.loop_turns and system.model.uses_tools:
-        desk = _Desk(system, work, agent)
-        try:
-            answer = desk.ask(request)
-        except _Joined:
-            return Deliberated(desk.work)
-        work = desk.work
-    else:
-        answer = system.model.answer(request)
+    desk = _Desk(system, work, agent)
+    try:
+        answer = desk.ask(replace(request, about=about(case, said, facts)))
+    except _Joined:
+        return Deliberated(desk.work)
+    except consulting.Parked as parked:
+        return Deliberated(parked.work)
+    work = desk.work
     faults.point("case.draft.called")
     inputs = {"triage": said, "facts": [fact.ref for fact in work.facts or ()], "instruction": case.instruction}
     output = answer.output.model_dump(mode="json")
@@ -69,6 +71,24 @@ def deliberate(system: System, work: Work, agent: Agent) -> Deliberated:
     remarks = _groundless(drafted, work.facts or (), request)
     made = entry(work.case, "draft", (started, system.clock()), inputs, output, answer, remarks=remarks)
     return Deliberated(work, drafted, made, (answer.usage.provider, answer.usage.model))
+
+
+def answer_question(system: System, work: Work, agent: Agent, asked: Consultation) -> Work:
+    """Find out what another case asks, hand it over, and close this case."""
+    case, said, facts = work.case, work.said or {}, work.facts or ()
+    started = system.clock()
+    request = ask_answer(agent, asked.agent, work.worked, said, facts)
+    desk = _Desk(system, work, agent, asked)
+    try:
+        answer = desk.ask(replace(request, about=about(case, said, facts)))
+    except consulting.Parked as parked:
+        return parked.work
+    work = desk.work
+    faults.point("case.answer.called")
+    inputs = {"question": asked.question, "facts": [fact.ref for fact in work.facts or ()]}
+    output = answer.output.model_dump(mode="json")
+    made = entry(work.case, "answer", (started, system.clock()), inputs, output, answer)
+    return consulting.answered(system, work, asked, answer.output, made)
 
 
 def about(case: Case, said: Mapping[str, Any] | None = None, facts: Sequence[Fact] = ()) -> About:
@@ -84,14 +104,14 @@ def about(case: Case, said: Mapping[str, Any] | None = None, facts: Sequence[Fac
     )
 
 
-def limits(system: System) -> Limits:
+def limits(system: System, asked: Consultation | None = None) -> Limits:
     settings = system.settings
     return Limits(
         turns=settings.loop_turns,
         calls=settings.loop_calls,
         tokens=settings.loop_tokens,
         seconds=settings.loop_seconds,
-        cost_usd=settings.loop_cost_usd,
+        cost_usd=settings.loop_cost_usd if asked is None else consulting.share(system),
         page=settings.observation_chars,
         call_seconds=settings.model_timeout_seconds,
     )
@@ -104,29 +124,39 @@ class _Desk:
     system: System
     work: Work
     agent: Agent
+    #: the question that the case was opened for, where it was
+    asked_for: Consultation | None = None
     #: refs and contents of the facts so far, each with its id
     _known: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def ask(self, request: ModelRequest[Draft]) -> ModelAnswer[Draft]:
-        lookups = offered(self.agent.tools, self._inquiry())
+    def ask(self, request: ModelRequest[T]) -> ModelAnswer[T]:
+        """One answer, or a plan and a loop that ends in one. Raise what ends it otherwise."""
+        system, agent = self.system, self.agent
+        if not (system.settings.loop_turns and system.model.uses_tools and (agent.tools or agent.consults)):
+            return system.model.answer(request)
+        lookups = offered(agent.tools, self._inquiry())
+        colleagues = consulting.colleagues(system, self, agent, self.asked_for)
         tools = [*(lookup.tool for lookup in lookups.values()), MORE_TOOL]
+        if colleagues is not None:
+            tools.append(colleagues.tool)
         recorded, spent = self._so_far()
         plan = self._plan(request, recorded.get(recollection.PLAN), tools, spent)
-        bounds = limits(self.system)
+        bounds = limits(system, self.asked_for)
         facts = {fact.id: _as_record(fact) for fact in self.work.facts or ()}
         self._known = {_identity(fact.ref, fact.data): fact.id for fact in self.work.facts or ()}
         exchanges = recollection.exchanges({n: s.output for n, s in recorded.items()}, facts, bounds.page)
         spent.turns = len(exchanges)
-        loop: Loop[Draft] = Loop(
-            model=self.system.model,
-            request=ask_with_plan(request, plan, tools),
+        loop: Loop[T] = Loop(
+            model=system.model,
+            request=ask_with_plan(request, plan, tools, asking=colleagues is not None),
             lookups=lookups,
             look=self._look,
             journal=self,
             limits=bounds,
-            monotonic=self.system.monotonic,
+            monotonic=system.monotonic,
             exchanges=exchanges,
             spent=spent,
+            colleagues=colleagues,
         )
         return loop.run()
 
@@ -184,7 +214,7 @@ class _Desk:
         position = max((fact.position for fact in facts), default=-1) + 1 + offset
         return found_as_fact(self.work.case, round_, position, name, found, self.system.clock())
 
-    def _plan(self, request: ModelRequest[Draft], known: Step | None, tools: Sequence[Any], spent: Spent) -> Plan:
+    def _plan(self, request: ModelRequest[T], known: Step | None, tools: Sequence[Any], spent: Spent) -> Plan:
         if known is not None:
             return Plan.model_validate(known.output)
         started = self.system.clock()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from integrations.base import Record
@@ -16,7 +16,7 @@ from integrations.errors import Permanent
 from integrations.models.base import ModelAnswer, ToolUse, Usage
 from workers import faults
 from workers.actions.digest import digest_of
-from workers.store import outage, steps
+from workers.store import bill, outage, steps
 from workers.store.audit import Chain, Note
 from workers.store.database import Database
 from workers.store.flow import Progress
@@ -89,14 +89,12 @@ def entry(
     return Entry(step, usage_rows(case, name, paid, finished), Note("caseworker", name, data))
 
 
-def usage_rows(case: Case, step: str, paid: Sequence[Usage], now: datetime) -> list[dict[str, Any]]:
-    """A row for each call that was paid for, in order: the last is the one that answered."""
-    last = len(paid) - 1
-    return [usage_row(case, step, used, now - timedelta(microseconds=last - i)) for i, used in enumerate(paid)]
-
-
-def usage_row(case: Case, step: str, usage: Usage, now: datetime) -> dict[str, Any]:
-    return {"id": new_id("use"), **shallow(usage), "case_id": case.id, "round": case.round, "step": step, "at": now}
+def usage_rows(
+    case: Case, step: str, paid: Sequence[Usage], now: datetime, *, answered: bool = True
+) -> list[dict[str, Any]]:
+    """A row of the bill for each call that was paid for, in order: the last is the one that answered, if any did."""
+    task = "summarise" if "." in step else "draft" if step.startswith("turn-") or step == "answer" else step
+    return bill.entries(case, step, task, paid, now, answered=answered)
 
 
 def recalled(db: Database, work: Work) -> Work:

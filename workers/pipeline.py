@@ -25,17 +25,19 @@ from dataclasses import fields, replace
 from typing import Any
 
 from integrations.errors import IntegrationError, Permanent, Temporary
-from integrations.models.base import Unanswered, Usage
+from integrations.models.base import Usage
+from integrations.models.failures import paid
 from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
-from workers.deliberation import LOOPING, about, deliberate
+from workers.consulting import OWN, asked_of, gave_up, subject_of, withdrawn
+from workers.deliberation import LOOPING, about, answer_question, deliberate
 from workers.drafting import LaidOut, lay_out, live_targets
 from workers.journal import Entry, Work, entry, found_as_fact, output_of, recalled, record, usage_rows
 from workers.judgement import Matter
 from workers.log import logger
 from workers.patience import pause
 from workers.settlement import settle, weigh
-from workers.store import actions, audit, cases, events, flow, outage, steps
+from workers.store import actions, audit, cases, children, events, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
 from workers.store.flow import Caps, Progress
@@ -74,10 +76,8 @@ def advance(system: System, case_id: str) -> None:
                 work = _next(system, work)
         except Temporary as error:
             outage.insist(_wait, system, work.case, error)
-        except Unanswered as error:
-            outage.insist(_ask_for_help, system, work.case, str(error), _paid_for(error))
         except IntegrationError as error:
-            outage.insist(_ask_for_help, system, work.case, str(error))
+            outage.insist(_ask_for_help, system, work.case, str(error), paid(error))
         except LostClaim:
             metrics.claim_lost()
             logger.info("claim_lost", case_id=work.case.id, step=work.case.step)
@@ -91,8 +91,10 @@ def _next(system: System, work: Work) -> Work:
         raise Permanent(f"No agent is installed for the domain {case.domain!r}.")
     if case.claims > system.settings.max_claims:
         raise Permanent(f"{case.claims - 1} tries at the step “{case.step}” ended without a result.")
+    if case.source == OWN and (ended := withdrawn(system, work)) is not None:
+        return ended
     if case.events_total > case.events_worked and case.step != "triage":
-        return _new_round(system, work)
+        return _new_round(system, work, agent)
     if case.round - case.events_total > system.settings.max_redrafts:
         raise Permanent(f"{case.round} rounds did not settle this case.")
     if case.step == DECIDED:
@@ -139,7 +141,7 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
     found: dict[str, Any] = {}
     missing = []
     for source in agent.sources:
-        inquiry = Inquiry(case.subject, work.worked, said, system.readers, found, started)
+        inquiry = Inquiry(subject_of(case), work.worked, said, system.readers, found, started)
         try:
             with traces.span(f"read {source.name}"):
                 records = source.read(inquiry)
@@ -163,9 +165,12 @@ def draft(system: System, work: Work, agent: Agent) -> Work:
     With a model that can, the agent plans and looks things up first (`workers.deliberation`).
     """
     work = recalled(system.db, work)
+    asked = asked_of(system, work.case)
+    if asked is not None:
+        return answer_question(system, work, agent, asked)
     thought = deliberate(system, work, agent)
     if thought.draft is None or thought.made is None:
-        # A new message came in meanwhile: `_next` begins a new round.
+        # A new message came in meanwhile, or it waits for answers of others.
         return thought.work
     try:
         return _decide(system, thought.work, agent, thought.draft, thought.model, thought.made)
@@ -252,6 +257,11 @@ STEPS: Mapping[str, Callable[[System, Work, Agent], Work]] = {
 CALLING = ("triage", "gather", "draft")
 #: where a case passes that is thought about with look-ups
 LOOP_POINTS = tuple(f"case.{name}.{phase}" for name in LOOPING for phase in ("called", "committing", "committed"))
+#: where a case passes that asks another, and where the other passes that answers
+ASK_POINTS = (
+    *(f"case.ask.{phase}" for phase in ("committing", "committed")),
+    *(f"case.answer.{phase}" for phase in ("called", "committing", "committed")),
+)
 
 CRASH_POINTS = (
     "event.committing",
@@ -266,14 +276,16 @@ CRASH_POINTS = (
 # ── what can happen to a case at any moment ──────────────────────────────────────────────────────────────────────────
 
 
-def _new_round(system: System, work: Work) -> Work:
+def _new_round(system: System, work: Work, agent: Agent) -> Work:
     """An event joined: what was drafted no longer answers what was said. Begin again with all that is known."""
     case = work.case
     with system.db.write() as tx:
         now = system.clock()
         moved = cases.move(tx, case, now=now, step="triage", round=case.round + 1, attention=None)
-        withdrawn = actions.settle_open(tx, case.id, ActionState.STALE, "A new message came in.", now)
-        chain = audit.append(tx, case.id, now, Note("caseworker", "new_round", {"withdrawn": withdrawn}))
+        stale = actions.settle_open(tx, case.id, ActionState.STALE, "A new message came in.", now)
+        if agent.consults:
+            children.cancel(tx, case.id, now)
+        chain = audit.append(tx, case.id, now, Note("caseworker", "new_round", {"withdrawn": stale}))
         return Work(moved, chain, events.of_case(tx, case.id))
 
 
@@ -335,10 +347,16 @@ def _wait(system: System, case: Case, error: Temporary) -> None:
             )
         except LostClaim:
             logger.info("claim_lost", case_id=case.id, step=case.step)
+            return
+        # What gave nothing was paid for all the same.
+        for row in usage_rows(case, case.step, paid(error), now, answered=False):
+            steps.add_usage(tx, row)
 
 
-def _ask_for_help(system: System, case: Case, reason: str, paid: Sequence[Usage] = ()) -> None:
+def _ask_for_help(system: System, case: Case, reason: str, used: Sequence[Usage] = ()) -> None:
     """The agent cannot go on by itself: a person must look."""
+    if gave_up(system, case, reason, used):
+        return
     logger.warning("case_needs_a_person", case_id=case.id, step=case.step, reason=reason)
     with system.db.write() as tx:
         now = system.clock()
@@ -348,10 +366,6 @@ def _ask_for_help(system: System, case: Case, reason: str, paid: Sequence[Usage]
             logger.info("claim_lost", case_id=case.id, step=case.step)
             return
         audit.append(tx, case.id, now, Note("caseworker", "asked_for_help", {"step": case.step, "reason": reason}))
-        for row in usage_rows(case, case.step, paid, now):
+        for row in usage_rows(case, case.step, used, now, answered=False):
             # An answer that cannot be used was paid for all the same.
             steps.add_usage(tx, row)
-
-
-def _paid_for(error: Unanswered) -> Sequence[Usage]:
-    return () if error.usage is None else (error.usage,)

@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     loop_tokens: int = Field(300_000, ge=1000, description="Tokens that one draft may use before it must conclude.")
     loop_seconds: float = Field(300.0, gt=0, description="Seconds of asking and looking up in one draft, likewise.")
     loop_cost_usd: Decimal = Field(Decimal(1), gt=0, description="US dollars that one draft may cost, likewise.")
+    consult_depth: int = Field(2, ge=0, le=5, description="How deep agents may ask each other; 0: not at all.")
+    consult_fan_out: int = Field(4, ge=0, le=16, description="Questions that one draft may ask of other agents.")
+    consult_seconds: float = Field(180.0, gt=0, description="How long a case waits for answers of other agents.")
+    consult_cost_usd: Decimal = Field(Decimal(1), gt=0, description="US dollars that one draft's questions may cost.")
     observation_chars: int = Field(
         12_000, ge=500, description="Characters of a look-up's result given to a model at once; the rest in pages."
     )

@@ -18,6 +18,7 @@ from integrations.registry import Readers, Writers
 from policies.loader import load
 from tests.kit.house import House
 from workers import execute, pipeline
+from workers.agents.asking import Answer
 from workers.agents.base import Agent, Source, Triage
 from workers.inbox import service
 from workers.inbox.words import Choice, Word
@@ -65,6 +66,14 @@ PLAN = {
     "goal": "Ana gets what is hers.",
     "steps": [{"what": "What else was paid", "tool": "find_charge", "why": "It may be the wrong charge"}],
     "would_change": "A second charge for the same order",
+}
+
+
+FINDING = {
+    "finding": "The charge does not look stolen.",
+    "confidence": 0.8,
+    "citations": ["house:charge:ch_1"],
+    "unsure": None,
 }
 
 
@@ -130,15 +139,19 @@ class ScriptedModel:
     provider: str = "scripted"
     name: str = "script-1"
     turns: list[list[ToolCall]] = field(default_factory=list)
+    #: what agents ask for, by their domain, that answer another's question
+    asks: dict[str, list[list[ToolCall]]] = field(default_factory=dict)
+    finding: dict[str, Any] = field(default_factory=lambda: dict(FINDING))
     plan: dict[str, Any] = field(default_factory=lambda: dict(PLAN))
     uses_tools: bool = False
 
     def turn(self, request: ModelRequest[Any]) -> ModelAnswer[Any] | ToolUse:
-        if self.faults or len(request.turns) >= len(self.turns):
+        turns = self.asks.get(request.domain, []) if issubclass(request.output, Answer) else self.turns
+        if self.faults or len(request.turns) >= len(turns):
             return self.answer(request)
         self.asked.append(request)
         self.during()
-        return ToolUse(tuple(self.turns[len(request.turns)]), self.usage, text="Let me look.")
+        return ToolUse(tuple(turns[len(request.turns)]), self.usage, text="Let me look.")
 
     def answer(self, request: ModelRequest[Any]) -> ModelAnswer[Any]:
         self.asked.append(request)
@@ -147,6 +160,8 @@ class ScriptedModel:
         self.during()
         if request.task == "triage":
             output = request.output.model_validate(self.triage)
+        elif issubclass(request.output, Answer):
+            output = request.output.model_validate(self.finding)
         elif request.task == "plan":
             output = request.output.model_validate(self.plan)
         elif request.task == "summarise":

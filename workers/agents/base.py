@@ -21,7 +21,7 @@ from integrations.models.base import Material, ModelRequest
 from workers.actions.catalogue import CATALOGUE
 from workers.agents.inquiry import EventView, FactView, Inquiry, Readers
 from workers.agents.library import house, macros, prompt
-from workers.agents.tools import MORE, Lookup
+from workers.agents.tools import ASK, MORE, Lookup
 
 __all__ = [
     "Agent",
@@ -111,7 +111,8 @@ class Agent:
     """A domain's declarations. The prompt is ``prompts/<domain>.md``, the macros ``macros/<domain>.yaml``.
 
     `primary` is the triage field whose confidence decides whether the agent understood what a case is about: the first that
-    has a closed list. `tools` are what it may look up by itself where the model can ask for it.
+    has a closed list. `tools` are what it may look up by itself where the model can ask for it, `consults` whom
+    it may ask: a domain, or a colleague of a desk in a role (``content/writer``, see ``prompts/roles.md``).
     """
 
     domain: str
@@ -120,15 +121,18 @@ class Agent:
     sources: tuple[Source, ...]
     kinds: tuple[str, ...]
     tools: tuple[Lookup, ...] = ()
+    consults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in CATALOGUE]
         if unknown:
             raise ValueError(f"agent {self.domain!r} proposes kinds that the catalogue lacks: {', '.join(unknown)}")
         # The policy knows facts of sources by name (``customer``, ``signals``): a look-up must not pass for one.
-        names = [source.name for source in self.sources] + [tool.name for tool in self.tools] + [MORE]
+        names = [source.name for source in self.sources] + [tool.name for tool in self.tools] + [MORE, ASK]
         if len(set(names)) < len(names):
-            raise ValueError(f"agent {self.domain!r} has two sources or look-ups of one name, or one called {MORE!r}")
+            raise ValueError(
+                f"agent {self.domain!r} has two sources or look-ups of one name, or one called {MORE!r} or {ASK!r}"
+            )
 
     def ask_triage(self, events: Sequence[EventView]) -> ModelRequest[Triage]:
         return ModelRequest(
@@ -160,12 +164,12 @@ class Agent:
             else:
                 continue
             material.append(Material(ref, source.name, trusted=all(fact.trusted for fact in of_source), data=data))
-        for tool in self.tools:
+        for name in (*(tool.name for tool in self.tools), ASK):
             # Looked up in an earlier round of this case; what this round looks up, the model has in its turns.
-            seen = [fact for fact in facts if fact.name == tool.name]
+            seen = [fact for fact in facts if fact.name == name]
             if seen:
                 told = [{**fact.data, "ref": fact.ref} for fact in seen]
-                material.append(Material(tool.name, tool.name, all(fact.trusted for fact in seen), told))
+                material.append(Material(name, name, all(fact.trusted for fact in seen), told))
         material.append(Material("house", "house", trusted=True, data=dict(house())))
         if instruction:
             material.append(Material("reviewer", "reviewer", trusted=True, data={"instruction": instruction}))

@@ -157,4 +157,5 @@ AGENT = Agent(
     ),
     kinds=tuple(kind.name for kind in actions.KINDS),
     tools=TOOLS,
+    consults=("content/researcher", "content/analyst", "content/writer"),
 )

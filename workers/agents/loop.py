@@ -24,6 +24,7 @@ from integrations.models.base import (
     Model,
     ModelAnswer,
     ModelRequest,
+    Tool,
     ToolCall,
     ToolResult,
     ToolUse,
@@ -32,7 +33,7 @@ from integrations.models.base import (
 )
 from workers.agents.library import prompt
 from workers.agents.observations import Exchange, Observation, Summary, again, found, key_of, page_of, told, written
-from workers.agents.tools import MORE, Lookup, More, checked
+from workers.agents.tools import ASK, MORE, Lookup, More, checked
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -115,6 +116,19 @@ class Journal(Protocol):
         """Look-ups of a turn came back, some or all."""
 
 
+class Colleagues(Protocol):
+    """Whom a question can be put to."""
+
+    @property
+    def tool(self) -> Tool: ...
+
+    def answer(self, number: str, call: ToolCall, question: BaseModel) -> Observation | None:
+        """What came of a question, or why it is not asked; None while it is to be asked or to be waited for."""
+
+    def wait(self, asked: Sequence[tuple[str, ToolCall, BaseModel]]) -> None:
+        """Ask them, and end the loop until they are answered: raises."""
+
+
 #: makes one look-up; raises `Permanent` for what cannot be had and `Temporary` for what cannot be had now
 Look = Callable[[Lookup, BaseModel], Sequence[Record]]
 
@@ -132,6 +146,7 @@ class Loop(Generic[T]):
     monotonic: Callable[[], float]
     exchanges: list[Exchange] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
+    colleagues: Colleagues | None = None
 
     def run(self) -> ModelAnswer[T]:
         """The final answer. Raise what the model or a look-up raised, after what was answered is written down."""
@@ -183,7 +198,7 @@ class Loop(Generic[T]):
 
     def _given(self, seen: Observation) -> Any:
         """The content as the model gets it: whole, or its first page with how much there is."""
-        if seen.kind not in ("found", "same", "answer"):
+        if seen.kind not in ("found", "same"):
             return seen.content
         text = written(seen.content)
         return (
@@ -203,16 +218,17 @@ class Loop(Generic[T]):
         made: dict[str, Observation] = {}
         wanted: dict[str, Wanted] = {}
         errors: list[IntegrationError] = []
+        waiting: list[tuple[str, ToolCall, BaseModel]] = []
         began = self.monotonic()
         for number, call in missing:
             if call.name == MORE:
                 self._read_on(number, call, made, errors)
-            elif key_of(call) not in known:
-                answer = self._sorted_out(number, call)
-                if isinstance(answer, Observation):
-                    made[number] = answer
-                elif all(key_of(call) != key_of(other.call) for other in wanted.values()):
-                    wanted[number] = answer
+            elif key_of(call) in known:
+                continue
+            elif call.name == ASK and self.colleagues is not None:
+                self._ask(number, call, made, waiting)
+            else:
+                self._sort_out(number, call, made, wanted)
         self._make(wanted, made, errors)
         known |= {key_of(seen.call): seen for seen in made.values() if seen.kind == "found"}
         # Asked for before, or twice in this turn.
@@ -224,19 +240,41 @@ class Loop(Generic[T]):
             exchange.observed.update(made)
         if errors:
             raise errors[0]
+        if waiting and self.colleagues is not None:
+            self.colleagues.wait(waiting)
 
-    def _sorted_out(self, number: str, call: ToolCall) -> Wanted | Observation:
-        """A call that can be made, or what the model is told instead."""
-        if int(number.partition(".")[2]) > self.limits.calls:
-            return told(number, call, f"At most {self.limits.calls} look-ups at once. Ask again.")
+    def _ask(
+        self,
+        number: str,
+        call: ToolCall,
+        made: dict[str, Observation],
+        waiting: list[tuple[str, ToolCall, BaseModel]],
+    ) -> None:
+        """Another agent's answer, where it has come; asked twice in one turn, it is asked once."""
+        if self.colleagues is None or any(key_of(call) == key_of(other) for _, other, _ in waiting):
+            return
+        question = checked(call, self.colleagues.tool.arguments)
+        if isinstance(question, str):
+            made[number] = told(number, call, f"These arguments cannot be used: {question}")
+            return
+        answer = self.colleagues.answer(number, call, question)
+        if answer is None:
+            waiting.append((number, call, question))
+        else:
+            made[number] = answer
+
+    def _sort_out(self, number: str, call: ToolCall, made: dict[str, Observation], wanted: dict[str, Wanted]) -> None:
+        """Take up a call that can be made, once; or tell the model why not."""
         lookup = self.lookups.get(call.name)
-        if lookup is None:
+        if int(number.partition(".")[2]) > self.limits.calls:
+            made[number] = told(number, call, f"At most {self.limits.calls} look-ups at once. Ask again.")
+        elif lookup is None:
             names = ", ".join(sorted([*self.lookups, MORE]))
-            return told(number, call, f"There is no look-up {call.name[:60]!r}. There are: {names}.")
-        arguments = checked(call, lookup.arguments)
-        if isinstance(arguments, str):
-            return told(number, call, f"These arguments cannot be used: {arguments}")
-        return Wanted(call, lookup, arguments)
+            made[number] = told(number, call, f"There is no look-up {call.name[:60]!r}. There are: {names}.")
+        elif isinstance(arguments := checked(call, lookup.arguments), str):
+            made[number] = told(number, call, f"These arguments cannot be used: {arguments}")
+        elif all(key_of(call) != key_of(other.call) for other in wanted.values()):
+            wanted[number] = Wanted(call, lookup, arguments)
 
     def _make(self, wanted: Mapping[str, Wanted], made: dict[str, Observation], errors: list[IntegrationError]) -> None:
         """Make look-ups: those that do not mind company at the same time, each in a copy of this thread's context."""
@@ -275,7 +313,7 @@ class Loop(Generic[T]):
         if not isinstance(wanted, More):
             made[number] = told(number, call, f"These arguments cannot be used: {wanted}")
             return
-        source = next((s for s in self._all() if s.number == wanted.result and s.kind in ("found", "answer")), None)
+        source = next((s for s in self._all() if s.number == wanted.result and s.kind == "found"), None)
         if source is None:
             made[number] = told(number, call, f"There is no long result {wanted.result!r}.")
             return

@@ -35,7 +35,7 @@ class Observation:
 
     number: str
     call: ToolCall
-    kind: Literal["found", "same", "page", "summary", "told", "answer"]
+    kind: Literal["found", "same", "page", "summary", "told"]
     content: Any
     trusted: bool
     failed: bool = False

@@ -52,12 +52,16 @@ def ask_plan(draft: ModelRequest[Any], tools: Sequence[Tool]) -> ModelRequest[Pl
     )
 
 
-def ask_with_plan(draft: ModelRequest[Any], plan: Plan | None, tools: Sequence[Tool]) -> ModelRequest[Any]:
+def ask_with_plan(
+    draft: ModelRequest[Any], plan: Plan | None, tools: Sequence[Tool], *, asking: bool = False
+) -> ModelRequest[Any]:
     """`draft` with the look-ups that may be asked for, and the plan among its material."""
     planned = () if plan is None else (Material("plan", "plan", trusted=False, data=plan.model_dump(mode="json")),)
     return replace(
         draft,
-        instructions=f"{draft.instructions}\n\n{prompt('loop', 'tools')}",
+        instructions="\n\n".join(
+            [draft.instructions, prompt("loop", "tools"), *([prompt("loop", "asking")] if asking else [])]
+        ),
         material=(*draft.material, *planned),
         tools=tuple(tools),
     )

@@ -52,7 +52,7 @@ def observation_as_json(seen: Observation, facts: Sequence[str]) -> dict[str, An
         said["failed"] = True
     if seen.of:
         said |= {"of": seen.of, "page": seen.page}
-    if (seen.kind == "found" and seen.failed) or seen.kind in ("told", "summary", "answer"):
+    if (seen.kind == "found" and seen.failed) or seen.kind in ("told", "summary"):
         said |= {"content": seen.content, "trusted": seen.trusted}
     return said
 

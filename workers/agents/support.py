@@ -303,4 +303,5 @@ AGENT = Agent(
     ),
     kinds=tuple(kind.name for kind in actions.KINDS),
     tools=TOOLS,
+    consults=("transactions",),
 )

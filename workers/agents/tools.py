@@ -20,6 +20,7 @@ from integrations.models.base import Tool, ToolCall
 from workers.agents.inquiry import Inquiry
 
 MORE = "more"
+ASK = "ask_agent"
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from workers.inbox.words import Invalid, NotFound
-from workers.store import actions, audit, cases
+from workers.store import actions, audit, cases, children
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.records import ActionState, Case, CaseState, Person
@@ -38,6 +38,8 @@ def decide_case(system: System, person: Person, case_id: str, word: str, reason:
             raise Invalid("The case is closed.")
         if case.claimed_by:
             raise Invalid("The agent is working on this case right now. Try again in a moment.")
+        # Whatever was asked of other agents was asked for a draft that is not wanted any more.
+        children.cancel(tx, case.id, now)
         if word == "retry":
             actions.settle_open(tx, case.id, ActionState.SUPERSEDED, "The agent was asked to try again.", now)
             cases.change(

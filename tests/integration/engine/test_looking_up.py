@@ -40,6 +40,7 @@ def test_what_was_looked_up_is_on_record_and_becomes_facts(engine):
     assert engine.model.tasks() == ["triage", "plan", "draft", "draft+1", "draft+2"]
     with engine.system.db.read() as tx:
         assert [u.step for u in steps.usage_of(tx, engine.case().id)] == ["triage", "plan", "turn-1", "turn-2", "draft"]
+    with engine.system.db.read() as tx:
         assert proof.verify(tx) == []
 
 
@@ -106,7 +107,7 @@ def test_of_look_ups_that_failed_for_now_only_those_are_made_again(engine):
     engine.event()
     engine.drain()
     assert (engine.case().state, engine.case().waiting_for) == (CaseState.WAITING, "It does not answer.")
-    assert names(engine)[-2:] == ["turn-1.1", "turn-1.3"]
+    assert sorted(names(engine)[-2:]) == ["turn-1.1", "turn-1.3"]
 
     again(engine)
 

@@ -113,7 +113,7 @@ def test_house_facts_are_those_that_macros_name() -> None:
 
 def test_files_are_for_the_agents_on_the_roster() -> None:
     """A file that no agent reads is dead, and an agent without its files cannot start. The loop's prompts serve all."""
-    for folder, ending, shared in (("prompts", "md", {"loop"}), ("macros", "yaml", set())):
+    for folder, ending, shared in (("prompts", "md", {"loop", "roles"}), ("macros", "yaml", set())):
         assert {path.stem for path in (HERE / folder).glob(f"*.{ending}")} == set(AGENTS) | shared
 
 

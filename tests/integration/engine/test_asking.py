@@ -1,0 +1,239 @@
+"""One agent asks others: each question a case of its own, the asking case parked until they answered or the time is up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from integrations.errors import Permanent, Temporary
+from tests.kit.engine import AGENT, call
+from workers.inbox import case_service
+from workers.store import cases, children, proof, steps
+from workers.store.records import CaseState
+
+CHARGE = "house:charge:ch_1"
+
+
+def ask(agent="transactions", question="Does it look stolen?", name="ask_1", subject=CHARGE):
+    return call("ask_agent", id=name, agent=agent, question=question, subject=subject)
+
+
+@pytest.fixture
+def asking(engine):
+    """Support may ask transactions, and transactions support."""
+    engine.model.uses_tools = True
+    engine.model.turns = [[ask()]]
+    engine.system.agents["support"] = replace(AGENT, consults=("transactions", "support/writer", "support/analyst"))
+    engine.system.agents["transactions"] = replace(AGENT, domain="transactions", consults=("support",))
+    return engine
+
+
+def parent(engine):
+    with engine.system.db.read() as tx:
+        return cases.on_subject(tx, "house:ticket:7")
+
+
+def asked(engine, case_id=None):
+    with engine.system.db.read() as tx:
+        return children.of_case(tx, case_id or parent(engine).id)
+
+
+def child(engine, number=0):
+    with engine.system.db.read() as tx:
+        return cases.get(tx, asked(engine)[number].child_id)
+
+
+def until_parked(engine):
+    engine.event()
+    engine.drain(1)
+
+
+def last_results(engine):
+    drafts = [r for r in engine.model.asked if r.domain == "support" and r.turns]
+    return drafts[-1].turns[-1].results
+
+
+def test_the_asking_case_is_parked_and_the_question_waits_on_the_others_queue(asking):
+    until_parked(asking)
+
+    case, question = parent(asking), child(asking)
+    assert (case.state, case.waiting_for, case.claimed_by) == (CaseState.WAITING, "Answers of transactions.", None)
+    assert case.wake_at == asking.clock() + (asked(asking)[0].deadline - asked(asking)[0].asked_at)
+    assert (question.domain, question.source, question.customer) == ("transactions", "caseworker", "ana@example.com")
+    assert asking.hints.waiting[-1] == ("case", question.id)
+
+
+def test_the_answer_comes_back_with_the_records_that_it_rests_on(asking):
+    asking.event()
+    asking.drain()
+
+    assert parent(asking).state == CaseState.INBOX
+    (result,) = last_results(asking)
+    finding, charge = result.content
+    assert (finding["finding"], finding["agent"]) == ("The charge does not look stolen.", "transactions")
+    assert charge["charge_id"] == "ch_1"
+    assert result.trusted is False  # a finding is a model's text
+    with asking.system.db.read() as tx:
+        facts = {f.ref: f.trusted for f in steps.facts_of(tx, parent(asking).id, up_to_round=9)}
+        assert facts[f"caseworker:answer:{child(asking).id}"] is False
+        assert facts[CHARGE] is True
+    with asking.system.db.read() as tx:
+        assert proof.verify(tx) == []
+    assert (child(asking).state, child(asking).outcome) == (CaseState.CLOSED, "answered")
+    assert asked(asking)[0].state == "answered"
+
+
+def test_a_question_brings_about_no_actions(asking):
+    asking.event()
+    asking.drain()
+
+    with asking.system.db.read() as tx:
+        names = [step.name for step in steps.of_case(tx, child(asking).id)]
+    assert names == ["triage", "gather", "plan", "answer"]
+    assert {action.case_id for action in asking.actions()} <= {parent(asking).id}
+
+
+def test_several_are_asked_at_once_and_the_last_answer_wakes(asking):
+    roles = [ask("support/writer", "How to say it?", "a", None), ask("support/analyst", "What counts?", "b", None)]
+    asking.model.turns = [roles]
+    until_parked(asking)
+    first, second = child(asking, 0), child(asking, 1)
+    assert {first.step, second.step} == {"draft"}  # colleagues of one desk begin with what is gathered
+
+    asking.drain(1)
+    assert parent(asking).wake_at > asking.clock()
+    assert [row.state for row in asked(asking)].count("answered") == 1
+
+    asking.drain()
+    assert [row.state for row in asked(asking)] == ["answered", "answered"]
+    assert parent(asking).state == CaseState.INBOX
+    writer = next(r for r in asking.model.asked if "The writer says" in r.instructions)
+    assert writer.domain == "support"
+
+
+def test_a_question_that_is_not_answered_in_time_is_gone_on_without_and_a_late_answer_is_kept(asking):
+    until_parked(asking)
+    late = asking.hints.waiting.pop()
+
+    asking.clock.on(hours=1)
+    asking.hints.waiting = [("case", parent(asking).id)]
+    asking.drain()
+
+    assert parent(asking).state == CaseState.INBOX
+    assert "did not answer in time" in last_results(asking)[0].content["problem"]
+    assert asked(asking)[0].state == "timed_out"
+
+    asking.hints.waiting = [late]
+    asking.drain()
+
+    (row,) = asked(asking)
+    assert (row.state, row.answer["answer"]["confidence"]) == ("late", 0.8)
+    assert parent(asking).state == CaseState.INBOX
+
+
+def test_who_cannot_answer_says_so_at_once_and_no_person_is_troubled(asking):
+    plain = asking.model.turn
+
+    def turn(request):
+        if request.domain == "transactions":
+            raise Permanent("The model declined to answer.")
+        return plain(request)
+
+    asking.model.turn = turn
+    asking.event()
+    asking.drain()
+
+    assert (child(asking).state, child(asking).outcome, child(asking).attention) == (
+        CaseState.CLOSED,
+        "unanswered",
+        None,
+    )
+    assert "The model declined" in last_results(asking)[0].content["problem"]
+    assert parent(asking).state == CaseState.INBOX
+
+
+def test_asking_in_circles_is_refused(asking):
+    """Support asks transactions, which would ask support back: that would never end."""
+    asking.model.asks = {"transactions": [[ask("support", subject=None)]]}
+    asking.event()
+    asking.drain()
+
+    assert parent(asking).state == CaseState.INBOX
+    assert asked(asking, child(asking).id) == []
+    assert asked(asking)[0].state == "answered"
+
+
+def test_questions_go_so_deep_and_no_deeper(asking):
+    asking.system.agents["transactions"] = replace(AGENT, domain="transactions", consults=("content",))
+    asking.system.agents["content"] = replace(AGENT, domain="content", consults=("supply",))
+    asking.system.agents["supply"] = replace(AGENT, domain="supply")
+    asking.model.asks = {"transactions": [[ask("content")]], "content": [[ask("supply")]]}
+    asking.event()
+    asking.drain()
+
+    below = asked(asking, child(asking).id)
+    assert [row.path for row in below] == [["support", "transactions", "content"]]
+    assert asked(asking, below[0].child_id) == []
+    assert parent(asking).state == CaseState.INBOX
+
+
+@pytest.mark.parametrize(
+    ("turn", "said"),
+    [
+        ([ask(question=f"Number {n}?", name=f"ask_{n}") for n in range(5)], "At most 4 questions"),
+        ([ask(subject="house:charge:ch_9")], "must be the ref of one of the company's own records"),
+        ([ask("accounting")], "These arguments cannot be used"),
+    ],
+)
+def test_a_question_that_may_not_be_asked_is_told_back(asking, turn, said):
+    asking.model.turns = [turn]
+    asking.event()
+    asking.drain()
+
+    assert said in last_results(asking)[-1].content["problem"]
+    assert len(asked(asking)) == len(turn) - 1
+    assert parent(asking).state == CaseState.INBOX
+
+
+def test_a_case_that_is_closed_by_hand_withdraws_its_questions(asking):
+    until_parked(asking)
+    case_service.decide_case(asking.system, asking.person(), parent(asking).id, "close", "Not needed")
+    asked_before = len(asking.model.asked)
+    asking.drain()
+
+    assert (child(asking).state, child(asking).outcome) == (CaseState.CLOSED, "cancelled")
+    assert asked(asking)[0].state == "cancelled"
+    assert len(asking.model.asked) == asked_before
+
+
+def test_a_new_message_begins_again_without_the_old_questions(asking):
+    until_parked(asking)
+    asking.event("d2", text="One more thing")
+    asking.hints.waiting.reverse()
+    asking.drain()
+
+    assert [(row.round, row.state) for row in asked(asking)] == [(1, "cancelled"), (2, "answered")]
+    assert parent(asking).state == CaseState.INBOX
+
+
+def test_what_was_answered_is_not_asked_again_when_the_asking_case_breaks_off(asking):
+    plain, broken = asking.model.turn, []
+
+    def turn(request):
+        if request.domain == "support" and request.turns and not broken:
+            broken.append(1)
+            raise Temporary("The model is away.")
+        return plain(request)
+
+    asking.model.turn = turn
+    asking.event()
+    asking.drain()
+    assert parent(asking).state == CaseState.WAITING
+
+    asking.clock.on(hours=1)
+    asking.sweep()
+
+    assert parent(asking).state == CaseState.INBOX
+    assert len(asked(asking)) == 1
+    assert [r.domain for r in asking.model.asked].count("transactions") == 3  # triage, plan, answer
