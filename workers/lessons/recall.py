@@ -23,12 +23,12 @@ MOST = 4
 ROOM = 6000
 #: of one message, and of one argument
 EXCERPT = 500
-#: compared by their text; what people decided last, and in the same intent, goes first
-COMPARED = 80
+#: of these, at most so many in which people changed or refused something: that teaches more than what was left as it was
+TELLING = 3
+#: compared by their text, of each sort; what people decided last, and in the same intent, goes first
+COMPARED = 40
 #: less alike than this teaches nothing
 LEAST_ALIKE = 0.12
-#: what was changed or refused teaches more than what was left as it was
-TELLING = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,27 @@ class Recalled:
 def similar(examples: Sequence[Example], *, intent: str, text: str, without_case: str = "") -> list[Recalled]:
     """The most alike, best first. `examples` are of one domain, newest first; those of the same intent are preferred."""
     others = [example for example in examples if example.case_id != without_case]
-    same = [example for example in others if example.intent == intent]
-    rest = [example for example in others if example.intent != intent]
-    compared = [*same, *rest][:COMPARED]
-    if not compared or not text.strip():
+    if not others or not text.strip():
         return []
-    found = []
-    for example, likeness in zip(compared, _likeness(text, [example.text for example in compared]), strict=True):
-        if likeness >= LEAST_ALIKE:
-            bonus = (TELLING if example.verdict != "approved" else 0.0) + (0.5 if example.intent == intent else 0.0)
-            found.append((likeness + bonus, Recalled(example, round(likeness, 3))))
-    found.sort(key=lambda pair: -pair[0])
-    return [recalled for _, recalled in found[:MOST]]
+    telling, plain = (
+        _first(intent, [example for example in others if (example.verdict != "approved") is told])
+        for told in (True, False)
+    )
+    likeness = _likeness(text, [example.text for example in (*telling, *plain)])
+    alike = [
+        Recalled(example, round(value, 3))
+        for example, value in zip((*telling, *plain), likeness, strict=True)
+        if value >= LEAST_ALIKE
+    ]
+    alike.sort(key=lambda one: (one.example.intent != intent, -one.likeness))
+    chosen = [one for one in alike if one.example.verdict != "approved"][:TELLING]
+    chosen += [one for one in alike if one.example.verdict == "approved"][: MOST - len(chosen)]
+    return chosen
+
+
+def _first(intent: str, examples: Sequence[Example]) -> list[Example]:
+    same = [example for example in examples if example.intent == intent]
+    return [*same, *(example for example in examples if example.intent != intent)][:COMPARED]
 
 
 def _likeness(text: str, others: Sequence[str]) -> list[float]:
