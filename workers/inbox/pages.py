@@ -16,6 +16,7 @@ from workers.inbox import cards, lists, timeline
 from workers.inbox.identity import Identity, Refused, system_of, visitor
 from workers.inbox.lists import Tab
 from workers.inbox.offers import groups_to_ask, snooze_until
+from workers.inbox.remembered import remembered
 from workers.inbox.rendering import Pages
 from workers.inbox.wording import who
 from workers.store import actions, audit, inbox
@@ -162,7 +163,7 @@ def case_page(request: Request, identity: Identity, case_id: str, *, status: int
         life = timeline.load(tx, case_id)
     if life is None:
         raise Refused(404, "There is no such case. It may belong to another installation.")
-    context = {"life": life, "problem": problem}
+    context = {"life": life, "problem": problem, "remembered": remembered(system_of(request), life)}
     return pages_of(request).page(request, "case.html", context, identity=identity, status=status)
 
 

@@ -1,0 +1,54 @@
+"""The form beside a memory on the page of a case: put your words in its place, or take it away.
+
+Carries the session's CSRF token like every form, and leads back to the case. What was done stands in the audit log with ids.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from workers.inbox.identity import Identity, form_of, poster, system_of
+from workers.inbox.pages import case_page
+from workers.memory import keeping
+from workers.store import cases
+
+MOST_BYTES = 16_384
+SEE_OTHER = 303
+
+router = APIRouter(include_in_schema=False)
+
+Form = Annotated[FormData, Depends(form_of)]
+Poster = Annotated[Identity, Depends(poster)]
+
+
+@router.post("/cases/{case_id}/memory", max_body_size=MOST_BYTES)
+def change_memory(request: Request, case_id: str, identity: Poster, form: Form) -> Response:
+    system = system_of(request)
+    memory_id, word, said = (_line(form, name) for name in ("memory", "change", "text"))
+    by, now = f"person:{identity.person.email}", system.clock()
+    if word not in ("correct", "forget"):
+        problem = "Choose one of the buttons: correct it, or forget it."
+        return case_page(request, identity, case_id, status=422, problem=problem)
+    try:
+        with system.db.write() as tx:
+            if cases.get(tx, case_id) is None:
+                return case_page(request, identity, case_id)
+            if word == "correct":
+                keeping.correct(tx, memory_id, said, by=by, now=now)
+            else:
+                keeping.forget(tx, [memory_id], by=by, now=now)
+    except keeping.NotRemembered as error:
+        return case_page(request, identity, case_id, status=422, problem=str(error))
+    return RedirectResponse(f"/cases/{case_id}#memory", SEE_OTHER)
+
+
+def _line(form: FormData, name: str) -> str:
+    """A field as one line, without what no page shows."""
+    value = form.get(name)
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    return "".join(c for c in text if c.isprintable())
