@@ -13,7 +13,8 @@ from typing import Any
 
 from workers.actions.base import ActionKind
 from workers.actions.catalogue import CATALOGUE
-from workers.inbox import planned
+from workers.inbox import asked, planned
+from workers.inbox.asked import Asked, Tree
 from workers.inbox.planned import PlanView
 from workers.store import actions, audit, cases, events, inbox, steps
 from workers.store.database import Tx
@@ -28,13 +29,16 @@ STEP_TITLES = {
 
 #: what comes first of things written down at the same instant
 _ORDER = {
-    kind: place for place, kind in enumerate(("event", "step", "action", "revision", "decision", "attempt", "closed"))
+    kind: place
+    for place, kind in enumerate(
+        ("event", "step", "question", "answer", "action", "revision", "decision", "attempt", "closed")
+    )
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `kind`: event, step, action, revision, decision, attempt, closed."""
+    """One thing that happened. `kind`: event, step, question, answer, action, revision, decision, attempt, closed."""
 
     at: datetime
     kind: str
@@ -66,6 +70,7 @@ class Life:
     audit: tuple[AuditEntry, ...]
     earlier: tuple[Case, ...]
     plan: PlanView | None = None
+    tree: Tree | None = None
 
     @property
     def cost(self) -> Decimal | None:
@@ -93,6 +98,9 @@ def load(tx: Tx, case_id: str) -> Life | None:
     made = steps.of_case(tx, case_id)
     log = audit.of_chain(tx, case_id)
     told += [_step(step, usage, log) for step in made]
+    tree = asked.tree(tx, case_id, is_child=case.source == "caseworker")
+    for question in tree.asked:
+        told += _asked(question)
     for life in lives:
         told += _life(life, case.customer)
     told += [_by_hand(entry) for entry in log if entry.verb == "decided_case"]
@@ -108,7 +116,36 @@ def load(tx: Tx, case_id: str) -> Life | None:
         audit=tuple(log),
         earlier=tuple(inbox.earlier_of(tx, case)),
         plan=planned.plan_of(made),
+        tree=tree,
     )
+
+
+def _asked(question: Asked, depth: int = 0) -> list[Entry]:
+    """A question and its answer, and what was asked below it. `depth` says how far down the tree."""
+    row = question.row
+    data = {"agent": row.agent, "case": row.child_id, "state": row.state, "depth": depth, "path": list(row.path)}
+    told = [
+        Entry(
+            row.asked_at,
+            "question",
+            f"Asked {row.agent}",
+            f"agent:{row.path[-2]}",
+            row.question,
+            row.child_id,
+            row.round,
+            data,
+        )
+    ]
+    if row.answered_at is not None:
+        said = f"{row.agent} {question.state}"
+        told.append(
+            Entry(
+                row.answered_at, "answer", said, f"agent:{row.agent}", question.finding, row.child_id, row.round, data
+            )
+        )
+    for below in question.below:
+        told += _asked(below, depth + 1)
+    return told
 
 
 def _event(event: Event) -> Entry:
