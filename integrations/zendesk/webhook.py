@@ -27,6 +27,7 @@ class _Ticket(Shape):
     id: Id
     subject: Line | None = None
     description: str | None = None
+    priority: Line | None = None
     via: _Via = _Via()
 
 
@@ -67,6 +68,7 @@ class _Event(Shape):
                 "requester_email": "",
                 "requester_name": requester_name,
                 "channel": ticket.via.channel or "",
+                "priority": (ticket.priority or "").lower(),
             },
         )
 

@@ -112,7 +112,7 @@ def _rows(tx: Tx) -> Iterator[Finding]:
     for switch in switches.listing(tx):
         told = f"{switch.scope} is thrown since {switch.thrown_at:%Y-%m-%d %H:%M} UTC: {switch.reason}"
         yield Finding("switch", Level.NOTE, told, f"`caseworker switch release {switch.scope}` lets actions go on.")
-    uncertain = actions.counts_by_state(tx).get(ActionState.UNCERTAIN, 0)
+    uncertain = actions.open_by_state(tx).get(ActionState.UNCERTAIN, 0)
     if uncertain:
         told = f"Of {uncertain} actions nobody knows whether they happened."
         yield Finding("actions", Level.NOTE, told, "`caseworker inbox list` names them; look at the other side.")

@@ -181,8 +181,9 @@ def same_kind_and_target(tx: Tx, kind: str, target: str, *, excluding: str = "")
     return int(tx.execute(query).scalar_one())
 
 
-def counts_by_state(tx: Tx) -> dict[str, int]:
-    query = select(actions.c.state, func.count()).group_by(actions.c.state)
+def open_by_state(tx: Tx) -> dict[str, int]:
+    """How many actions that are not over stand where. However many were carried out, none of those is read."""
+    query = select(actions.c.state, func.count()).where(_UNSETTLED).group_by(actions.c.state)
     return {row[0]: row[1] for row in tx.execute(query)}
 
 

@@ -132,6 +132,7 @@ EXPECTED: list[tuple[str, str, EventType, str, str, dict[str, Any]]] = [
             "requester_email": "",
             "requester_name": "",
             "channel": "email",
+            "priority": "",
         },
     ),
     (
@@ -147,6 +148,7 @@ EXPECTED: list[tuple[str, str, EventType, str, str, dict[str, Any]]] = [
             "requester_email": "",
             "requester_name": "Liv Brekke",
             "channel": "email",
+            "priority": "normal",
         },
     ),
     (
