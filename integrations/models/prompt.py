@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from integrations.models.base import Macro, Material, ToolResult
+from integrations.models.base import Macro, Material, ToolResult, Turn
 
 #: Makes the markers of this process. A text that wanted to hold its own marker would have to know it.
 _KEY: Final = secrets.token_bytes(32)
@@ -82,6 +82,15 @@ def result_part(result: ToolResult) -> str:
     """What a look-up gave. A failure is told in our words, so it needs no fence unless it quotes somebody."""
     said = json.dumps(result.content, ensure_ascii=False, indent=1, default=str)
     return said if result.trusted else fenced(said)
+
+
+def results(turn: Turn) -> list[ToolResult]:
+    """One for each call, in order: services refuse a conversation where one is missing or belongs to no call."""
+    given = {result.call_id: result for result in turn.results}
+    return [
+        given.get(call.id) or ToolResult(call.id, call.name, "Not looked up.", trusted=True, failed=True)
+        for call in turn.calls
+    ]
 
 
 def fenced(text: str) -> str:

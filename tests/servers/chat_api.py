@@ -23,7 +23,7 @@ Script = Callable[[dict[str, Any]], Any]
 
 #: what a service may know of the API
 EVERYTHING = frozenset(
-    {"json_schema", "json_object", "max_tokens", "max_completion_tokens", "stream_options", "form_with_tools"}
+    {"json_schema", "json_object", "max_tokens", "max_completion_tokens", "stream_options", "tools", "form_with_tools"}
 )
 
 
@@ -108,6 +108,8 @@ class ChatApi:
         form = (body.get("response_format") or {}).get("type")
         if form and form not in self.takes:
             return f"Invalid parameter: 'response_format' of type '{form}' is not supported with this model."
+        if body.get("tools") and "tools" not in self.takes:
+            return f"registry/{body['model']} does not support tools"
         if form and body.get("tools") and "form_with_tools" not in self.takes:
             return "json mode cannot be combined with tool/function calling"
         for name in ("max_tokens", "max_completion_tokens", "stream_options"):

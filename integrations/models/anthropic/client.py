@@ -151,10 +151,15 @@ class AnthropicModel:
     def params(self, request: ModelRequest[Any], more: Sequence[Any], room: int, *, calling: bool) -> dict[str, Any]:
         """The body of a request, the same whether it is asked now, counted or put into a batch."""
         thinking = self._options.thinking_for(request.task)
+        budgeted = thinking is not None and thinking["type"] == "enabled"
+        if budgeted and request.turns and not messages.thought(request.turns[-1]):
+            # The service refuses a budget for a turn that began without a thought, at another provider for instance.
+            thinking, budgeted = None, False
         offered = messages.tools(request.tools, request.turns) if calling or request.turns else []
         sent: dict[str, Any] = {
             "model": self._named(request.timeout or self._timeout),
-            "max_tokens": room + self._options.extra_room(request.task),
+            # What thinking takes comes out of the room for the answer, so that it gets as much more.
+            "max_tokens": room + thinking["budget_tokens"] if thinking and budgeted else room,
             "system": [
                 {
                     "type": "text",

@@ -120,6 +120,11 @@ def _tool_schema(arguments_type: type[BaseModel]) -> dict[str, Any]:
     return arguments_type.model_json_schema()
 
 
+def thought(turn: Turn) -> bool:
+    """Whether the turn will be told as one that began with a thought."""
+    return _said(turn)[0].get("type") in ("thinking", "redacted_thinking")
+
+
 def _said(turn: Turn) -> list[dict[str, Any]]:
     """The model's own blocks where they are whole and ours, else the same in our words."""
     native = turn.native.get(PROVIDER)
@@ -132,7 +137,7 @@ def _said(turn: Turn) -> list[dict[str, Any]]:
         {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": dict(call.arguments)}
         for call in turn.calls
     ]
-    return [*text, *calls]
+    return [*text, *calls] or [{"type": "text", "text": "(nothing)"}]
 
 
 def _whole(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,10 +148,10 @@ def _whole(block: Mapping[str, Any]) -> dict[str, Any]:
 
 def _came_of_it(turn: Turn) -> list[dict[str, Any]]:
     blocks = []
-    for result in turn.results:
+    for result in prompt.results(turn):
         block = {"type": "tool_result", "tool_use_id": _id(result.call_id), "content": prompt.result_part(result)}
         blocks.append({**block, "is_error": True} if result.failed else block)
-    return blocks
+    return blocks or [{"type": "text", "text": "Go on."}]
 
 
 def _id(given: str) -> str:

@@ -39,10 +39,6 @@ class Options:
             return {"type": "adaptive"}
         return {"type": "enabled", "budget_tokens": self.thinking}
 
-    def extra_room(self, task: Task) -> int:
-        """What thinking takes comes out of the room for the answer, so that it gets as much more."""
-        return self.thinking if isinstance(self.thinking, int) and task in _WORTH_IT else 0
-
 
 def yes(name: str, env: Mapping[str, str]) -> bool:
     said = env.get(name, "").strip().lower()

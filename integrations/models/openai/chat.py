@@ -108,7 +108,7 @@ def conversation(system: str, material: Sequence[Material], turns: Sequence[Turn
     ]
     for turn in turns:
         messages.append(_said(turn))
-        messages.extend(_came_of_it(result) for result in turn.results)
+        messages.extend(_came_of_it(result) for result in prompt.results(turn))
     return messages
 
 
@@ -162,7 +162,9 @@ def _said(turn: Turn) -> dict[str, Any]:
         }
         for call in turn.calls
     ]
-    return {"role": "assistant", "content": turn.text or None, **({"tool_calls": calls} if calls else {})}
+    if not calls:
+        return {"role": "assistant", "content": turn.text or "(nothing)"}
+    return {"role": "assistant", "content": turn.text or None, "tool_calls": calls}
 
 
 def _came_of_it(result: ToolResult) -> dict[str, Any]:

@@ -85,7 +85,6 @@ class OpenAIModel:
     """`integrations.models.base.Model` over chat completions. Safe to share between threads."""
 
     provider = chat.PROVIDER
-    uses_tools = True
 
     def __init__(
         self,
@@ -108,6 +107,11 @@ class OpenAIModel:
     @property
     def name(self) -> str:
         return self._model or "first"
+
+    @property
+    def uses_tools(self) -> bool:
+        """Until the service says that this model has none."""
+        return self._dialect.tools
 
     def answer(self, request: ModelRequest[T]) -> ModelAnswer[T]:
         """Ask, repair once, validate. Raises as `base.Model.answer` says."""
@@ -134,7 +138,8 @@ class OpenAIModel:
         raise Permanent("The model's service takes the request in no form that we know.")
 
     def corrected(self, request: ModelRequest[Any], reply: Reply, words: str) -> list[Any]:
-        if self._dialect.structured(calling=bool(request.tools)) == "json_schema":
+        calling = bool(request.tools) and self._dialect.tools
+        if self._dialect.structured(calling=calling) == "json_schema":
             # A service that passes over what it does not know has not told the model of the schema.
             words = f"{words}\n\n{_told(request.output)}"
         return chat.corrected(reply, words)
@@ -148,6 +153,7 @@ class OpenAIModel:
         return pricing.price(model, counts, address=self._address)
 
     def _params(self, request: ModelRequest[Any], more: Sequence[Any], room: int, *, calling: bool) -> dict[str, Any]:
+        calling = calling and self._dialect.tools
         level = self._dialect.structured(calling=calling)
         system = self._stable.part(request.instructions, request.macros, tools=calling)
         if level != "json_schema":

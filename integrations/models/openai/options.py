@@ -33,6 +33,9 @@ _UNKNOWN: Final = (
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"", "0", "false", "no", "off"})
 
+#: words of a refusal by a model, or a server, that has no tools
+_WITHOUT_TOOLS: Final = ("not support", "unsupported", "enable-auto-tool-choice", "not enabled")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -65,6 +68,7 @@ class Dialect:
         self._renamed = False
         self.room = "max_completion_tokens" if own else "max_tokens"
         self.counts_in_streams = True
+        self.tools = True
 
     def structured(self, *, calling: bool) -> Structured:
         return self._structured[calling]
@@ -77,6 +81,9 @@ class Dialect:
             return True
         if any(words in said for words in _OF_THE_FORM) and not self._fixed:
             return self._step_down(sent, calling=calling)
+        if "tools" in sent and "tool" in said and any(words in said for words in _WITHOUT_TOOLS):
+            self.tools = False
+            return True
         room = next((name for name in ("max_completion_tokens", "max_tokens") if name in sent), "")
         if room and room in said and any(words in said for words in _UNKNOWN):
             return self._rename(room)

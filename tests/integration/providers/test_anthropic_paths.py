@@ -226,6 +226,18 @@ def test_the_model_thinks_as_the_setting_says_and_has_room_for_the_answer(api, s
     assert api.requests[0]["max_tokens"] == room
 
 
+def test_a_turn_that_began_elsewhere_without_a_thought_goes_on_without_a_budget(api):
+    """The service refuses it otherwise."""
+    env = {"ANTHROPIC_API_KEY": "key", "ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_THINKING": "2048"}
+    calls = [{"type": "tool_use", "id": f"call:{number}", "name": "x", "input": {}} for number in (1, 2)]
+    model = anthropic.make(env, model="m")
+    model.turn(request(tools=TOOLS, max_output_tokens=100, turns=(turn(),)))
+    model.turn(request(tools=TOOLS, max_output_tokens=100, turns=(turn(native={"anthropic": [THOUGHT, *calls]}),)))
+
+    assert [sent.get("thinking", {}).get("type") for sent in api.requests] == [None, "enabled"]
+    assert [sent["max_tokens"] for sent in api.requests] == [100, 2148]
+
+
 def test_nobody_thinks_about_what_is_only_sorted(api):
     env = {"ANTHROPIC_API_KEY": "key", "ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_THINKING": "4096"}
     anthropic.make(env).answer(request(task="triage", max_output_tokens=100))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from integrations.models.anthropic.client import AnthropicModel
 from integrations.models.anthropic.options import Options
-from integrations.models.base import InvalidOutput, ModelAnswer, ToolUse
+from integrations.models.base import InvalidOutput, ModelAnswer, ToolResult, ToolUse
 from tests.integration.providers.asking import GOOD, TOOLS, Sorted, is_fenced, request, turn
 from tests.servers.messages_api import Blocks, MessagesApi
 
@@ -130,6 +131,17 @@ def test_a_call_that_cannot_be_made_says_what_is_wrong_with_it(api, model, block
     assert flaw in wrong.flaw
     assert right.flaw is None
     assert len(api.requests) == 1
+
+
+def test_a_call_that_nobody_made_is_told_as_such(api, model):
+    """The service refuses a conversation in which a call has no result, and a result without a call."""
+    whole = turn()
+    stray = ToolResult("call:9", "find_order", {}, trusted=True)
+    model.turn(request(tools=TOOLS, turns=(replace(whole, results=(stray, whole.results[0])),)))
+
+    said, came = api.requests[0]["messages"][1:]
+    assert [block.get("tool_use_id") for block in came["content"]] == [block["id"] for block in said["content"][1:]]
+    assert (came["content"][1]["content"], came["content"][1]["is_error"]) == ('"Not looked up."', True)
 
 
 def test_a_call_that_was_cut_off_is_asked_for_with_more_room(api, model):

@@ -58,6 +58,18 @@ def test_a_service_that_takes_no_form_beside_tools_still_takes_it_alone():
     assert [form(sent) for sent in api.requests] == ["json_schema", "json_object", "prompt", "json_schema"]
 
 
+def test_a_model_without_tools_answers_from_what_it_was_given_and_is_offered_none_again():
+    with serving(takes=EVERYTHING - {"tools"}) as api:
+        model = OpenAIModel("key", model="m", base_url=api.url)
+        assert model.uses_tools
+        answers = [model.turn(request(tools=TOOLS)) for _ in range(2)]
+
+    assert ["tools" in sent for sent in api.requests] == [True, False, False]
+    assert "with the tools" not in api.requests[1]["messages"][0]["content"]
+    assert [answer.output for answer in answers] == [Sorted(**GOOD)] * 2
+    assert not model.uses_tools
+
+
 @pytest.mark.parametrize("level", ["json_schema", "json_object", "prompt"])
 def test_a_form_that_is_set_is_the_one_that_is_asked_for(level):
     with serving() as api:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from integrations.models.base import ModelAnswer, ToolUse
+from integrations.models.base import ModelAnswer, ToolResult, ToolUse
 from integrations.models.openai.client import OpenAIModel
 from integrations.models.openai.options import Options
 from tests.integration.providers.asking import GOOD, TOOLS, Sorted, is_fenced, request, turn
@@ -133,6 +134,17 @@ def test_where_no_tools_are_allowed_a_call_is_sent_back_for_an_answer(api, model
     assert "tools" not in api.requests[0]
     assert api.requests[1]["messages"][-2] == {"role": "assistant", "content": "(nothing)"}
     assert answer.usage.output_tokens == 40
+
+
+def test_a_call_that_nobody_made_is_told_as_such(api, model):
+    """The service refuses a conversation in which a call has no result, and a result without a call."""
+    whole = turn()
+    stray = ToolResult("call:9", "find_order", {}, trusted=True)
+    model.turn(request(tools=TOOLS, turns=(replace(whole, results=(stray, whole.results[0])),)))
+
+    said, *came = api.requests[0]["messages"][2:]
+    assert [result["tool_call_id"] for result in came] == [made["id"] for made in said["tool_calls"]]
+    assert "Not looked up." in came[1]["content"]
 
 
 def test_a_call_that_was_cut_off_is_asked_for_with_more_room(api, model):
