@@ -19,7 +19,7 @@ from policies import record
 from policies.rules import Policy
 from workers.agents.base import Agent, Draft
 from workers.drafting import checked, version_of
-from workers.journal import usage_row
+from workers.journal import usage_rows
 from workers.judgement import judge
 from workers.learning import past
 from workers.learning.candidate import Candidate
@@ -183,5 +183,5 @@ def _pay(db: Database, found: Past, used: Sequence[Usage], task: str, now: datet
     if used:
         case = replace(found.case, round=found.round)
         with db.write() as tx:
-            for usage in used:
-                steps.add_usage(tx, usage_row(case, task, usage, now))
+            for row in usage_rows(case, task, used, now):
+                steps.add_usage(tx, row)
