@@ -67,8 +67,8 @@ def replay(
         agent = agents.get(found.case.domain) if found is not None else None
         return None if found is None or agent is None else _replayed(db, agent, candidate, found, task, clock)
 
-    with ThreadPoolExecutor(max_workers=max(1, at_once)) as hands:
-        for replayed in hands.map(one, case_ids):
+    with ThreadPoolExecutor(max_workers=max(1, at_once)) as pool:
+        for replayed in pool.map(one, case_ids):
             told()
             if replayed is not None:
                 yield replayed

@@ -17,13 +17,19 @@ CURRENT = sa.text("superseded_by IS NULL AND erased_at IS NULL")
 #: external content: the index holds no second copy of the text
 SQLITE = (
     "CREATE VIRTUAL TABLE memories_text USING fts5(text, content='memories', content_rowid='number')",
-    "CREATE TRIGGER memories_text_added AFTER INSERT ON memories BEGIN "
-    "INSERT INTO memories_text(rowid, text) VALUES (new.number, new.text); END",
-    "CREATE TRIGGER memories_text_removed AFTER DELETE ON memories BEGIN "
-    "INSERT INTO memories_text(memories_text, rowid, text) VALUES ('delete', old.number, old.text); END",
-    "CREATE TRIGGER memories_text_changed AFTER UPDATE OF text ON memories BEGIN "
-    "INSERT INTO memories_text(memories_text, rowid, text) VALUES ('delete', old.number, old.text); "
-    "INSERT INTO memories_text(rowid, text) VALUES (new.number, new.text); END",
+    (
+        "CREATE TRIGGER memories_text_added AFTER INSERT ON memories BEGIN "
+        "INSERT INTO memories_text(rowid, text) VALUES (new.number, new.text); END"
+    ),
+    (
+        "CREATE TRIGGER memories_text_removed AFTER DELETE ON memories BEGIN "
+        "INSERT INTO memories_text(memories_text, rowid, text) VALUES ('delete', old.number, old.text); END"
+    ),
+    (
+        "CREATE TRIGGER memories_text_changed AFTER UPDATE OF text ON memories BEGIN "
+        "INSERT INTO memories_text(memories_text, rowid, text) VALUES ('delete', old.number, old.text); "
+        "INSERT INTO memories_text(rowid, text) VALUES (new.number, new.text); END"
+    ),
 )
 #: words as they are: customers write in many languages, and stemming in the wrong one loses more than it finds
 POSTGRESQL = (
