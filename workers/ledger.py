@@ -13,7 +13,7 @@ from typing import Any
 
 from integrations.errors import Postponed, Temporary
 from workers import faults
-from workers.log import logger
+from workers.log import discreet, logger
 from workers.patience import pause
 from workers.settlement import at_rest, settle, weigh
 from workers.store import actions, audit, cases, flow, outage
@@ -180,7 +180,7 @@ def redraft(system: System, action: Action, why: str) -> None:
             return
         actions.finish_attempts(tx, action.id, outcome=ActionState.STALE, now=now, error=why)
         withdrawn = actions.settle_open(tx, action.case_id, ActionState.STALE, why, now)
-        data = {"action": action.id, "reason": why, "withdrawn": withdrawn}
+        data = {"action": action.id, "reason": discreet(why), "withdrawn": withdrawn}
         audit.append(tx, action.case_id, now, Note("caseworker", "stale", data))
         case = cases.lock(tx, action.case_id)
         again_from = (

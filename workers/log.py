@@ -127,14 +127,19 @@ def _constant_part(record: logging.LogRecord) -> str:
     given = record.args
     if not given:
         return discreet(first)
+    fill = _filled_of_ours if record.name.partition(".")[0] in _OURS else _filled
     try:
         if isinstance(given, Mapping):
-            return _short(first % {name: _filled(value) for name, value in given.items()})
-        filled = tuple(_filled(value) for value in given)
+            return _short(first % {name: fill(value) for name, value in given.items()})
+        filled = tuple(fill(value) for value in given)
         # Of several lines only the first is kept, so of its arguments only as many as it has places for.
         return _short(first % filled[: len(re.findall(r"%(?!%)", first.replace("%%", "")))])
     except (TypeError, ValueError, KeyError):
         return discreet(first)
+
+
+def _filled_of_ours(value: object) -> object:
+    return discreet(value) if isinstance(value, str) else _filled(value)
 
 
 def _filled(value: object) -> object:

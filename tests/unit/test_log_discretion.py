@@ -141,6 +141,22 @@ def test_numbers_and_names_of_code_are_filled_in(lines):
     assert lines()[0]["event"] == "caseworker.advance lost 3 at redis://localhost:6379/0"
 
 
+def test_lines_of_integrations_are_ours_and_say_their_names(lines):
+    foreign(
+        "integrations.x",
+        logging.WARNING,
+        "cannot_serve route=%s reason=%s",
+        "anthropic",
+        Temporary(f"{MARK!r} is busy."),
+    )
+    foreign("integrations.x", logging.WARNING, "refused by=%s", f"{MARK!r} of ana@example.com")
+
+    assert [line["event"] for line in lines()] == [
+        "cannot_serve route=anthropic reason=\u2026 is busy.",
+        "refused by=\u2026 of [email]",
+    ]
+
+
 def test_libraries_say_nothing_below_a_warning_even_where_ours_say_all(lines):
     for name in ("anthropic._base_client", "openai._base_client", "httpx", "sqlalchemy.engine.Engine", "urllib3"):
         foreign(name, logging.DEBUG, "Request options: %s", MARK)
