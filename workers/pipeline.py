@@ -34,7 +34,7 @@ from workers.deliberation import LOOPING, about, answer_question, deliberate
 from workers.drafting import LaidOut, lay_out, live_targets
 from workers.journal import Entry, Work, entry, found_as_fact, output_of, recalled, record, usage_rows
 from workers.judgement import Matter
-from workers.log import logger
+from workers.log import discreet, logger
 from workers.patience import pause
 from workers.settlement import settle, weigh
 from workers.store import actions, audit, cases, children, events, flow, outage, steps
@@ -365,7 +365,7 @@ def _ask_for_help(system: System, case: Case, reason: str, used: Sequence[Usage]
         except LostClaim:
             logger.info("claim_lost", case_id=case.id, step=case.step)
             return
-        audit.append(tx, case.id, now, Note("caseworker", "asked_for_help", {"step": case.step, "reason": reason}))
+        audit.append(tx, case.id, now, Note("caseworker", "asked_for_help", {"step": case.step, "reason": discreet(reason)}))
         for row in usage_rows(case, case.step, used, now, answered=False):
             # An answer that cannot be used was paid for all the same.
             steps.add_usage(tx, row)
