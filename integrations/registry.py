@@ -18,7 +18,7 @@ from integrations.models import anthropic, openai
 from integrations.models.base import Embedder, Model, ModelRequest, Usage
 from integrations.models.budget import Budget
 from integrations.models.redaction import Redacting, RedactingEmbedder, Redaction
-from integrations.models.router import Failed, Router
+from integrations.models.router import LONGEST, Failed, Router
 from integrations.models.routing import SHIPPED
 from integrations.models.routing import load as load_routing
 from integrations.models.seating import EMBED, Listed, Provider, Seating
@@ -124,7 +124,7 @@ def models(
     seats = _seating(
         env, data=data, learned=learned, timeout=timeout, routing=routing, wrap=wrap, redaction=redaction
     ).seats
-    return Router(seats, budget=budget, late=late, notice=notice, longest=timeout * PATIENCE)
+    return Router(seats, budget=budget, late=late, notice=notice, longest=max(LONGEST, timeout * PATIENCE))
 
 
 def model_routes(env: Mapping[str, str], *, routing: Path = SHIPPED) -> Sequence[Listed]:

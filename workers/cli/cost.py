@@ -37,9 +37,9 @@ def cost(
     ] = LATELY,
     as_json: AsJson = False,
 ) -> None:
-    """Say what models have cost, where their prices are known.
+    """Say what models have cost, by domain, model, day, task or case.
 
-    Calls that failed or came too late are counted where they were paid for. Cached tokens stand apart: they were read
+    As far as prices are known. Calls that failed or came too late are counted where they were paid for. Cached tokens stand apart: they were read
     from the provider's cache, at a fraction of the price.
     """
     begin = _moment(since, opening.now())

@@ -20,7 +20,11 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def models(as_json: AsJson = False) -> None:
-    """Show the routes of each task in their order. Asks no model. Exit status 1 when a case could not be worked."""
+    """Show which model does what, and who follows when it fails.
+
+    The routes of each task in their order, and what keeps one from serving. Asks no model. Exit status 1 when a case could
+    not be worked.
+    """
     found = opening.settings()
     opening.log_to("CRITICAL", "console")
     listed = registry.model_routes(vendor_environment(), routing=found.models_file)
