@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import yaml
 
 from integrations.models.base import About
-from integrations.models.routing import SHIPPED, TASKS, RoutingError, When, load
+from integrations.models.routing import SHIPPED, TASKS, Route, RoutingError, When, load
 
 PROVIDERS = ("anthropic", "local", "openai")
 
@@ -39,6 +41,22 @@ def test_the_shipped_file_serves_every_task_and_names_no_model():
     for task in ("triage", "draft"):
         assert routing.tasks[task][-1].provider == "local"
         assert routing.tasks[task][-1].last_resort
+
+
+def test_the_example_of_the_manual_is_a_file_that_loads(tmp_path):
+    page = (Path(__file__).parents[3] / "docs/models.md").read_text()
+    path = tmp_path / "models.yaml"
+    path.write_text(re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)[0])
+
+    routing = load(path, providers=PROVIDERS)
+
+    assert [len(routes) for routes in routing.tasks.values()] == [3, 3]
+
+
+def test_the_manual_explains_every_word_of_a_route():
+    page = (Path(__file__).parents[3] / "docs/models.md").read_text()
+
+    assert [word for word in (*Route.model_fields, *When.model_fields, *TASKS) if f"`{word}`" not in page] == []
 
 
 def test_every_problem_is_told_at_once_with_its_place(problems):
