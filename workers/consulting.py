@@ -234,8 +234,10 @@ def colleagues(system: System, desk: Desk, agent: Agent, own: Consultation | Non
 
 def answered(system: System, work: Work, asked: Consultation, answer: Answer, made: Entry) -> Work:
     """Record an answer with the records that it cites, close its case, and wake the one that asked after the last."""
-    cited = [fact for fact in work.facts or () if fact.ref in answer.citations or fact.name in answer.citations]
-    given = {"answer": answer.model_dump(mode="json"), "facts": [_as_json(fact) for fact in cited]}
+    named = [fact for fact in work.facts or () if fact.ref in answer.citations or fact.name in answer.citations]
+    # One record may have been gathered under two names.
+    cited = {fact.ref: fact for fact in reversed(named)}
+    given = {"answer": answer.model_dump(mode="json"), "facts": [_as_json(fact) for fact in reversed(cited.values())]}
     return _end(system, work, asked, given, None, "answered", [made])
 
 
