@@ -120,7 +120,7 @@ def take(tx: Tx, now: datetime, *, since: datetime, seen_within: timedelta) -> F
         processes=[(row[0], row[1]) for row in found["processes"]],
         dead_letters=found["dead_letters"][0][0],
         quarantined=found["quarantine"][0][0],
-        steps=[StepTimes(row[0], tuple(map(int, row[2:])), float(row[1])) for row in found["steps"]],
+        steps=_by_kind(found["steps"]),
         models=[
             ModelUse(row[0], row[1], row[2], int(row[3]), int(row[4]), float(row[5] or 0)) for row in found["models"]
         ],
@@ -193,6 +193,17 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
         .order_by(func.count().desc())
         .limit(MOST_LABELS),
     }
+
+
+def _by_kind(rows: Sequence[Any]) -> list[StepTimes]:
+    """Turns and look-ups have numbers in their names (``turn-2``, ``turn-2.1``) and are counted as one kind each."""
+    summed: dict[str, StepTimes] = {}
+    for name, seconds, *counts in rows:
+        kind = name if not name.startswith("turn-") else "look-up" if "." in name else "turn"
+        before = summed.get(kind, StepTimes(kind, (0,) * len(counts), 0.0))
+        added = tuple(int(count) + known for count, known in zip(counts, before.counts, strict=True))
+        summed[kind] = StepTimes(kind, added, before.seconds + float(seconds))
+    return list(summed.values())
 
 
 def _few(column: ColumnElement[str], condition: ColumnElement[bool]) -> Executable:

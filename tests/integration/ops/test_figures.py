@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.dialects import postgresql
 
-from tests.kit.engine import make_engine
+from tests.kit.engine import call, make_engine
+from tests.kit.looking import looking
 from workers import exposition
 from workers.exposition import FleetNumbers
 from workers.store import figures, schema
@@ -193,3 +194,18 @@ def test_no_figure_reads_what_is_closed(grown, name):
 
     assert "Seq Scan" not in plan, plan
     assert "rows=40000" not in plan, plan
+
+
+def test_turns_and_look_ups_are_counted_as_one_kind_each(engine):
+    """A label for every number would make as many series as an agent has ideas."""
+    looking(
+        engine,
+        [call("find_charge", charge_id="ch_1b"), call("find_charge", id="b", charge_id="ch_1c")],
+        [call("read_page", id="c")],
+    )
+    engine.event()
+    engine.drain()
+
+    counted = {found.name: found.counts[-1] for found in take(engine).steps}
+
+    assert counted == {"triage": 1, "gather": 1, "plan": 1, "turn": 2, "look-up": 3, "draft": 1, "decide": 1}
