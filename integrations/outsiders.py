@@ -40,6 +40,15 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "dispute": frozenset({"note", "notes", "comment", "message", "description"}),
     "watch_hit": frozenset({"term"}),
 }
+#: what only a record of the kind has
+_TELLING: Final[tuple[tuple[str, frozenset[str]], ...]] = (
+    ("order", frozenset({"order_number", "items"})),
+    ("charge", frozenset({"charge_id", "card_last4"})),
+    ("dispute", frozenset({"dispute_id"})),
+    ("customer", frozenset({"customer_id", "email"})),
+    ("watch_hit", frozenset({"matched_field", "term"})),
+)
+ELSEWHERE: Final = "(written by outsiders, see below)"
 
 
 def written(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,3 +70,28 @@ def _part(data: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
             if parts:
                 found[key] = parts
     return found
+
+
+def apart(data: Any) -> tuple[Any, Any]:
+    """A record's data, or a list of them, for a prompt: what the company says, with a remark in place of what outsiders
+    wrote, and what outsiders wrote, None where that is nothing. Records are known by the fields that only they have."""
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        pairs = [apart(item) for item in data]
+        theirs = {str(place): part for place, (_, part) in enumerate(pairs) if part is not None}
+        return [own for own, _ in pairs], theirs or None
+    if not isinstance(data, Mapping):
+        return data, None
+    kind = next((kind for kind, fields in _TELLING if fields <= data.keys()), "")
+    theirs = written(kind, data)
+    return (_without(data, FIELDS[kind]), theirs) if theirs else (data, None)
+
+
+def _without(value: Any, names: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: ELSEWHERE if key in names and item not in ("", None) else _without(item, names)
+            for key, item in value.items()
+        }
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_without(item, names) for item in value]
+    return value

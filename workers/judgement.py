@@ -100,6 +100,13 @@ class Matter:
         """Whether anything that outsiders wrote seems to give instructions. By rules, as a model that was taken in says no."""
         return suspects_injection("\n".join(self._told())[:MAX_CHARS])
 
+    @cached_property
+    def asks(self) -> bool:
+        """Whether the newest message asks for something. By rules again."""
+        newest = self.events[-1].data if self.events else {}
+        text = f"{newest.get('title', '')}\n{newest.get('text', '')}"
+        return any(mark in text for mark in _QUESTION) or wants(text) is not None
+
     def _told(self) -> Iterator[str]:
         """What outsiders wrote, each text once, the newest message first."""
         pieces: list[Any] = [event.data for event in reversed(self.events)]
@@ -140,7 +147,7 @@ def judge(
         "source": matter.case.source,
         "case_events": matter.case.events_total,
         "case_round": matter.case.round,
-        "asks_for_something": _asks(matter),
+        "asks_for_something": matter.asks,
         "missing_context": sorted(matter.missing),
         "domain": matter.case.domain,
         "occurred_at": now,
@@ -229,12 +236,6 @@ def _triage_facts(matter: Matter) -> dict[str, Any]:
 
 def _own_flags(matter: Matter) -> set[str]:
     return {"injection"} if matter.suspicious else set()
-
-
-def _asks(matter: Matter) -> bool:
-    newest = matter.events[-1].data if matter.events else {}
-    text = f"{newest.get('title', '')}\n{newest.get('text', '')}"
-    return any(mark in text for mark in _QUESTION) or wants(text) is not None
 
 
 def _customer_facts(matter: Matter, now: datetime) -> dict[str, Any]:
@@ -326,6 +327,8 @@ def _days_since(written: object, now: datetime) -> int:
 def _clean(value: Any) -> Any:
     """Text as the policy takes it. A stranger's control character must not turn a verdict into a refusal of the facts."""
     if isinstance(value, str):
+        if value.isascii() and value.isprintable():
+            return value[:MAX_TEXT]
         kept = "".join(c for c in value if unicodedata.category(c) not in {"Cc", "Cs"})
         return unicodedata.normalize("NFC", kept)[:MAX_TEXT]
     if isinstance(value, list):

@@ -84,13 +84,15 @@ class Outgoing:
 
     @property
     def told(self) -> list[str]:
-        """For a reason on a card: what was found, in short."""
+        """For a reason on a card: what was found, in short. Beside a secret only kinds: it may be part of the rest."""
+        if self.secrets:
+            return [f"contains {_short(item)}" for item in dict.fromkeys((*self.secrets, *self.markup))]
         named = (
             ("link", self.links),
             ("contact", self.contacts),
             ("amount", self.amounts),
             ("somebody else's", self.others),
-            ("contains", (*self.secrets, *self.markup)),
+            ("contains", self.markup),
         )
         return [f"{what} {_short(item)}" for what, items in named for item in dict.fromkeys(items[:_SHOWN])]
 

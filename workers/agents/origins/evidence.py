@@ -105,6 +105,8 @@ class Evidence:
     record_values: tuple[tuple[str, Any], ...]
     untrusted: frozenset[str]
     untrusted_text: str
+    #: what strangers wrote, as written
+    said: tuple[str, ...] = ()
     #: amounts by the charge that they belong to
     charge_amounts: frozenset[tuple[str, int]] = frozenset()
     #: of records that belong to somebody else than this case's customer
@@ -135,12 +137,14 @@ class Evidence:
 
     @classmethod
     def _sifted(cls, sieve: _Sieve, untrusted: Iterable[Any]) -> Evidence:
-        strange = [normal(value) for item in (*untrusted, sieve.strange) for _, value in leaves(item)]
+        said = [str(value) for item in (*untrusted, sieve.strange) for _, value in leaves(item)]
+        strange = list(map(normal, said))
         return cls(
             records=frozenset(normal(value) for _, value in sieve.ours),
             record_values=tuple(sieve.ours),
             untrusted=frozenset(strange),
             untrusted_text="\n".join(strange),
+            said=tuple(said),
             charge_amounts=frozenset(sieve.of_charge),
             foreign=tuple(sieve.foreign),
         )
@@ -183,13 +187,14 @@ class Evidence:
     @cached_property
     def untrusted_letters(self) -> str:
         """What strangers wrote and what is hidden in it, as one run of letters that look alike."""
-        told = [self.untrusted_text, readable(self.untrusted_text), *hidden(self.untrusted_text)]
+        written = "\n".join(self.said)
+        told = [written, readable(written), *hidden(written)]
         return "\n".join(dict.fromkeys(compact(text) for text in told))
 
     @cached_property
     def untrusted_numbers(self) -> frozenset[int]:
         """Numbers in strangers' text, read as minor units and as main units of money."""
-        return frozenset(numbers(readable(self.untrusted_text)))
+        return frozenset(numbers(readable("\n".join(self.said))))
 
     @cached_property
     def record_text(self) -> str:

@@ -41,15 +41,16 @@ INVISIBLE = re.compile(
     "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
 _CODES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|CAD|AUD|JPY|KRW|ISK|INR|RUB|TRY|CNY|AED|BTC|ETH|USDT"
-_MONEY = rf"(?:{_CODES})\b|€|\$|£|¥|₽|₺|₹|₿|zł|(?:euros?|dollars?|pounds?|yen|bucks|quid)\b"
+_MONEY = rf"(?<![a-z])(?:{_CODES})(?![a-z])|€|\$|£|¥|₽|₺|₹|₿|zł|(?:euros?|dollars?|pounds?|yen|bucks|quid)\b"
 _DIGITS = r"\d(?:[.,'\u2019]?\d|[ \u00a0\u202f](?=\d{3}(?!\d)))*"
 _TIMES = r"(?:[ \u00a0]?(k|tsd|thousand|tausend|mille|mil|mio|million|millionen)\b\.?)?"
 _GAP = r"[ \t\u00a0\u202f]?"
 # Apart, as one number can stand between two currencies. A currency that follows its own number announces none.
 _BEFORE = re.compile(rf"(?<!\d[ \u00a0\u202f])({_MONEY}){_GAP}({_DIGITS}){_TIMES}", re.IGNORECASE)
-_AFTER = re.compile(rf"(?<![\d.,])({_DIGITS}){_TIMES}{_GAP}(?<![a-z])({_MONEY})", re.IGNORECASE)
+_ATTACHED = re.compile(rf"({_MONEY})({_DIGITS}){_TIMES}", re.IGNORECASE)
+_AFTER = re.compile(rf"(?<![\d.,])({_DIGITS}){_TIMES}{_GAP}({_MONEY})", re.IGNORECASE)
 _IN_WORDS = re.compile(
-    r"\b\w*(?:hundred|thousand|million|hundert|tausend|fifty|twenty|thirty|forty|fünfzig|cinquante|cincuenta|cento|mille)\w*"
+    r"(?<!\d )\b[^\W\d]*(?:hundred|thousand|million|hundert|tausend|fifty|twenty|thirty|forty|fünfzig|cinquante|cincuenta|cento|mille)\w*"
     r"(?: \w+)?[ -](?:euros?|dollars?|pounds?)\b",
     re.IGNORECASE,
 )
@@ -141,7 +142,8 @@ def _luhn(card: str) -> bool:
 
 def amounts(text: str) -> list[tuple[str, int | None]]:
     """Amounts of money as written, and in minor units; None where they cannot be read with certainty."""
-    found = [_amount(number, times, money) for money, number, times in _BEFORE.findall(text)]
+    before = [*_BEFORE.findall(text), *_ATTACHED.findall(text)]
+    found = [_amount(number, times, money) for money, number, times in before]
     found += [_amount(number, times, money) for number, times, money in _AFTER.findall(text)]
     return list(dict.fromkeys(found)) + [(words, None) for words in _IN_WORDS.findall(text)]
 
