@@ -28,7 +28,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from integrations.base import WebhookSource
 from workers import exposition
-from workers.inbox import api, cost, memory, pages, posting, reference
+from workers.inbox import api, cost, learning, memory, pages, posting, reference
 from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in
 from workers.inbox.live import Live
 from workers.inbox.rendering import STATIC, Pages
@@ -92,7 +92,7 @@ def make_app(
     app.state.live = live
     app.state.door = Door(system)
     app.state.pages = Pages(system, sample_url=_sample_url(extra_routes))
-    for router in (api.router, pages.router, posting.router, memory.router, cost.router, reference.router):
+    for router in (api.router, pages.router, posting.router, memory.router, cost.router, learning.router, reference.router):
         app.include_router(router)
     app.router.routes.extend(
         [
