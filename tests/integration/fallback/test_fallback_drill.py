@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
 from integrations import registry
-from tests.kit.engine import SURE, make_engine, refund, reply
+from integrations.models.base import About, ModelRequest
+from tests.kit.engine import SURE, TinyTriage, make_engine, refund, reply
 from tests.servers import chat_api, messages_api
 from tests.servers.chat_api import ChatApi
 from tests.servers.messages_api import MessagesApi
+from workers.bill.late import Late
 from workers.guards import Guards
 from workers.pipeline import DECIDED
 from workers.store import audit, bill, steps
@@ -205,3 +208,37 @@ def test_answers_that_came_from_another_are_counted_under_both_names(engine, ser
     assert metrics.REGISTRY.get_sample_value("caseworker_model_fallbacks_total", labels) == before + 2
     answered = {"provider": "openai", "model": "model-o", "outcome": "ok"}
     assert metrics.REGISTRY.get_sample_value("caseworker_model_calls_total", answered)
+
+
+def test_an_urgent_case_does_not_wait_for_a_service_that_is_slow_and_both_are_on_the_bill(engine, servers, tmp_path):
+    first, second = servers
+    first.delay = 1.0
+    own = tmp_path / "models.yaml"
+    own.write_text("version: 1\ntasks:\n  triage: [{provider: anthropic, hedge_after: 0.1}, {provider: openai}]\n")
+    engine.event()
+    engine.drain()
+    case = engine.case()
+    model = registry.models(both(first, second), data=tmp_path, routing=own, late=Late(engine.system.db, engine.clock))
+    about = About(case_id=case.id, urgent=True)
+    asked = ModelRequest("support", "triage", "Sort it.", (), TinyTriage, about=about)
+
+    answer = model.answer(asked)
+
+    assert answer.usage.provider == "openai"
+    assert answer.remarks == ("anthropic took longer than 0.1 s for an urgent case. openai/model-o answered instead.",)
+    deadline = time.monotonic() + 20
+    while ("anthropic", "triage", bill.HEDGED) not in used(engine, case.id):
+        assert time.monotonic() < deadline, "the late answer was never billed"
+        time.sleep(0.05)
+
+
+def both(first, second):
+    """The environment in which both services have a key."""
+    return {
+        "ANTHROPIC_API_KEY": "key",
+        "ANTHROPIC_MODEL": "model-a",
+        "ANTHROPIC_BASE_URL": first.url,
+        "OPENAI_API_KEY": "key",
+        "OPENAI_MODEL": "model-o",
+        "OPENAI_BASE_URL": second.url,
+    }
