@@ -196,7 +196,7 @@ class Colleagues:
                 "number": number,
                 "child_id": child,
                 "agent": question.agent,
-                "path": [*self.path, question.agent],
+                "path": children.BETWEEN.join([*self.path, question.agent]),
                 "subject": subject,
                 "question": question.question,
                 "asked_at": now,
@@ -212,7 +212,7 @@ class Colleagues:
 
 def colleagues(system: System, desk: Desk, agent: Agent, own: Consultation | None) -> Colleagues | None:
     """Whom a case may ask, with what was asked before; None where nobody may be asked."""
-    path = list(own.path) if own is not None else [agent.domain]
+    path = own.chain if own is not None else [agent.domain]
     settings = system.settings
     # A colleague in a role is asked for one thing, and asks nobody.
     names = tuple(name for name in agent.consults if name.partition("/")[0] in system.agents and name not in path)

@@ -123,13 +123,13 @@ def load(tx: Tx, case_id: str) -> Life | None:
 def _asked(question: Asked, depth: int = 0) -> list[Entry]:
     """A question and its answer, and what was asked below it. `depth` says how far down the tree."""
     row = question.row
-    data = {"agent": row.agent, "case": row.child_id, "state": row.state, "depth": depth, "path": list(row.path)}
+    data = {"agent": row.agent, "case": row.child_id, "state": row.state, "depth": depth, "path": row.chain}
     told = [
         Entry(
             row.asked_at,
             "question",
             f"Asked {row.agent}",
-            f"agent:{row.path[-2]}",
+            f"agent:{row.chain[-2]}",
             row.question,
             row.child_id,
             row.round,

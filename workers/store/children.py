@@ -21,6 +21,8 @@ from workers.store.records import Case, CaseState
 from workers.store.rows import columns, many, one
 from workers.store.tables import cases, facts, model_usage, steps
 
+#: between the names of a path
+BETWEEN = " > "
 #: what an answer can still come to
 UNANSWERED = ("open", "timed_out")
 
@@ -35,7 +37,7 @@ class Consultation:
     number: str
     child_id: str
     agent: str
-    path: list[str]
+    path: str
     subject: str
     question: str
     asked_at: datetime
@@ -44,6 +46,11 @@ class Consultation:
     answer: Mapping[str, Any] | None
     reason: str | None
     answered_at: datetime | None
+
+    @property
+    def chain(self) -> list[str]:
+        """Who asked whom, the first case's agent first and this one last."""
+        return self.path.split(BETWEEN)
 
 
 _COLUMNS = columns(consultations, Consultation)

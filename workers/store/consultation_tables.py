@@ -20,8 +20,8 @@ consultations = Table(
     Column("number", String(16), nullable=False),
     Column("child_id", String(40), nullable=False),
     Column("agent", String(80), nullable=False),
-    # Who asked whom, from the first case down to this agent.
-    Column("path", Json, nullable=False),
+    # Who asked whom, from the first case down to this agent: "support > transactions".
+    Column("path", String(400), nullable=False),
     Column("subject", String(300), nullable=False),
     Column("question", Text, nullable=False),
     at("asked_at"),

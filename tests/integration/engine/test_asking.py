@@ -173,7 +173,7 @@ def test_questions_go_so_deep_and_no_deeper(asking):
     asking.drain()
 
     below = asked(asking, child(asking).id)
-    assert [row.path for row in below] == [["support", "transactions", "content"]]
+    assert [row.path for row in below] == ["support > transactions > content"]
     assert asked(asking, below[0].child_id) == []
     assert parent(asking).state == CaseState.INBOX
 

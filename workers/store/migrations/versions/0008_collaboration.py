@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("number", sa.String(length=16), nullable=False),
         sa.Column("child_id", sa.String(length=40), nullable=False),
         sa.Column("agent", sa.String(length=80), nullable=False),
-        sa.Column("path", JSON, nullable=False),
+        sa.Column("path", sa.String(length=400), nullable=False),
         sa.Column("subject", sa.String(length=300), nullable=False),
         sa.Column("question", sa.Text(), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
