@@ -32,6 +32,8 @@ from workers.store.records import Action, Attempt, Case, Event, Switch
 
 #: how often a chain that others write to is read again before giving up
 MOST_REPEATS = 5
+#: what says that somebody else has written to a chain meanwhile
+_CHAIN_KEYS = ("uq_audit_chain_seq", "pk_audit_heads")
 
 
 def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: timedelta, caps: Caps) -> Claimed | None:
@@ -82,7 +84,7 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
             with db.direct() as cursor:
                 row = cursor.execute(statement, values).fetchone()
         except UniqueViolation as error:
-            if error.diag.constraint_name != "uq_audit_chain_seq" or repeat == MOST_REPEATS - 1:
+            if error.diag.constraint_name not in _CHAIN_KEYS or repeat == MOST_REPEATS - 1:
                 raise
             chain = _end_of(db, case.id)
             continue
@@ -148,7 +150,7 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
         with db.direct() as cursor:
             row = cursor.execute(statement, values).fetchone()
     except UniqueViolation as error:
-        if error.diag.constraint_name != "uq_audit_chain_seq":
+        if error.diag.constraint_name not in _CHAIN_KEYS:
             raise
         return False
     return row is not None
@@ -172,7 +174,7 @@ def approve(db: Database, action: Action, consent: Consent, *, now: datetime) ->
         with db.direct() as cursor:
             row = cursor.execute(statement, values).fetchone()
     except UniqueViolation as error:
-        if error.diag.constraint_name != "uq_audit_chain_seq":
+        if error.diag.constraint_name not in _CHAIN_KEYS:
             raise
         return None
     return Action(*row) if row is not None else None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from tests.kit.engine import reply
-from workers.store import audit, proof
+from workers.journal import entry
+from workers.store import audit, flow, proof
 from workers.store.audit import Note
+from workers.store.flow import Caps, Progress
 from workers.store.tables import audit as audit_table
+from workers.store.tables import audit_heads
 
 
 @pytest.fixture
@@ -70,3 +75,23 @@ def test_a_change_to_one_of_several_things_is_found(worked):
     with worked.system.db.write() as tx:
         found = proof.verify(tx)
     assert found == [f"{last['chain']}: entry {last['seq']} was changed"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_somebody_else_wrote_meanwhile_comes_first_and_nothing_is_lost(engine, begun):
+    engine.event()
+    now, db = engine.clock(), engine.system.db
+    if not begun:
+        with db.write() as tx:
+            tx.execute(delete(audit_table))
+            tx.execute(delete(audit_heads))
+    claimed = flow.claim(db, engine.case().id, worker="w", now=now, lease=timedelta(minutes=1), caps=Caps())
+    made = entry(claimed.case, "triage", (now, now), {}, {"intent": "other"})
+    with db.write() as tx:
+        audit.append(tx, claimed.case.id, now, Note("person:ana", "looked", {}))
+
+    flow.record(db, claimed.case, claimed.chain, Progress({"step": "gather"}, [made.step], notes=[made.note]), now=now)
+
+    with db.write() as tx:
+        assert proof.verify(tx) == []
+        assert [one.verb for one in audit.of_chain(tx, claimed.case.id)][-2:] == ["looked", "triage"]
