@@ -97,7 +97,8 @@ def about(case: Case, said: Mapping[str, Any] | None = None, facts: Sequence[Fac
     customer = next((fact for fact in facts if fact.name == "customer" and fact.trusted), None)
     return About(
         case_id=case.id,
-        source=case.source,
+        # A question is about what the asking case is about, and no less private.
+        source=case.source if case.source != consulting.OWN else consulting.subject_of(case).partition(":")[0],
         language=str(known.get("language", "und")),
         tier=str(customer.data.get("tier", "")) if customer is not None else "",
         urgent=case.priority == "urgent",

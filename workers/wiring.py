@@ -111,7 +111,10 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
             db if db.is_sqlite else Database(settings.database, connections=1),
             utc_now,
             lease=settings.lease,
-            longest=max(settings.lease * 5, timedelta(seconds=settings.model_timeout_seconds * 3)),
+            # A draft with look-ups may take its own time, and the calls before and after it theirs.
+            longest=max(
+                settings.lease * 5, timedelta(seconds=settings.model_timeout_seconds * 3 + settings.loop_seconds)
+            ),
             process=worker,
         ),
         worker=worker,

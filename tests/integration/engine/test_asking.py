@@ -84,6 +84,14 @@ def test_the_answer_comes_back_with_the_records_that_it_rests_on(asking):
     assert asked(asking)[0].state == "answered"
 
 
+def test_a_question_is_as_private_as_what_it_is_about(asking):
+    """Rules by source hold for it, too: it is not of a source of its own."""
+    asking.event()
+    asking.drain()
+
+    assert {request.about.source for request in asking.model.asked} == {"house"}
+
+
 def test_a_question_brings_about_no_actions(asking):
     asking.event()
     asking.drain()
