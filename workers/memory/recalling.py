@@ -48,32 +48,32 @@ class Recall:
 
     def recall(self, about: Sequence[About], question: str) -> Sequence[Record]:
         now = self._clock()
-        found = [memory for kind, key in about for memory in memories.about(self._db, kind, key, now)]
-        alike = [kind for kind, _ in about if kind in LIKE_EACH_OTHER]
-        if len(found) > self._terms.told or alike:
-            found = self._chosen(found, alike, question, now)
+        # One more than is told shows whether there is a choice; vectors choose among more.
+        most = self._terms.told + 1 if self._embedder is None else memories.MOST_LOOKED_AT
+        found = [memory for kind, key in about for memory in memories.about(self._db, kind, key, now, most)]
+        if len(found) > self._terms.told or any(kind in LIKE_EACH_OTHER for kind, _ in about):
+            found = self._chosen(found, about, question, now)
         return [record(memory) for memory in found]
 
-    def _chosen(self, found: list[Memory], alike: Sequence[str], question: str, now: datetime) -> list[Memory]:
+    def _chosen(self, found: list[Memory], about: Sequence[About], question: str, now: datetime) -> list[Memory]:
         """Those that fit best: by age, by words and, where there are vectors, by meaning."""
-        vector = self._vector(question)
+        vector, told = self._vector(question), self._terms.told
+        everything = {memory.id: memory for memory in found}
         rankings = [[memory.id for memory in found]]
         with self._db.read() as tx:
-            everything = {memory.id: memory for memory in found}
-            by_number = {memory.number: memory.id for memory in found}
-            rankings.append([by_number[n] for n in memories.ranks(tx, list(by_number), question)])
-            for kind in alike:
-                lists = [memories.similar(tx, kind, question, now, self._terms.told)]
-                if vector is not None and self._embedder is not None:
-                    near = memories.nearest(tx, kind, self._embedder.name, vector, now, self._terms.told)
-                    lists.append(memories.newest(tx, kind, now, MOST_COMPARED) if near is None else near)
-                for listed in lists:
-                    everything |= {memory.id: memory for memory in listed}
-                rankings.append([memory.id for memory in lists[0]])
+            for kind, key in about:
+                alike = kind in LIKE_EACH_OTHER
+                worded = memories.similar(tx, kind, question, now, told, key=None if alike else key)
+                rankings.append([memory.id for memory in worded])
+                everything |= {memory.id: memory for memory in worded}
+                if alike and vector is not None and self._embedder is not None:
+                    near = memories.nearest(tx, kind, self._embedder.name, vector, now, told)
+                    near = memories.newest(tx, kind, now, MOST_COMPARED) if near is None else near
+                    everything |= {memory.id: memory for memory in near}
             if vector is not None and self._embedder is not None:
                 vectors = memories.vectors_of(tx, self._embedder.name, list(everything))
-                rankings.append(by_nearness(vectors, vector)[: self._terms.told])
-        return [everything[i] for i in fused(rankings)[: self._terms.told]]
+                rankings.append(by_nearness(vectors, vector)[:told])
+        return [everything[i] for i in fused(rankings)[:told]]
 
     def _vector(self, question: str) -> Sequence[float] | None:
         if self._embedder is None or not question.strip():

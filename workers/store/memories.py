@@ -109,23 +109,13 @@ def _written(dialect: Dialect) -> bytes:
     return str(_ABOUT.compile(dialect=dialect)).encode()
 
 
-def ranks(tx: Tx, numbers: Sequence[int], question: str) -> list[int]:
-    """Those of some memories (by their numbers) that share words with a question, best first."""
-    if not (asked := _asked(tx, question)):
-        return []
-    if tx.dialect.name == "postgresql":
-        query = select(memories.c.number).where(memories.c.number.in_(numbers), _matches())
-        return list(tx.execute(query.order_by(_rank().desc()), {"asked": asked}).scalars())
-    found = text("SELECT rowid FROM memories_text WHERE memories_text MATCH :asked ORDER BY bm25(memories_text)")
-    wanted = set(numbers)
-    return [number for number in tx.execute(found, {"asked": asked}).scalars() if number in wanted]
-
-
-def similar(tx: Tx, kind: str, question: str, now: datetime, most: int) -> list[Memory]:
-    """Memories of a kind of subject that share words with a question, whichever subject it is; best first."""
+def similar(tx: Tx, kind: str, question: str, now: datetime, most: int, *, key: str | None = None) -> list[Memory]:
+    """Memories that share words with a question, best first: of one subject, or of all of its kind."""
     if not (asked := _asked(tx, question)):
         return []
     query = _living(now).where(memories.c.about_kind == kind).limit(most)
+    if key is not None:
+        query = query.where(memories.c.about_key == key)
     if tx.dialect.name == "postgresql":
         return many(Memory, tx.execute(query.where(_matches()).order_by(_rank().desc()), {"asked": asked}).all())
     found = (
