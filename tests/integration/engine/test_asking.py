@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
 
 from integrations.errors import Permanent, Temporary
 from tests.kit.engine import AGENT, call
+from workers import pipeline
 from workers.inbox import case_service
 from workers.store import cases, children, proof, steps
 from workers.store.records import CaseState
@@ -245,3 +247,24 @@ def test_what_was_answered_is_not_asked_again_when_the_asking_case_breaks_off(as
     assert parent(asking).state == CaseState.INBOX
     assert len(asked(asking)) == 1
     assert [r.domain for r in asking.model.asked].count("transactions") == 3  # triage, plan, answer
+
+
+def test_of_two_answers_at_once_exactly_one_wakes_the_case(asking):
+    """Each must see the other: else both would think that one is still missing, and the case waits for its deadline."""
+    asking.model.turns = [
+        [ask("support/writer", "How to say it?", "a", None), ask("support/analyst", "What counts?", "b", None)]
+    ]
+    until_parked(asking)
+    asking.hints.waiting.clear()
+    asking.model.uses_tools = False
+    meet = threading.Barrier(2, timeout=20)
+    asking.model.during = meet.wait
+    workers = [threading.Thread(target=pipeline.advance, args=(asking.system, row.child_id)) for row in asked(asking)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+
+    assert [row.state for row in asked(asking)] == ["answered", "answered"]
+    assert asking.hints.waiting == [("case", parent(asking).id)]
+    assert parent(asking).wake_at <= asking.clock()
