@@ -149,7 +149,7 @@ class Facts(BaseModel):
     source: Text = ""
     case_events: Int = 1
     case_round: Int = 1
-    #: the newest message asks for something, by a rule that no model has a part in
+    #: the newest message may ask for something (all do but those that only say thanks), by a rule that no model has a part in
     asks_for_something: bool = True
     missing_context: Texts = Field(default_factory=list)
     occurred_at: AwareDatetime

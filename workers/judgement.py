@@ -6,6 +6,7 @@ the counters that the caller passes in. A fact that cannot be stated truly is le
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,12 @@ from workers.agents.outgoing import inspect
 from workers.store.records import Case, Event, Fact
 
 EXACT_HIT = 0.9
+#: a message that only says thanks has one of these, in whatever language
+_THANKS = re.compile(
+    r"\bthank|\bcheers\b|\bdank|\bmerci\b|\bgracias\b|\bgrazie\b|\bobrigad|\bt(?:ack|akk)\b|\bkiitos\b|dziękuj|teşekkür|спасибо|дякую"
+    r"|ευχαριστ|شكر|谢谢|謝謝|ありがとう|감사|고맙|धन्यवाद|děkuj|köszön",
+    re.IGNORECASE,
+)
 #: the question marks of the world's scripts
 _QUESTION = ("?", "\uff1f", "\u061f", "\u037e", "\u055e")
 
@@ -102,10 +109,10 @@ class Matter:
 
     @cached_property
     def asks(self) -> bool:
-        """Whether the newest message asks for something. By rules again."""
+        """Whether the newest message may ask for something: all do but those that only say thanks. By rules again."""
         newest = self.events[-1].data if self.events else {}
         text = f"{newest.get('title', '')}\n{newest.get('text', '')}"
-        return any(mark in text for mark in _QUESTION) or wants(text) is not None
+        return _THANKS.search(text) is None or any(mark in text for mark in _QUESTION) or wants(text) is not None
 
     def _told(self) -> Iterator[str]:
         """What outsiders wrote, each text once, the newest message first."""
