@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, Generic, Literal, Protocol
 
@@ -160,7 +160,7 @@ class _Reading(Generic[T]):
 
     def _mend(self, reply: Reply, error: ValidationError) -> None:
         """A reply that does not fit, which may be asked for again. Raise where it may not."""
-        what = "was cut off" if reply.stop == "cut" else f"does not fit: {prompt.wrong(error)}"
+        what = "was cut off." if reply.stop == "cut" else f"does not fit: {prompt.wrong(error)}"
         raise InvalidOutput(f"The model's answer {what}", usage=self.used()) from error
 
     def used(self) -> Usage:
@@ -204,7 +204,7 @@ class _Talk(_Reading[T]):
             return self._speaker.ask(self._request, self._more, self._room, calling=self._calling)
         except (Temporary, Permanent) as error:
             if isinstance(error, Broken):
-                self._replies.append(error.reply)
+                self._replies.append(replace(error.reply, stop_reason="interrupted"))
             if not self._replies:
                 raise
             raise self._paid(error) from error

@@ -200,13 +200,13 @@ class OpenAIModel:
             return completion.reply(raw.headers.get("x-request-id"), str(sent["model"]), turn)
 
         try:
-            spoken(timeout, lambda: _hear(raw.parse(), built, until))
+            spoken(timeout, lambda: _hear(raw.parse(to=openai.Stream[object]), built, until))
             _end(built, timeout)
             return spoken(timeout, put_together)
         except (Temporary, Refusal) as error:
             meaning = error.meaning() if isinstance(error, Refusal) else error
             if isinstance(meaning, Temporary) and built.begun:
-                raise Broken(str(meaning), reply=put_together(), retry_after=meaning.retry_after) from error
+                meaning = _broken(meaning, put_together)
             raise meaning from error.__cause__
         finally:
             raw.http_response.close()
@@ -254,9 +254,10 @@ def spoken(timeout: float, call: Callable[[], R]) -> R:
         raise Refusal(_status_of(error.body), error.body, {}) from error
 
 
-def _hear(chunks: Iterable[BaseModel], built: Assembly, until: float) -> None:
+def _hear(chunks: Iterable[object], built: Assembly, until: float) -> None:
     for chunk in chunks:
-        built.take(chunk.model_dump(mode="json", exclude_unset=True))
+        if isinstance(chunk, dict):
+            built.take(chunk)
         if time.monotonic() > until:
             built.late = True
             break
@@ -267,6 +268,14 @@ def _end(built: Assembly, timeout: float) -> None:
         raise Temporary(
             f"The model did not answer within {timeout:g} s." if built.late else "The model's answer broke off."
         )
+
+
+def _broken(error: Temporary, put_together: Callable[[], Reply]) -> Temporary:
+    """The error, with what had come by then: it is paid for."""
+    try:
+        return Broken(str(error), reply=put_together(), retry_after=error.retry_after)
+    except ValueError:
+        return error
 
 
 def _told(output: type[BaseModel]) -> str:

@@ -152,8 +152,26 @@ def test_a_stream_that_breaks_off_is_temporary_and_on_the_bill(api, streaming, c
     with pytest.raises(Interrupted, match=r"lost|broke off") as caught:
         streaming.answer(request())
 
-    assert caught.value.usage.model == "model-x"
+    assert (caught.value.usage.model, caught.value.usage.stop_reason) == ("model-x", "interrupted")
     assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b'{"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"name": 7}}]}}]}',
+        b'{"choices": [{"index": 0, "delta": {"content": {"odd": 1}}, "finish_reason": "stop"}]}',
+        b'{"choices": [7]}',
+        b'{"choices": [{"index": 0, "delta": 7}]}',
+        b"{not json",
+        b"[]",
+    ],
+)
+def test_a_stream_of_what_is_no_chunk_is_no_answer(api, streaming, chunk):
+    api.faults.append(Fault(200, body=b"data: " + chunk + b"\n\n"))
+
+    with pytest.raises(Temporary):
+        streaming.answer(request())
 
 
 def test_a_stream_that_ends_before_it_began_cost_nothing(api, streaming):
