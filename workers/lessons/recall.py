@@ -11,10 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from integrations.models.base import Material
-from integrations.models.grams import Vocabulary, grams
 from workers.store.examples import Example
 
 #: examples put before a model
@@ -65,6 +62,11 @@ def _first(intent: str, examples: Sequence[Example]) -> list[Example]:
 
 def _likeness(text: str, others: Sequence[str]) -> list[float]:
     """Cosines of hashed n-grams, weighed by how rare they are among these texts."""
+    # Loaded when there is something to compare: these take ten megabytes in a process that may never have.
+    import numpy as np  # noqa: PLC0415 - see above
+
+    from integrations.models.grams import Vocabulary, grams  # noqa: PLC0415 - see above
+
     batch = grams([text[: 4 * EXCERPT], *(other[: 4 * EXCERPT] for other in others)])
     vocabulary = Vocabulary.learn(batch)
     rows = vocabulary.rows(batch)
