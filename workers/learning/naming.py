@@ -16,10 +16,11 @@ import yaml
 
 from integrations import registry
 from integrations.models.base import Model
+from integrations.models.redaction import Classifying
 from policies.rules import Policy
 from workers.learning.candidate import Candidate, read_prompts
 from workers.settings import vendor_environment
-from workers.wiring import System
+from workers.wiring import System, redaction_of
 
 PROMPTS = "prompts:"
 _SHARE = re.compile(r"(\d{1,3})%")
@@ -75,7 +76,7 @@ def candidate(
 
 
 def named(system: System, name: str, environment: Mapping[str, str]) -> Model:
-    """One model, as the routing file would have it if it named nothing else."""
+    """One model, as the routing file would have it if it named nothing else; under the same rules of privacy."""
     provider, _, model = name.partition("/")
     route: dict[str, str] = {"provider": provider, **({"model": model} if provider != "local" else {})}
     with tempfile.TemporaryDirectory(prefix="caseworker-candidate-") as folder:
@@ -84,10 +85,13 @@ def named(system: System, name: str, environment: Mapping[str, str]) -> Model:
         listed = registry.model_routes(environment, routing=routing)
         if why := next((one.why for one in listed if not one.usable), ""):
             raise ValueError(f"{name} cannot be asked: {why}")
-        return registry.models(
+        redaction = redaction_of(system.settings)
+        model_of_its_own = registry.models(
             environment,
             data=system.settings.data,
             timeout=system.settings.model_timeout_seconds,
             routing=routing,
             wrap=system.guards.wrap,
+            redaction=redaction,
         )
+        return Classifying(model_of_its_own, redaction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,11 +12,12 @@ from integrations.errors import Temporary
 from integrations.models.base import ModelAnswer, Refused, Usage
 from policies.loader import load
 from tests.kit.engine import POLICY, make_engine, refund, reply
+from tests.servers.messages_api import MessagesApi
 from workers.inbox.case_service import decide_case
 from workers.learning import shadow
 from workers.learning.candidate import Candidate
 from workers.learning.measure import MORE, OTHER, REFUSED
-from workers.learning.naming import Words
+from workers.learning.naming import Words, candidate
 from workers.learning.replay import replay
 from workers.learning.report import of_replay, of_shadow
 from workers.store import actions, examples, shadows, steps
@@ -95,12 +97,10 @@ def approve(engine, action, **more):
 
 
 def tried(engine, model=None, policy=POLICY):
-    candidate = Candidate("it", policy, model)
+    changed = Candidate("it", policy, model)
     with engine.system.db.read() as tx:
         chosen = examples.decided_cases(tx, since=None, limit=10)
-    found = replay(
-        engine.system.db, engine.system.agents, candidate, chosen, task="eval", clock=engine.clock, at_once=2
-    )
+    found = replay(engine.system.db, engine.system.agents, changed, chosen, task="eval", clock=engine.clock, at_once=2)
     return list(found)
 
 
@@ -190,11 +190,11 @@ def test_the_report_says_it_in_a_table_and_in_markdown(engine, loose):
 def test_the_shadow_answers_once_and_touches_nothing(engine):
     case = decided(engine)
     other, words = Other(refund(4000), reply()), Words("other/other-1")
-    candidate = Candidate(words.name, POLICY, other)
+    second = Candidate(words.name, POLICY, other)
     with engine.system.db.read() as tx:
         before = actions.of_case(tx, case)
 
-    counted = [shadow.follow(engine.system, candidate, words) for _ in range(3)]
+    counted = [shadow.follow(engine.system, second, words) for _ in range(3)]
 
     with engine.system.db.read() as tx:
         [kept] = shadows.listing(tx, candidate=words.name)
@@ -202,6 +202,27 @@ def test_the_shadow_answers_once_and_touches_nothing(engine):
     assert counted == [1, 0, 0]
     assert len(other.asked) == 1
     assert of_shadow(words.name, [kept]).then.agreement == 1
+
+
+def test_a_candidate_elsewhere_is_told_no_more_than_the_live_model_would_be(engine):
+    """Over HTTP: the address that the customer wrote has become a placeholder on the way."""
+    engine.event(text="Broken. Write to ana.private@example.com please.")
+    engine.drain()
+    for kind in ("refund_payment", "reply_to_customer"):
+        approve(engine, engine.action(kind))
+        engine.clock.on(hours=1)
+        engine.sweep()
+    with MessagesApi() as api:
+        api.answer(lambda _: {"summary": "Another.", "actions": [refund(2000)], "unsure": None})
+        env = {"ANTHROPIC_API_KEY": "none", "ANTHROPIC_BASE_URL": api.url}
+        words = Words("anthropic/some-model")
+
+        [one] = tried(engine, candidate(engine.system, words, environment=env).model)
+
+        told = json.dumps(api.requests)
+    assert (one.error, one.usage.model) == (None, "some-model")
+    assert "Broken. Write to" in told
+    assert "ana.private@example.com" not in told
 
 
 def test_a_shadow_takes_its_share_and_no_more(engine):
@@ -228,8 +249,8 @@ def test_a_shadow_that_was_away_comes_back_to_what_it_missed(engine):
 def test_who_is_forgotten_leaves_nothing_in_the_shadow(engine):
     decided(engine)
     words = Words("other/other-1")
-    candidate = Candidate(words.name, POLICY, Other(reply("Hello Ana")))
-    shadow.follow(engine.system, candidate, words)
+    second = Candidate(words.name, POLICY, Other(reply("Hello Ana")))
+    shadow.follow(engine.system, second, words)
 
     with engine.system.db.write() as tx:
         assert examples.forget(tx, "ana@example.com") == 1
@@ -237,7 +258,7 @@ def test_who_is_forgotten_leaves_nothing_in_the_shadow(engine):
         [kept] = shadows.listing(tx)
 
     assert (kept.output, kept.measured, kept.live, kept.customer) == (None, None, None, "")
-    assert shadow.follow(engine.system, candidate, words) == 0
+    assert shadow.follow(engine.system, second, words) == 0
 
 
 @pytest.fixture
