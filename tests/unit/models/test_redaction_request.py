@@ -23,7 +23,7 @@ from integrations.models.base import (
     Turn,
     Usage,
 )
-from integrations.models.redaction import Redacting, Redaction, StaysHere
+from integrations.models.redaction import Classifying, Redacting, RedactingEmbedder, Redaction, StaysHere
 from workers.actions.catalogue import CATALOGUE
 from workers.agents.base import draft_type
 
@@ -267,3 +267,31 @@ def test_the_stable_part_is_the_same_for_every_case():
 def test_names_and_wrappings_are_those_of_the_model():
     model = Redacting(Far(), RULES)
     assert (model.provider, model.name, model.uses_tools) == ("far", "away-1", True)
+
+
+def test_requests_say_of_which_classes_their_data_are():
+    far = Far()
+    piece = Material("github:issue:1", "issue", trusted=False, data={})
+    asked = replace(request(piece), about=About(case_id="case_1", source="zendesk"))
+    Classifying(far, RULES).answer(asked)
+
+    assert far.told[0].about == replace(asked.about, data_classes=frozenset({"personal", "public"}))
+
+
+def test_texts_that_become_vectors_leave_without_values():
+    @dataclass
+    class Vectors:
+        told: list[str] = field(default_factory=list)
+        name: str = "vectors-1"
+        dimensions: int = 1
+
+        def embed(self, texts):
+            self.told += texts
+            return [[0.0] for _ in texts]
+
+    far = Vectors()
+    made = RedactingEmbedder(far, RULES)
+
+    assert made.embed(["ana@example.com paid with 4242 4242 4242 4242", "nothing"]) == [[0.0], [0.0]]
+    assert far.told == ["[email] paid with [card]", "nothing"]
+    assert (made.name, made.dimensions) == ("vectors-1", 1)
