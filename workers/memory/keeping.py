@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from workers.agents.remembered import customer_key, topic_key
-from workers.memory.terms import Kind, Origin, signature
+from workers.memory.terms import Kind, Origin, signature, vouched
 from workers.store import audit, cases, memories
 from workers.store.audit import SYSTEM, Note
 from workers.store.database import Tx
@@ -104,7 +104,7 @@ def _by_person(text: str, about: tuple[str, str], kind: Kind, slot: str, by: str
         kind=kind.value,
         slot=slot,
         text=said,
-        data={},
+        data={"vouched": vouched(Origin.PERSON, said)},
         signature=signature(slot, Origin.PERSON, said),
         origin=Origin.PERSON.value,
         confidence=1.0,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from workers.memory.terms import Learned, Origin, Terms
+from workers.memory.terms import Learned, Origin, Terms, vouched
 from workers.store.ids import new_id
 from workers.store.memories import Memory
 
@@ -96,7 +96,7 @@ def _memory(learned: Learned, terms: Terms, now: datetime) -> Memory:
         kind=learned.kind.value,
         slot=learned.slot,
         text=learned.text,
-        data=dict(learned.data),
+        data={**learned.data, "vouched": vouched(learned.origin, learned.text)},
         signature=learned.signature,
         origin=learned.origin.value,
         confidence=learned.confidence,

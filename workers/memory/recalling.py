@@ -14,7 +14,6 @@ from typing import TypeVar, cast
 from integrations.base import Record
 from integrations.errors import IntegrationError
 from integrations.registry import Readers
-from workers.agents.origins import Evidence, unknowns
 from workers.agents.remembered import HOUSE, About
 from workers.log import logger
 from workers.memory.embedding import Embedder, by_nearness
@@ -32,7 +31,6 @@ LIKE_EACH_OTHER = ("topic",)
 FUSION = 60
 #: subjects compared by vectors where the database cannot do it
 MOST_COMPARED = 500
-_NOTHING = Evidence.of((), ())
 
 
 class Recall:
@@ -133,13 +131,6 @@ def record(memory: Memory) -> Record:
         title=memory.text[:300],
         data=said,
         version="",
-        trusted=vouched(memory),
+        trusted=memory.origin != Origin.UNTRUSTED and memory.data.get("vouched") is True,
         url=f"/cases/{memory.case_id}" if memory.case_id else None,
     )
-
-
-def vouched(memory: Memory) -> bool:
-    if memory.origin not in (Origin.TRUSTED, Origin.PERSON):
-        return False
-    named = unknowns(memory.text, _NOTHING)
-    return not (named.links or named.contacts or named.amounts)

@@ -77,13 +77,14 @@ class Memory:
 
 _COLUMNS = columns(memories, Memory)
 _CURRENT = (memories.c.superseded_by.is_(None), memories.c.erased_at.is_(None))
+_UNEXPIRED = or_(memories.c.expires_at.is_(None), memories.c.expires_at > bindparam("now", type_=UtcDateTime()))
 _ABOUT = (
     select(*_COLUMNS)
     .where(
         memories.c.about_kind == bindparam("kind"),
         memories.c.about_key == bindparam("key"),
         *_CURRENT,
-        or_(memories.c.expires_at.is_(None), memories.c.expires_at > bindparam("now", type_=UtcDateTime())),
+        _UNEXPIRED,
     )
     .order_by(memories.c.confirmed_at.desc())
     .limit(bindparam("most"))
@@ -113,18 +114,30 @@ def similar(tx: Tx, kind: str, question: str, now: datetime, most: int, *, key: 
     """Memories that share words with a question, best first: of one subject, or of all of its kind."""
     if not (asked := _asked(tx, question)):
         return []
-    query = _living(now).where(memories.c.about_kind == kind).limit(most)
-    if key is not None:
-        query = query.where(memories.c.about_key == key)
-    if tx.dialect.name == "postgresql":
-        return many(Memory, tx.execute(query.where(_matches()).order_by(_rank().desc()), {"asked": asked}).all())
+    values = {"kind": kind, "key": key, "asked": asked, "now": now, "most": most}
+    return many(Memory, tx.execute(_worded(tx.dialect.name, key is not None), values).all())
+
+
+@cache
+def _worded(dialect: str, of_one: bool) -> Select[Any]:
+    """Built once: building it anew costs more than running it."""
+    query = (
+        select(*_COLUMNS)
+        .where(memories.c.about_kind == bindparam("kind"), *_CURRENT, _UNEXPIRED)
+        .limit(bindparam("most"))
+    )
+    if of_one:
+        query = query.where(memories.c.about_key == bindparam("key"))
+    if dialect == "postgresql":
+        asked = func.to_tsquery(text("'simple'"), bindparam("asked"))
+        search: ColumnElement[Any] = literal_column("memories.search")
+        return query.where(search.op("@@")(asked)).order_by(func.ts_rank(search, asked).desc())
     found = (
         text("SELECT rowid AS found, bm25(memories_text) AS score FROM memories_text WHERE memories_text MATCH :asked")
         .columns(found=memories.c.number.type, score=memories.c.confidence.type)
         .subquery()
     )
-    query = query.join(found, found.c.found == memories.c.number).order_by(found.c.score)
-    return many(Memory, tx.execute(query, {"asked": asked}).all())
+    return query.join(found, found.c.found == memories.c.number).order_by(found.c.score)
 
 
 def get(tx: Tx, memory_id: str) -> Memory | None:
@@ -265,15 +278,3 @@ def _asked(tx: Tx, question: str) -> str:
     either = " | " if tx.dialect.name == "postgresql" else " OR "
     quote = "'" if tx.dialect.name == "postgresql" else '"'
     return either.join(f"{quote}{word}{quote}" for word in dict.fromkeys(words[:MOST_WORDS]))
-
-
-def _query() -> ColumnElement[Any]:
-    return func.to_tsquery(text("'simple'"), bindparam("asked"))
-
-
-def _matches() -> ColumnElement[bool]:
-    return literal_column("memories.search").op("@@")(_query())
-
-
-def _rank() -> ColumnElement[Any]:
-    return func.ts_rank(literal_column("memories.search"), _query())
