@@ -46,7 +46,8 @@ class Answer(BaseModel):
 @cache
 def ask_tool(agents: tuple[str, ...]) -> Tool:
     """The call by which a model asks one of these."""
-    arguments = create_model("Question", __base__=Question, agent=(Literal[agents], ...))
+    fields: dict[str, Any] = {"agent": (Literal[agents], ...)}
+    arguments = create_model("Question", __base__=Question, **fields)
     described = "; ".join(f"{name}: {_described(name)}" for name in agents)
     return Tool(
         ASK,
