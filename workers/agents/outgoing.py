@@ -26,7 +26,7 @@ _SECRETS = {
     "a token": r"(?<!\w)eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bBearer\s+[\w.~+/-]{20,}",
     "a password": (
         r"(?:pass(?:word|wort|phrase|code)|kennwort|mot de passe|contraseñ?a|parola|wachtwoord|hasło|пароль|secret|api[ _-]?key|pin)"
-        r"\s*(?:is|ist|lautet|est|es)?\s*[:=]\s*(?=\S*\d)\S{4,}"
+        r"\s{0,4}(?:is|ist|lautet|est|es)?\s{0,4}[:=]\s{0,9}(?=\S{0,99}\d)\S{4,}"
     ),
     "a link with a password in it": r"://[^\s/:@]{1,64}:[^\s/@]{1,64}@",
     "our own settings or markers": r"\bCASEWORKER_[A-Z]{3,}|<<data [0-9a-f]{8,}|data [0-9a-f]{8,}>>",

@@ -42,7 +42,8 @@ INVISIBLE = re.compile(
 )
 _CODES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|CAD|AUD|JPY|KRW|ISK|INR|RUB|TRY|CNY|AED|BTC|ETH|USDT"
 _MONEY = rf"(?<![a-z])(?:{_CODES})(?![a-z])|€|\$|£|¥|₽|₺|₹|₿|zł|(?:euros?|dollars?|pounds?|yen|bucks|quid)\b"
-_DIGITS = r"\d(?:[.,'\u2019]?\d|[ \u00a0\u202f](?=\d{3}(?!\d)))*"
+#: bounded, as a text of nothing but digits must not keep us busy; what is longer is no amount
+_DIGITS = r"\d(?:[.,'\u2019]?\d|[ \u00a0\u202f](?=\d{3}(?!\d))){0,40}"
 _TIMES = r"(?:[ \u00a0]?(k|tsd|thousand|tausend|mille|mil|mio|million|millionen)\b\.?)?"
 _GAP = r"[ \t\u00a0\u202f]?"
 # Apart, as one number can stand between two currencies. A currency that follows its own number announces none.

@@ -79,9 +79,11 @@ def assembled(value: str, text: str) -> bool:
     """Whether a value can be put together from pieces of a text, both as `compact` gives them."""
     at = 0
     while at < len(value):
-        longest = next((n for n in range(len(value) - at, 1, -1) if value[at : at + n] in text), 0)
-        # One letter of any text is in any other: what is left over must be short, and in the middle of nothing.
-        if longest < min(3, len(value) - at):
+        end = at + 1
+        while end < len(value) and value[at : end + 1] in text:
+            end += 1
+        # One letter of any text is in any other: a piece must be longer, but for what is left at the end.
+        if end - at < min(3, len(value) - at) or value[at:end] not in text:
             return False
-        at += longest
+        at = end
     return bool(value)
