@@ -144,6 +144,7 @@ class Sweeper:
         done = self.sweep()
         if done.leading:
             self.upkeep()
+            self._learning.run()
             if self._system.settings.memory:
                 self._memory.once()
         self._sign_off()
@@ -241,6 +242,7 @@ class Sweeper:
                 if done.leading and time.monotonic() >= self._upkeep_at:
                     self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
                     self.upkeep()
+                    self._learning.begin()
                     if self._system.settings.memory:
                         self._memory.wake()
                 if 0 < done.hinted < done.due:
@@ -262,8 +264,13 @@ class Sweeper:
         """Let another sweeper lead at once."""
         if self._system.db.is_sqlite:
             return
-        try:
-            with self._system.db.write() as tx:
-                processes.forget(tx, [self._id])
-        except StoreUnavailable as error:
-            logger.warning("process_not_signed_off", error=str(error))
+        # Twice: a connection that learning left in the pool may have been cut since, and the pool is new after that is seen.
+        for left in (1, 0):
+            try:
+                with self._system.db.write() as tx:
+                    processes.forget(tx, [self._id])
+            except StoreUnavailable as error:
+                if not left:
+                    logger.warning("process_not_signed_off", error=str(error))
+            else:
+                return
