@@ -10,6 +10,8 @@ import threading
 
 import pytest
 import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from integrations.errors import Permanent, Temporary
 from tests.kit.engine import make_engine
@@ -101,3 +103,11 @@ def test_a_model_that_gives_nothing_is_told_without_the_letter(engine, written):
     assert "The model's service refused" in entries(engine)
     assert MARK not in written()
     assert MARK not in entries(engine)
+
+
+def test_a_statement_that_the_database_refuses_is_told_without_its_values(engine):
+    with pytest.raises(IntegrityError) as refused, engine.system.db.write() as tx:
+        tx.execute(text("INSERT INTO cases (id) VALUES (:id)"), {"id": MARK})
+
+    assert "INSERT INTO cases" in str(refused.value)
+    assert MARK not in str(refused.value)
