@@ -8,23 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from operator import mul
-from typing import Protocol
 
+from integrations.models.base import Embedder
 from workers.store import memories
 from workers.store.database import Database
 
 #: texts in one request
 LOT = 64
-
-
-class Embedder(Protocol):
-    """What of a model this needs."""
-
-    @property
-    def name(self) -> str: ...
-
-    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """A vector for each text, in order. Raises what `integrations.errors` names."""
 
 
 def embed_new(db: Database, embedder: Embedder, *, most: int = 10) -> int:

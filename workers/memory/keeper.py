@@ -11,9 +11,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from integrations.errors import IntegrationError
+from integrations.models.base import Embedder
 from workers.courtesy import Courtesy
 from workers.log import logger
-from workers.memory.embedding import Embedder, embed_new
+from workers.memory.embedding import embed_new
 from workers.memory.remembering import remember
 from workers.memory.terms import Terms
 from workers.store.database import Database, StoreUnavailable

@@ -13,10 +13,11 @@ from typing import TypeVar, cast
 
 from integrations.base import Record
 from integrations.errors import IntegrationError
+from integrations.models.base import Embedder
 from integrations.registry import Readers
 from workers.agents.remembered import HOUSE, About
 from workers.log import logger
-from workers.memory.embedding import Embedder, by_nearness
+from workers.memory.embedding import by_nearness
 from workers.memory.terms import Origin, Terms
 from workers.settings import Settings
 from workers.store import memories
