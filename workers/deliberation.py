@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from integrations.base import Record
+from integrations.errors import IntegrationError
 from integrations.models.base import About, ModelAnswer, ModelRequest, ToolUse
+from integrations.models.failures import out_of_reach, paid
 from workers import consulting, faults
 from workers.agents import recollection
 from workers.agents.asking import ask_answer
@@ -141,7 +143,14 @@ class _Desk:
         if colleagues is not None:
             tools.append(colleagues.tool)
         recorded, spent = self._so_far()
-        plan = self._plan(request, recorded.get(recollection.PLAN), tools, spent)
+        try:
+            plan = self._plan(request, recorded.get(recollection.PLAN), tools, spent)
+        except IntegrationError as error:
+            if not out_of_reach(error):
+                raise
+            # Nobody who plans can be had for now. Who drafts without look-ups may be: the last resort among them.
+            answer = system.model.answer(request)
+            return replace(answer, earlier=(*paid(error), *answer.earlier))
         bounds = limits(system, self.asked_for)
         facts = {fact.id: _as_record(fact) for fact in self.work.facts or ()}
         self._known = {_identity(fact.ref, fact.data): fact.id for fact in self.work.facts or ()}

@@ -10,17 +10,21 @@ from typing import Final
 
 from integrations.errors import IntegrationError, LeftAlone, Permanent, Postponed, Temporary
 from integrations.models.base import InvalidOutput, Refused, TooLong, Unanswered, Usage
+from integrations.models.budget import OverBudget
 
 #: a service that asks for no more patience than this is waited for before a last resort serves
 PATIENT_SECONDS: Final = 60.0
 
 
 class Unavailable(Temporary):
-    """None of the models that were asked can answer just now; later one may."""
+    """None of the models that were asked can answer just now; later one may. `gone` says that none is expected soon."""
 
-    def __init__(self, message: str, *, retry_after: float | None, earlier: tuple[Usage, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None, earlier: tuple[Usage, ...] = (), gone: bool = False
+    ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.earlier = earlier
+        self.gone = gone
 
 
 class Unserved(Permanent):
@@ -68,6 +72,14 @@ def worth_waiting(error: IntegrationError) -> bool:
     )
 
 
+def out_of_reach(error: IntegrationError) -> bool:
+    """Whether those who do this cannot be had at all for now: left alone, without a valid key, over budget, or not named.
+    Who can do without them then should."""
+    if isinstance(error, Unanswered):
+        return isinstance(error, NoRoute | OverBudget)
+    return isinstance(error, LeftAlone | Permanent) or (isinstance(error, Unavailable) and error.gone)
+
+
 def told(who: str, error: IntegrationError) -> str:
     """What became of asking one: ``anthropic did not answer (The model's service is not available (529))``."""
     if isinstance(error, Postponed):
@@ -104,7 +116,8 @@ def most_hopeful(failed: Sequence[tuple[str, IntegrationError]], earlier: tuple[
     waits = [error.retry_after for _, error in failed if isinstance(error, Temporary)]
     if waits:
         known = [seconds for seconds in waits if seconds is not None]
-        return Unavailable(message, retry_after=min(known) if len(known) == len(waits) else None, earlier=earlier)
+        soonest = min(known) if len(known) == len(waits) else None
+        return Unavailable(message, retry_after=soonest, earlier=earlier, gone=all(out_of_reach(e) for _, e in failed))
     if all(isinstance(error, Unanswered) for _, error in failed):
         return Fruitless(message, earlier=earlier)
     return Unserved(message, earlier=earlier)

@@ -7,15 +7,18 @@ import socket
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from integrations import registry
 from integrations.models.base import About, ModelRequest
-from tests.kit.engine import SURE, TinyTriage, make_engine, refund, reply
+from tests.kit.engine import AGENT, SURE, TinyTriage, make_engine, refund, reply
 from tests.servers import chat_api, messages_api
 from tests.servers.chat_api import ChatApi
 from tests.servers.messages_api import MessagesApi
+from workers.agents import support
+from workers.bill.budgets import Budgets, Limits
 from workers.bill.late import Late
 from workers.guards import Guards
 from workers.pipeline import DECIDED
@@ -57,7 +60,7 @@ def nobody():
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def routed(engine, tmp_path, *, first, second=None, timeout=5.0, routing=registry.SHIPPED):
+def routed(engine, tmp_path, *, first, second=None, timeout=5.0, routing=registry.SHIPPED, budget=None):
     """The engine with the models that are reached there, guarded and counted as `wiring` does it."""
     env = {"ANTHROPIC_API_KEY": "key", "ANTHROPIC_MODEL": "model-a", "ANTHROPIC_BASE_URL": first}
     if second is not None:
@@ -69,6 +72,7 @@ def routed(engine, tmp_path, *, first, second=None, timeout=5.0, routing=registr
         routing=routing,
         wrap=Guards().wrap,
         notice=metrics.model_gave_nothing,
+        budget=None if budget is None else Budgets(Limits(day=budget), engine.system.db, engine.clock),
     )
     engine.system = replace(engine.system, model=ObservedModel(model, failures=False))
     return engine
@@ -230,6 +234,26 @@ def test_an_urgent_case_does_not_wait_for_a_service_that_is_slow_and_both_are_on
     while ("anthropic", "triage", bill.HEDGED) not in used(engine, case.id):
         assert time.monotonic() < deadline, "the late answer was never billed"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("budget", [None, Decimal(0)], ids=["nobody listens", "the budget is used up"])
+def test_an_agent_that_would_plan_and_look_things_up_drafts_without_where_nobody_plans(engine, tmp_path, budget):
+    """Only the local model is left, which can do neither."""
+    routed(engine, tmp_path, first=nobody(), budget=budget)
+    engine.system = replace(engine.system, agents={"support": replace(AGENT, tools=support.AGENT.tools)})
+    assert engine.system.model.uses_tools
+
+    engine.event(text="Please refund my order, the rain cover arrived torn.")
+    engine.drain()
+    # Before it is left alone a service may as well be back in a second: until then the case waits.
+    engine.clock.on(minutes=1)
+    engine.sweep()
+
+    case = engine.case()
+    assert case.step == DECIDED
+    assert {provider for provider, _, _ in used(engine, case.id)} == {"local"}
+    assert all(text.endswith("local/tfidf-linear-1 answered instead.") for text in remarks(engine, case.id))
+    assert len(remarks(engine, case.id)) == 2
 
 
 def both(first, second):
