@@ -61,7 +61,12 @@ def _examples(tx: Tx, system: System, action_id: str) -> Iterator[Mapping[str, A
     action = actions.get(tx, action_id)
     if action is None:
         return
-    found = past.of_case(tx, action.case_id, number=action.round)
+    try:
+        found = past.of_case(tx, action.case_id, number=action.round)
+    except ValueError as error:
+        # Recorded by a version that wrote otherwise. One such case must not keep the others from being learned from.
+        logger.warning("past_not_read", action_id=action_id, error=type(error).__name__)
+        return
     if found is None:
         return
     agent = system.agents.get(found.case.domain)

@@ -114,7 +114,8 @@ def of_case(tx: Tx, case_id: str, *, number: int | None = None) -> Past | None:
     triage = steps.latest(tx, case_id, "triage", up_to_round=number)
     gathered = steps.latest(tx, case_id, "gather", up_to_round=number)
     drafted = steps.latest(tx, case_id, "draft", up_to_round=number)
-    if triage is None or gathered is None or drafted is None:
+    # Of a case that was erased the rows are left, and nothing in them.
+    if triage is None or gathered is None or drafted is None or not triage.output or not drafted.output:
         return None
     used = [usage for usage in steps.usage_of(tx, case_id) if usage.round <= number and usage.at <= drafted.finished_at]
     asked = [

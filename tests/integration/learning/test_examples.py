@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from sqlalchemy import update
+
 from tests.kit.pupil import PRAISE
 from workers.store import examples
+from workers.store.tables import steps
 
 WAS = "Enjoy the time outside."
 NOW = "See you out there soon."
@@ -104,3 +107,16 @@ def test_who_is_forgotten_is_forgotten_here(either):
 
     assert kept(either) == {}
     assert either.learn() == 0, "what was erased is not collected again"
+
+
+def test_nothing_is_collected_from_a_case_that_was_erased_and_others_still_are(pupil):
+    pupil.case()
+    decide(pupil, "reply_to_customer")
+    erased = pupil.engine.case().id
+    with pupil.system.db.write() as tx:
+        tx.execute(update(steps).where(steps.c.case_id == erased).values(output={}))
+    pupil.case()
+    decide(pupil, "reply_to_customer")
+
+    assert pupil.learn() == 1
+    assert kept(pupil)["reply_to_customer"].case_id != erased
