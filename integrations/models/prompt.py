@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from integrations import outsiders
 from integrations.models.base import Macro, Material, ToolResult, Turn
 
 #: Makes the markers of this process. A text that wanted to hold its own marker would have to know it.
@@ -70,18 +71,26 @@ class Stable:
 def material_part(material: Sequence[Material]) -> str:
     parts = []
     for piece in material:
-        data = json.dumps(piece.data, ensure_ascii=False, indent=1, default=str)
         if piece.trusted:
-            parts.append(f"## {piece.name} (record, ref {piece.ref})\n{data}")
+            parts.append(f"## {piece.name} (record, ref {piece.ref})\n{_told(piece.data, f'in {piece.name}')}")
         else:
-            parts.append(f"## {piece.name} (written by outsiders, ref {piece.ref})\n{fenced(data)}")
+            parts.append(f"## {piece.name} (written by outsiders, ref {piece.ref})\n{fenced(_json(piece.data))}")
     return "\n\n".join(parts)
 
 
 def result_part(result: ToolResult) -> str:
     """What a look-up gave. A failure is told in our words, so it needs no fence unless it quotes somebody."""
-    said = json.dumps(result.content, ensure_ascii=False, indent=1, default=str)
-    return said if result.trusted else fenced(said)
+    return _told(result.content, "in it") if result.trusted else fenced(_json(result.content))
+
+
+def _told(record: Any, where: str) -> str:
+    """A record, with what outsiders wrote into some of its fields (a name, a note) set apart from the rest."""
+    own, theirs = outsiders.apart(record)
+    return _json(own) if theirs is None else f"{_json(own)}\n### {where}, written by outsiders\n{fenced(_json(theirs))}"
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=1, default=str)
 
 
 def results(turn: Turn) -> list[ToolResult]:

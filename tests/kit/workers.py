@@ -38,7 +38,7 @@ TAGGED = {
     "actions": [
         {
             "kind": "add_tags",
-            "arguments": {"tags": ["damaged"]},
+            "arguments": {"tags": ["damaged-item"]},
             "rationale": "It arrived torn.",
             "citations": [],
             "confidence": 0.95,

@@ -174,7 +174,7 @@ class Agent:
         if instruction:
             material.append(Material("reviewer", "reviewer", trusted=True, data={"instruction": instruction}))
         if earlier:
-            material.append(Material("history", "history", trusted=True, data=[dict(item) for item in earlier]))
+            material.append(Material("history", "history", trusted=False, data=[dict(item) for item in earlier]))
         return ModelRequest(
             domain=self.domain,
             task="draft",

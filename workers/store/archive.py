@@ -20,6 +20,7 @@ from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, te
 from workers.store import audit
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import Note
+from workers.store.consultation_tables import consultations
 from workers.store.database import Database, Tx
 from workers.store.ids import new_id
 from workers.store.records import ActionState, CaseState
@@ -50,6 +51,8 @@ BY_CASE: Mapping[str, Table] = {
     "steps": steps,
     "model_usage": model_usage,
     "events": events,
+    # what this case asked of other agents; the case that answered is archived by itself
+    "consultations": consultations,
 }
 TABLES = ("case", *BY_ACTION, *BY_CASE, "audit")
 

@@ -71,10 +71,10 @@ def entries(
 
 
 def task_of(step: str) -> str:
-    """What a step asks models for: its turns are those of a draft, and of what it looks up long things are summarised."""
-    if step.startswith("turn"):
-        return "draft"
-    return "summarise" if step.startswith("look") else step
+    """What a step asks models for: turns and answers are drafts, and of what a turn looked up long things are summarised."""
+    if "." in step:
+        return "summarise"
+    return "draft" if step.startswith("turn") or step == "answer" else step
 
 
 def add_late(tx: Tx, case_id: str, domain: str, task: str, usages: Sequence[Usage], now: datetime) -> None:

@@ -80,7 +80,9 @@ def unlooked(tx: Tx, *, now: datetime, first: timedelta, limit: int) -> list[str
     mark = tx.execute(select(func.max(remembered.c.closed_at)).where(~remembered.c.erased)).scalar()
     floor = now - first if mark is None else mark - OVERLAP
     seen = select(remembered.c.case_id).where(remembered.c.case_id == cases.c.id).exists()
-    query = select(cases.c.id).where(cases.c.closed_at >= floor, ~seen).order_by(cases.c.closed_at, cases.c.id)
+    # What one agent asks another belongs to the case that it was asked for.
+    ours = cases.c.source != "caseworker"
+    query = select(cases.c.id).where(cases.c.closed_at >= floor, ~seen, ours).order_by(cases.c.closed_at, cases.c.id)
     return list(tx.execute(query.limit(limit)).scalars())
 
 

@@ -111,10 +111,14 @@ def find_cases(
 
 
 def earlier_of(tx: Tx, case: Case, *, limit: int = 10) -> list[Case]:
-    """Other cases of the same customer, newest first. Open and closed ones are in indexes of their own."""
+    """Other cases of the same customer, newest first, without what agents ask each other. Open and closed ones are in
+    indexes of their own."""
     if not case.customer:
         return []
-    same = select(*_CASE).where(cases.c.customer == case.customer, cases.c.id != case.id).limit(limit)
+    same = select(*_CASE).where(
+        cases.c.customer == case.customer, cases.c.id != case.id, cases.c.source != "caseworker"
+    )
+    same = same.limit(limit)
     found = [
         *tx.execute(same.where(cases.c.closed_at.is_(None)).order_by(cases.c.opened_at.desc())).all(),
         *tx.execute(same.where(cases.c.closed_at.is_not(None)).order_by(cases.c.closed_at.desc())).all(),
