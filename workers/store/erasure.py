@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from workers.store import closed
 from workers.store.columns import metadata
+from workers.store.consultation_tables import consultations
 from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.learning_tables import examples, shadow_answers
 from workers.store.memory_tables import memories, memory_vectors, remembered
@@ -53,7 +54,13 @@ BECOMES: dict[str, Any] = {
     "events.headers": [],
 }
 #: names of things at vendors, which say something of a person only where their address is part of them
-NAMES = {"cases": ("subject",), "events": ("subject", "delivery_id"), "facts": ("ref",), "actions": ("target",)}
+NAMES = {
+    "cases": ("subject",),
+    "events": ("subject", "delivery_id"),
+    "facts": ("ref",),
+    "actions": ("target",),
+    consultations.name: ("subject",),
+}
 #: looked through for an address in cases of others
 MENTIONING = (events, facts)
 MOST_MENTIONS = 50

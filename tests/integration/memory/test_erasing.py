@@ -15,7 +15,9 @@ from workers.inbox import timeline
 from workers.memory.erasing import StillOpen, erase, survey
 from workers.memory.keeping import note
 from workers.store import audit, proof
+from workers.store.children import BETWEEN
 from workers.store.columns import metadata
+from workers.store.consultation_tables import consultations
 from workers.store.ids import new_id
 from workers.store.learning_tables import examples
 from workers.store.memory_tables import memories
@@ -52,6 +54,7 @@ def full(house):
     with house.db.write() as tx:
         note(tx, ("customer", ANA), "Likes a wombat", by="person:ben@firm.example", now=house.engine.clock())
         tx.execute(insert(examples).values(example(first, house.engine.clock())))
+        tx.execute(insert(consultations).values(question(first, house.engine.clock())))
         tx.execute(insert(dead_letters).values(letter(house.engine.clock())))
     return [first, second]
 
@@ -60,6 +63,19 @@ def example(case_id: str, now: datetime) -> dict:
     made = {column.name: "" for column in examples.c if not column.nullable}
     told = {"text": "zanzibar", "situation": {"said": "quetzal"}, "proposed": {}, "diff": {}, "groups": []}
     return {**made, **told, "id": new_id("act"), "case_id": case_id, "customer": ANA, "decided_at": now}
+
+
+def question(case_id: str, now: datetime) -> dict:
+    made = {column.name: "" for column in consultations.c if not column.nullable}
+    told = {
+        "round": 1,
+        "state": "answered",
+        "path": BETWEEN.join(("support", "transactions")),
+        "question": "Is the zanzibar lamp stolen?",
+        "answer": {"said": "marzipan"},
+        "subject": f"mail:{ANA}",
+    }
+    return {**made, **told, "id": new_id("ask"), "case_id": case_id, "asked_at": now, "deadline": now}
 
 
 def letter(now: datetime) -> dict:
