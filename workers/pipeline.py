@@ -365,7 +365,9 @@ def _ask_for_help(system: System, case: Case, reason: str, used: Sequence[Usage]
         except LostClaim:
             logger.info("claim_lost", case_id=case.id, step=case.step)
             return
-        audit.append(tx, case.id, now, Note("caseworker", "asked_for_help", {"step": case.step, "reason": discreet(reason)}))
+        audit.append(
+            tx, case.id, now, Note("caseworker", "asked_for_help", {"step": case.step, "reason": discreet(reason)})
+        )
         for row in usage_rows(case, case.step, used, now, answered=False):
             # An answer that cannot be used was paid for all the same.
             steps.add_usage(tx, row)

@@ -102,7 +102,7 @@ class Sweeper:
         self._upkeep_at = 0.0
         self._warned_at = float("-inf")
         self._latest = Sweep(leading=False)
-        self._memory = Keeper(system.db, Terms.of(system.settings), system.clock, system.courtesy)
+        self._memory = Keeper(system.db, Terms.of(system.settings), system.clock, system.courtesy, system.embedder)
         self._learning = Upkeep(system)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)

@@ -92,7 +92,15 @@ def make_app(
     app.state.live = live
     app.state.door = Door(system)
     app.state.pages = Pages(system, sample_url=_sample_url(extra_routes))
-    for router in (api.router, pages.router, posting.router, memory.router, cost.router, learning.router, reference.router):
+    for router in (
+        api.router,
+        pages.router,
+        posting.router,
+        memory.router,
+        cost.router,
+        learning.router,
+        reference.router,
+    ):
         app.include_router(router)
     app.router.routes.extend(
         [

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from celery import Celery
 
 from integrations import registry
-from integrations.models.base import Model
+from integrations.models.base import Embedder, Model
 from integrations.models.redaction import Classifying, Redaction, kept_key
 from integrations.registry import Readers, Writers
 from policies.loader import load as load_policy
@@ -60,6 +60,8 @@ class System:
     courtesy: Courtesy = field(default_factory=Courtesy)
     guards: Guards = field(default_factory=Guards)
     monotonic: Callable[[], float] = time.monotonic
+    #: makes vectors of what is remembered; None where no route of the task ``embed`` has credentials
+    embedder: Embedder | None = None
 
     def close(self) -> None:
         self.hints.close()
@@ -89,6 +91,9 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         notice=metrics.model_gave_nothing,
         redaction=(redaction := redaction_of(settings)),
     )
+    embedder = registry.embedder(
+        env, timeout=settings.model_timeout_seconds, routing=settings.models_file, redaction=redaction
+    )
     return System(
         settings=settings,
         db=db,
@@ -100,7 +105,9 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
             settings,
             db,
             utc_now,
+            embedder,
         ),
+        embedder=embedder,
         model=ObservedModel(teach(Classifying(model, redaction), db), failures=False),
         app=app,
         hints=Hints(app, courtesy=courtesy),

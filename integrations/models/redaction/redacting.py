@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, create_model, model_validator
 
-from integrations.errors import IntegrationError, Permanent
-from integrations.models.base import Embedder, Model, ModelAnswer, ModelRequest, T, ToolUse
+from integrations.errors import IntegrationError
+from integrations.models.base import Embedder, Model, ModelAnswer, ModelRequest, T, ToolUse, Unanswered
 from integrations.models.redaction.finding import blotted
 from integrations.models.redaction.rules import Redaction
 from integrations.models.redaction.session import Session, sources_of
@@ -34,7 +34,7 @@ _PLACEHOLDER: Final = "[email-4821]"
 _MOST_TOLD: Final = 5
 
 
-class StaysHere(Permanent):
+class StaysHere(Unanswered):
     """The data are of a class that may not leave for a model elsewhere. The local model or a person must take the case."""
 
 

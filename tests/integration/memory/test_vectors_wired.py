@@ -1,0 +1,52 @@
+"""Where a service makes vectors, what is remembered gets them: wired from the environment, over true HTTP."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.servers.chat_api import ChatApi
+from workers import wiring
+from workers.memory import keeping
+from workers.memory.embedding import embed_new
+from workers.settings import Settings
+from workers.store import schema
+
+
+@pytest.fixture
+def service():
+    with ChatApi() as server:
+        yield server
+
+
+def system_of(tmp_path, environment):
+    return wiring.build(Settings(_env_file=None, data=tmp_path, log_level="ERROR"), environment=environment)
+
+
+def test_without_a_service_nothing_makes_vectors(tmp_path):
+    system = system_of(tmp_path, {})
+
+    assert system.embedder is None
+    system.close()
+
+
+def test_a_memory_s_text_is_sent_without_the_address_in_it_and_its_vector_is_kept(tmp_path, service):
+    environment = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": service.url, "OPENAI_EMBEDDING_MODEL": "text-embedding-x"}
+    system = system_of(tmp_path, environment)
+    schema.upgrade(system.db)
+    with system.db.write() as tx:
+        keeping.note(
+            tx,
+            ("customer", "ana@example.com"),
+            "Writes from ana.other@example.com too",
+            by="person:p1",
+            now=datetime.now(UTC),
+        )
+
+    kept = embed_new(system.db, system.embedder)
+
+    assert kept == 1
+    assert "ana.other@example.com" not in str(service.embedded)
+    assert "Writes from" in str(service.embedded)
+    system.close()
