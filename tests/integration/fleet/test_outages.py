@@ -85,7 +85,7 @@ def test_a_commit_whose_answer_was_lost_is_recognised_and_not_made_twice(beyond,
     engine, proxy = beyond
     engine.model.drafts = [[tags()]]
     engine.event()
-    proxy.lose(f'"name": "{step}"')
+    proxy.lose(f'"name":"{step}"')
     engine.drain()
 
     assert proxy.lost == 1

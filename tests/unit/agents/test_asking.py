@@ -81,7 +81,7 @@ def test_a_reviewers_request_and_the_history_are_put_before_the_model() -> None:
     request = draft_request(instruction="Please say sorry.", earlier=history)
 
     assert material(request, "reviewer") == Material("reviewer", "reviewer", True, {"instruction": "Please say sorry."})
-    assert material(request, "history") == Material("history", "history", True, history)
+    assert material(request, "history") == Material("history", "history", False, history)
 
 
 def test_an_agent_with_a_kind_that_does_not_exist_is_refused() -> None:
