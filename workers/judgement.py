@@ -6,7 +6,6 @@ the counters that the caller passes in. A fact that cannot be stated truly is le
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,21 +22,13 @@ from policies.rules import Policy
 from policies.types import MAX_ITEMS, MAX_TEXT, DecisionRecord
 from workers.actions.base import ActionKind
 from workers.actions.digest import action_digest
-from workers.agents.eligibility import wants
 from workers.agents.library import house
 from workers.agents.origins import Evidence, Origin, leaves, normal, origins
 from workers.agents.outgoing import inspect
+from workers.agents.thanks import asks
 from workers.store.records import Case, Event, Fact
 
 EXACT_HIT = 0.9
-#: a message that only says thanks has one of these, in whatever language
-_THANKS = re.compile(
-    r"\bthank|\bcheers\b|\bdank|\bmerci\b|\bgracias\b|\bgrazie\b|\bobrigad|\bt(?:ack|akk)\b|\bkiitos\b|dziękuj|teşekkür|спасибо|дякую"
-    r"|ευχαριστ|شكر|谢谢|謝謝|ありがとう|감사|고맙|धन्यवाद|děkuj|köszön",
-    re.IGNORECASE,
-)
-#: the question marks of the world's scripts
-_QUESTION = ("?", "\uff1f", "\u061f", "\u037e", "\u055e")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +103,7 @@ class Matter:
         """Whether the newest message may ask for something: all do but those that only say thanks. By rules again."""
         newest = self.events[-1].data if self.events else {}
         text = f"{newest.get('title', '')}\n{newest.get('text', '')}"
-        return _THANKS.search(text) is None or any(mark in text for mark in _QUESTION) or wants(text) is not None
+        return asks(text)
 
     def _told(self) -> Iterator[str]:
         """What outsiders wrote, each text once, the newest message first."""

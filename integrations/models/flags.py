@@ -33,6 +33,8 @@ _HIDDEN_MARKUP = re.compile(
     r"|color\s{0,3}:\s{0,3}(?:white|#fff(?:fff)?|transparent)\b)|<[a-z]{1,20}[^<>]{0,200}\shidden\b",
     re.IGNORECASE | re.DOTALL,
 )
+#: the words of styles in it; looking for words first is ten times as fast
+_STYLES: Final = ("display", "visibility", "font-size", "opacity", "color")
 _ROLE = re.compile(
     r"<\|[a-z_]{2,20}\|>|\[/?(?:INST|SYS|SYSTEM)\]|<<SYS>>|</?(?:system|assistant|instructions?|untrusted|tool_use|function_calls?)\b[^<>]{0,80}>"
     r"|^\s{0,8}(?:#{1,4}\s{0,2})?(?:\*\*)?(?:system|assistant|developer|instructions?)(?:\*\*)?\s{0,3}:",
@@ -68,16 +70,23 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 def _has_hidden_instruction(text: str) -> bool:
     return (
         _ROLE.search(text) is not None
-        or _HIDDEN_MARKUP.search(text) is not None
-        or _REVERSED.search(text) is not None
-        or _TAGS.search(text) is not None
-        or len(_HIDDEN_CHARS.findall(text)) >= 2
+        or (_may_hold_markup(text) and _HIDDEN_MARKUP.search(text) is not None)
+        or (not text.isascii() and _has_hidden_characters(text))
         or any(_is_encoded_text(match.group()) for match in _BASE64.finditer(text))
         or (
             _IBAN.search(text) is not None
             and re.search(r"refund|reimburs|erstatt|rembours|reembols|rimbors", text, re.IGNORECASE) is not None
         )
     )
+
+
+def _may_hold_markup(text: str) -> bool:
+    folded = text.casefold()
+    return "<" in text or any(word in folded for word in _STYLES)
+
+
+def _has_hidden_characters(text: str) -> bool:
+    return _REVERSED.search(text) is not None or _TAGS.search(text) is not None or len(_HIDDEN_CHARS.findall(text)) >= 2
 
 
 def _is_encoded_text(blob: str) -> bool:

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from integrations import outsiders
 from integrations.models.base import Macro, Material, ToolResult, Turn
@@ -90,7 +91,12 @@ def _told(record: Any, where: str) -> str:
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, indent=1, default=str)
+    try:
+        # Python's own writer of indented JSON costs thirty times as much.
+        return to_json(data, indent=1, fallback=str).decode()
+    except PydanticSerializationError:
+        # Half a surrogate pair, which some sender cut in two.
+        return json.dumps(data, ensure_ascii=False, indent=1, default=str)
 
 
 def results(turn: Turn) -> list[ToolResult]:

@@ -49,7 +49,19 @@ def skeleton(text: str) -> str:
 
 def compact(text: str) -> str:
     """A skeleton without anything between its letters and digits."""
+    if text.isascii():
+        # As bytes: most texts are plain, and each is looked at in several readings.
+        table, apart = _ascii()
+        return text.lower().encode().translate(table, apart).decode()
     return _SEPARATORS.sub("", skeleton(text))
+
+
+@cache
+def _ascii() -> tuple[bytes, bytes]:
+    """The table for ASCII alone, where every look-alike is one character; and what is left out beforehand."""
+    plain = [chr(code) for code in range(128)]
+    apart = "".join(char for char in plain if _SEPARATORS.sub("", skeleton(char)) == "")
+    return "".join(_table().get(ord(char), char) for char in plain).encode().ljust(256, b"\0"), apart.encode()
 
 
 def hidden(text: str) -> Iterator[str]:

@@ -1,0 +1,37 @@
+"""Only thanks let a ticket close by itself; in doubt a message asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.agents.thanks import asks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thank you\nI just wanted to say thank you, the backpack is wonderful and your team was so kind!",
+        "Thanks\nEverything arrived perfectly, thanks.",
+        "Danke",
+        "Merci\nMerci beaucoup pour votre aide, tout est arrivé hier.\n\nAna",
+        "ありがとう\n届きました、ありがとうございます",
+    ],
+)
+def test_what_only_says_thanks_asks_for_nothing(text):
+    assert not asks(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A question\nHello, I have a question about my order.\n\nThanks.",
+        "My order\nIt has not arrived.\n\nThanks, Ana",
+        "Thanks\nThank you for the tent; is there a bag for it?",
+        "Thank you\nThanks for the help. I want my money back.",
+        "Danke\nVielen Dank, und bitte schicken Sie mir die Rechnung noch einmal zu.",
+        "Close this\nClose it without an answer.",
+        "",
+    ],
+)
+def test_whatever_else_is_said_may_ask(text):
+    assert asks(text)

@@ -1,0 +1,49 @@
+"""Whether a message asks for something, or only says thanks: what must hold before a ticket closes by itself.
+
+By rules and not by a model, which can be talked into hearing thanks. In doubt a message asks. Called by `workers.judgement`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from workers.agents.eligibility import wants
+
+#: a message that only says thanks has one of these, in whatever language
+_THANKS = re.compile(
+    r"\bthank|\bcheers\b|\bdank|\bmerci\b|\bgracias\b|\bgrazie\b|\bobrigad|\bt(?:ack|akk)\b|\bkiitos\b|dziękuj|teşekkür|спасибо|дякую"
+    r"|ευχαριστ|شكر|谢谢|謝謝|ありがとう|감사|고맙|धन्यवाद|děkuj|köszön",
+    re.IGNORECASE,
+)
+#: what each of them holds; looking for plain words first is ten times as fast
+_THANKING = tuple(
+    "thank cheers dank merci gracias grazie obrigad tack takk kiitos dziękuj teşekkür спасибо дякую ευχαριστ"
+    " شكر 谢谢 謝謝 ありがとう 감사 고맙 धन्यवाद děkuj köszön".split()
+)
+#: and none of these
+_ASKING = (
+    *("could you", "can you", "would you", "s'il vous", "por favor", "per favore"),
+    *"question please frage bitte pregunta domanda pergunta vraag fråga spørg spørsmål kysymy pytani soru вопрос питання".split(),
+)
+#: words of a line that is a farewell and no message: “Thanks, Ana”
+_FAREWELL = 4
+#: the question marks of the world's scripts
+_QUESTION = ("?", "\uff1f", "\u061f", "\u037e", "\u055e")
+
+
+def asks(text: str) -> bool:
+    """`text` is a message with its title. All do but those that only say thanks."""
+    if any(mark in text for mark in _QUESTION):
+        return True
+    folded = _without_farewell(text).casefold()
+    thanks = any(word in folded for word in _THANKING) and _THANKS.search(folded) is not None
+    return not thanks or any(word in folded for word in _ASKING) or wants(text) is not None
+
+
+def _without_farewell(text: str) -> str:
+    """A letter without the short lines that it ends with: whoever asks for something says thanks there, too."""
+    lines = text.strip().splitlines()
+    while lines and len(lines[-1].split()) <= _FAREWELL:
+        lines.pop()
+    # What is short all over is the message itself.
+    return "\n".join(lines) or text
