@@ -17,13 +17,54 @@ _THANKS = re.compile(
 )
 #: what each of them holds; looking for plain words first is ten times as fast
 _THANKING = tuple(
-    "thank cheers dank merci gracias grazie obrigad tack takk kiitos dziękuj teşekkür спасибо дякую ευχαριστ"
-    " شكر 谢谢 謝謝 ありがとう 감사 고맙 धन्यवाद děkuj köszön".split()
+    [
+        "thank",
+        "cheers",
+        "dank",
+        "merci",
+        "gracias",
+        "grazie",
+        "obrigad",
+        "tack",
+        "takk",
+        "kiitos",
+        "dziękuj",
+        "teşekkür",
+        "спасибо",
+        "дякую",
+        "ευχαριστ",
+        "شكر",
+        "谢谢",
+        "謝謝",
+        "ありがとう",
+        "감사",
+        "고맙",
+        "धन्यवाद",
+        "děkuj",
+        "köszön",
+    ]
 )
 #: and none of these
 _ASKING = (
     *("could you", "can you", "would you", "s'il vous", "por favor", "per favore"),
-    *"question please frage bitte pregunta domanda pergunta vraag fråga spørg spørsmål kysymy pytani soru вопрос питання".split(),
+    *[
+        "question",
+        "please",
+        "frage",
+        "bitte",
+        "pregunta",
+        "domanda",
+        "pergunta",
+        "vraag",
+        "fråga",
+        "spørg",
+        "spørsmål",
+        "kysymy",
+        "pytani",
+        "soru",
+        "вопрос",
+        "питання",
+    ],
 )
 #: words of a line that is a farewell and no message: “Thanks, Ana”
 _FAREWELL = 4
@@ -43,7 +84,7 @@ def asks(text: str) -> bool:
 def _without_farewell(text: str) -> str:
     """A letter without the short lines that it ends with: whoever asks for something says thanks there, too."""
     lines = text.strip().splitlines()
-    while lines and len(lines[-1].split()) <= _FAREWELL:
+    # The title and what comes first are the message, however short.
+    while len(lines) > 2 and len(lines[-1].split()) <= _FAREWELL:
         lines.pop()
-    # What is short all over is the message itself.
-    return "\n".join(lines) or text
+    return "\n".join(lines)
