@@ -17,12 +17,12 @@ ATTACKS = everything()
 NEVER_SEEN = {"brief: in a page's hidden text", "brief: the end of the instructions"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model() -> ObedientModel:
     return ObedientModel()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def on(model: ObedientModel) -> Iterator[Stage]:
     with stage(model=model) as made:
         yield made
