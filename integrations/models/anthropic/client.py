@@ -7,7 +7,6 @@ business, which survives a restart. Whatever the other side sends, only what `ba
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -25,6 +24,7 @@ from integrations.models.anthropic import messages
 from integrations.models.anthropic.options import Options
 from integrations.models.anthropic.stream import Assembly
 from integrations.models.base import ModelAnswer, ModelRequest, T, ToolUse
+from integrations.models.chosen import Chosen
 from integrations.models.connections import Shared
 from integrations.models.conversation import Broken, Counts, Reply
 from integrations.models.statuses import Names, consequence
@@ -92,15 +92,14 @@ class AnthropicModel:
         options: Options | None = None,
     ) -> None:
         self.client = _CLIENTS.get(api_key, base_url or None)
-        self._model = model or None
+        self._model = Chosen(model, self._newest)
         self._timeout = timeout
         self._options = options or Options()
-        self._choosing = threading.Lock()
         self._stable = prompt.Stable()
 
     @property
     def name(self) -> str:
-        return self._model or "newest"
+        return self._model.known or "newest"
 
     def answer(self, request: ModelRequest[T]) -> ModelAnswer[T]:
         """Ask, repair once, validate. Raises as `base.Model.answer` says."""
@@ -157,7 +156,7 @@ class AnthropicModel:
             thinking, budgeted = None, False
         offered = messages.tools(request.tools, request.turns) if calling or request.turns else []
         sent: dict[str, Any] = {
-            "model": self._named(request.timeout or self._timeout),
+            "model": self._model.name(request.timeout or self._timeout),
             # What thinking takes comes out of the room for the answer, so that it gets as much more.
             "max_tokens": room + thinking["budget_tokens"] if thinking and budgeted else room,
             "system": [
@@ -221,20 +220,6 @@ class AnthropicModel:
             raise _broken(built, request_id, what) from error
         finally:
             raw.http_response.close()
-
-    def _named(self, timeout: float) -> str:
-        """The model's name: the setting, or the newest one that fits, asked for once."""
-        if self._model is not None:
-            return self._model
-        # One asks and the others wait for it, but not one after the other while the service does not answer.
-        if not self._choosing.acquire(timeout=timeout):
-            raise Temporary(f"The model did not answer within {timeout:g} s.")
-        try:
-            if self._model is None:
-                self._model = self._newest(timeout)
-            return self._model
-        finally:
-            self._choosing.release()
 
     def _newest(self, timeout: float) -> str:
         raw = self.spoken(timeout, lambda: self.client.models.with_raw_response.list(limit=100, timeout=timeout))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -22,6 +21,7 @@ from pydantic import BaseModel
 from integrations.errors import IntegrationError, Permanent, Temporary
 from integrations.models import conversation, pricing, prompt
 from integrations.models.base import ModelAnswer, ModelRequest, Refused, T, TooLong, ToolUse
+from integrations.models.chosen import Chosen
 from integrations.models.connections import Shared
 from integrations.models.conversation import Broken, Counts, Reply
 from integrations.models.openai import chat, schema
@@ -96,17 +96,16 @@ class OpenAIModel:
         options: Options | None = None,
     ) -> None:
         self._client = CLIENTS.get(api_key, base_url or None)
-        self._model = model or None
+        self._model = Chosen(model, self._first)
         self._timeout = timeout
         self._options = options or Options()
         self._address = base_url or None
         self._dialect = Dialect(self._options, own=not base_url or "//api.openai.com" in base_url)
-        self._choosing = threading.Lock()
         self._stable = prompt.Stable()
 
     @property
     def name(self) -> str:
-        return self._model or "first"
+        return self._model.known or "first"
 
     @property
     def uses_tools(self) -> bool:
@@ -159,7 +158,7 @@ class OpenAIModel:
         if level != "json_schema":
             system = f"{system}\n\n{_told(request.output)}"
         sent: dict[str, Any] = {
-            "model": self._named(request.timeout or self._timeout),
+            "model": self._model.name(request.timeout or self._timeout),
             "messages": [*chat.conversation(system, request.material, request.turns), *more],
             self._dialect.room: room,
         }
@@ -210,20 +209,6 @@ class OpenAIModel:
             raise meaning from error.__cause__
         finally:
             raw.http_response.close()
-
-    def _named(self, timeout: float) -> str:
-        """The model's name: the setting, or the first that answers in text, asked for once."""
-        if self._model is not None:
-            return self._model
-        # One asks and the others wait for it, but not one after the other while the service does not answer.
-        if not self._choosing.acquire(timeout=timeout):
-            raise Temporary(f"The model did not answer within {timeout:g} s.")
-        try:
-            if self._model is None:
-                self._model = self._first(timeout)
-            return self._model
-        finally:
-            self._choosing.release()
 
     def _first(self, timeout: float) -> str:
         try:
