@@ -31,11 +31,14 @@ def upgrade() -> None:
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = '60s'")
         op.drop_index("ix_cases_opened_at", "cases", if_exists=True, postgresql_concurrently=True)
-        op.execute("SET lock_timeout = '3s'")
-        # One at a time, each a moment: together they would hold every table of the flow until the last lock is had.
+        # One at a time, each a moment: together they would hold every table of the flow until the last lock is had. Dropping a
+        # reference locks both its tables, perhaps in the other order than a statement of the flow. Whoever then waits for a
+        # second is told of a deadlock; this must never be the flow, so the migration gives up sooner and is tried again.
+        op.execute("SET lock_timeout = '400ms'")
         for table, column, _ in HELD:
             op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS fk_{table}_{column}")
         op.execute("ALTER TABLE facts DROP CONSTRAINT IF EXISTS pk_facts")
+        op.execute("SET lock_timeout = '3s'")
 
 
 def downgrade() -> None:
