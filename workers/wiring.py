@@ -91,8 +91,13 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         notice=metrics.model_gave_nothing,
         redaction=(redaction := redaction_of(settings)),
     )
-    embedder = registry.embedder(
-        env, timeout=settings.model_timeout_seconds, routing=settings.models_file, redaction=redaction
+    # A memory does not say which class its source was of.
+    embedder = (
+        None
+        if redaction.keeps()
+        else registry.embedder(
+            env, timeout=settings.model_timeout_seconds, routing=settings.models_file, redaction=redaction
+        )
     )
     return System(
         settings=settings,

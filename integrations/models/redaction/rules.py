@@ -95,6 +95,10 @@ class Redaction:
         every = self.rules.classes
         return all(name in every and not every[name].local_only for name in classes)
 
+    def keeps(self) -> bool:
+        """Whether data of some source may not leave at all: then nothing may that no longer knows where it came from."""
+        return not all(self.may_leave(self._of(source)) for source in self.rules.sources)
+
     def wanted(self, classes: frozenset[str]) -> Wanted:
         """What is looked for in data of these classes, all taken together."""
         return self._wanted(classes)

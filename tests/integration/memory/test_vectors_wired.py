@@ -20,8 +20,8 @@ def service():
         yield server
 
 
-def system_of(tmp_path, environment):
-    return wiring.build(Settings(_env_file=None, data=tmp_path, log_level="ERROR"), environment=environment)
+def system_of(tmp_path, environment, **settings):
+    return wiring.build(Settings(_env_file=None, data=tmp_path, log_level="ERROR", **settings), environment=environment)
 
 
 def test_without_a_service_nothing_makes_vectors(tmp_path):
@@ -49,4 +49,12 @@ def test_a_memory_s_text_is_sent_without_the_address_in_it_and_its_vector_is_kep
     assert kept == 1
     assert "ana.other@example.com" not in str(service.embedded)
     assert "Writes from" in str(service.embedded)
+    system.close()
+
+
+def test_where_some_data_must_stay_in_the_house_nothing_is_sent_for_vectors(tmp_path, service):
+    environment = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": service.url, "OPENAI_EMBEDDING_MODEL": "text-embedding-x"}
+    system = system_of(tmp_path, environment, data_classes="zendesk=restricted")
+
+    assert system.embedder is None
     system.close()
