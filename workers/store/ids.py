@@ -1,19 +1,32 @@
 """Identifiers: a readable prefix, 48 bits of milliseconds, 80 random bits, in Crockford's base 32.
 
-Sortable by time, so primary-key inserts land at the end of the index; unguessable enough to show in an address.
+Sortable by time, so primary-key inserts land at the end of the index; unguessable enough to show in an address. Those of
+one process follow each other even within a millisecond, so that what was written down first is also listed first.
 """
 
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from datetime import UTC, datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
+_newest = 0
+_in_turn = threading.Lock()
+
+
 def new_id(prefix: str) -> str:
-    return _spell(prefix, (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80))
+    global _newest
+    made = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    with _in_turn:
+        if made <= _newest:
+            # The same millisecond, or a clock that was set back: a random step further than the one before.
+            made = _newest + 1 + secrets.randbits(64)
+        _newest = made
+    return _spell(prefix, made)
 
 
 def first_id(prefix: str, at: datetime) -> str:

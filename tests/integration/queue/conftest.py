@@ -46,9 +46,7 @@ class Broker:
             with redis.Redis(port=self.server.port) as client:
                 client.flushall()
             return
-        vhost = self.url.rpartition("/")[2]
-        for queue in self.server.manage("GET", f"queues/{vhost}"):
-            self.server.manage("DELETE", f"queues/{vhost}/{queue['name']}/contents")
+        self.server.empty(self.url.rpartition("/")[2])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,33 @@
+"""Identifiers come in the order in which they were made, whatever the clock does."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from workers.store.ids import first_id, made_at, new_id
+
+
+def test_those_of_one_millisecond_follow_each_other(monkeypatch):
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+
+    made = [new_id("step") for _ in range(2000)]
+
+    assert made == sorted(set(made))
+
+
+def test_a_clock_that_is_set_back_turns_no_order_round(monkeypatch):
+    now = time.time_ns()
+    before = new_id("step")
+    monkeypatch.setattr(time, "time_ns", lambda: now - 3_600_000_000_000)
+
+    assert new_id("step") > before
+
+
+def test_an_id_says_when_it_was_made():
+    earlier = datetime.now(UTC) - timedelta(milliseconds=2)
+    made = new_id("case")
+
+    assert first_id("case", earlier) < made < first_id("case", earlier + timedelta(seconds=60))
+    assert abs(made_at(made) - datetime.now(UTC)) < timedelta(seconds=60)
