@@ -16,6 +16,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from policies.obligations import Obligation
+
 MAX_TEXT = 500
 MAX_ITEMS = 200
 INT64 = 2**63
@@ -153,6 +155,32 @@ class Facts(BaseModel):
     asks_for_something: bool = True
     missing_context: Texts = Field(default_factory=list)
     occurred_at: AwareDatetime
+    #: the house's clock: its zone, the hour 0 to 23, the day of the week 1 (Monday) to 7, the date as 2026-11-20
+    time_zone: Text = "UTC"
+    local_hour: Int = 0
+    local_weekday: Int = 1
+    local_date: Text = ""
+
+    #: counters over the last 24 hours of what was allowed, approved or done: this kind in this domain, and of it this
+    #: customer's. Counted only where a rule in force names one of them.
+    has_counters: bool = False
+    kind_count_24h: Int = 0
+    kind_minor_24h: Int = 0
+    customer_kind_count_24h: Int = 0
+    customer_kind_minor_24h: Int = 0
+    #: what became of this customer's earlier actions of this kind in 90 days
+    prior_approved_90d: Int = 0
+    prior_edited_90d: Int = 0
+    prior_rejected_90d: Int = 0
+    prior_failed_90d: Int = 0
+
+    #: kill switches thrown for this action when it was judged: ``all``, ``domain:…``, ``action:…``, ``vendor:…``; and rules
+    #: whose permission is suspended: ``rule:bundle/rule``
+    thrown_switches: Texts = Field(default_factory=list)
+    #: what samples and canaries are drawn by: the same for all of a case
+    draw: Text = ""
+    #: of a proposed change of the policy: whether it lets through anything that was held back before
+    policy_loosens: bool = False
 
 
 #: Facts whose default is the harmless value, always or where the named fact says that there is something to know.
@@ -183,11 +211,24 @@ MUST_STATE: Mapping[str | None, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """A step of an escalation ladder: so long after it was asked, somebody of `role` may say yes instead."""
+
+    after_minutes: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class Requirement:
-    """Who must say yes: `n` distinct people of group `role`. An empty role means anybody who may decide."""
+    """Who must say yes: `n` distinct people of group `role`. An empty role means anybody who may decide.
+
+    Places of a later `stage` open when all of the stages before are filled; those of one stage are filled side by side.
+    """
 
     role: str
     n: int = 1
+    stage: int = 0
+    ladder: tuple[Rung, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +257,16 @@ class Verdict:
     reasons: tuple[str, ...]
     #: ids of the rules that decided, ``"bundle/rule"``; empty where a default did
     rules: tuple[str, ...]
+    #: who may not say yes: ``editor`` (edited the action), ``initiator`` (brought the case about), ``last_approver`` (said
+    #: yes to this customer's action of this kind before)
     exclude: tuple[str, ...] = ()
+    #: roles that may approve so much money; None where no limit of authority applies
+    authorised: tuple[str, ...] | None = None
+    obligations: tuple[Obligation, ...] = ()
+    #: to be decided within so long, else it counts as refused; None leaves it to the house's setting
+    deadline_minutes: int | None = None
+    #: waivers that were used, ``"bundle/waiver"``
+    waivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
