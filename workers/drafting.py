@@ -34,6 +34,9 @@ class LaidOut:
     action: dict[str, Any]
     revision: dict[str, Any]
     note: Note
+    #: what the row was made of, for whoever has to tighten the verdict before it is stored
+    kind: ActionKind
+    judged: Judged
 
 
 def live_targets(system: System, matter: Matter, drafted: Draft) -> Mapping[tuple[str, str], int]:
@@ -115,7 +118,7 @@ def lay_out(
         }
         told = {"action": action_id, "kind": kind.name, "outcome": judged.verdict["outcome"]}
         note = Note(f"policy:{judged.record.policy}", "judged", told)
-        laid_out.append(LaidOut(action, revision_row(action, judged, f"agent:{agent.domain}", now), note))
+        laid_out.append(LaidOut(action, revision_row(action, judged, f"agent:{agent.domain}", now), note, kind, judged))
     return laid_out
 
 

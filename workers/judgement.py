@@ -153,6 +153,22 @@ def judge(
     record = engine.judge(policy, {name: _clean(value) for name, value in raw.items()}, at=now)
     if extra_roles:
         record = replace(record, verdict=with_requirements(record.verdict, extra_roles))
+    return seal(
+        record, found, kind=kind, arguments=arguments, target=target, target_version=target_version, revision=revision
+    )
+
+
+def seal(
+    record: DecisionRecord,
+    found: Mapping[str, Any],
+    *,
+    kind: ActionKind,
+    arguments: Mapping[str, Any],
+    target: str,
+    target_version: str,
+    revision: int,
+) -> Judged:
+    """A record with the digest of exactly what it judged; made again whenever the verdict is tightened afterwards."""
     digest = action_digest(
         kind=kind.name,
         arguments=arguments,

@@ -14,19 +14,28 @@ from datetime import UTC, datetime
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-_newest = 0
-_in_turn = threading.Lock()
+class _Series:
+    """Numbers that only rise: 48 bits of milliseconds, 80 random bits."""
+
+    def __init__(self) -> None:
+        self._newest = 0
+        self._in_turn = threading.Lock()
+
+    def take(self) -> int:
+        made = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+        with self._in_turn:
+            if made <= self._newest:
+                # The same millisecond, or a clock that was set back: a random step further than the one before.
+                made = self._newest + 1 + secrets.randbits(64)
+            self._newest = made
+        return made
+
+
+_SERIES = _Series()
 
 
 def new_id(prefix: str) -> str:
-    global _newest
-    made = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    with _in_turn:
-        if made <= _newest:
-            # The same millisecond, or a clock that was set back: a random step further than the one before.
-            made = _newest + 1 + secrets.randbits(64)
-        _newest = made
-    return _spell(prefix, made)
+    return _spell(prefix, _SERIES.take())
 
 
 def first_id(prefix: str, at: datetime) -> str:
