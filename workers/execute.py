@@ -24,8 +24,9 @@ from workers import faults
 from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
 from workers.actions.digest import action_digest
+from workers.deadlines import lapse
 from workers.drafting import rejudge
-from workers.ledger import MOST_TRIES, again, ended, lapse, redraft, still_unknown, uncertain
+from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, uncertain
 from workers.log import logger
 from workers.store import actions, cases, flow
 from workers.store.flow import Errand

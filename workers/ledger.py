@@ -195,25 +195,6 @@ def redraft(system: System, action: Action, why: str) -> None:
         system.hints.case(again_from.id, again_from.domain)
 
 
-def lapse(system: System, action: Action) -> None:
-    """A pending action's time came: the end of a snooze, or of the time in which it had to be decided."""
-    now = system.clock()
-    with system.db.write() as tx:
-        if action.expires_at is None or action.expires_at > now:
-            actions.change(tx, action, now=now, wake_at=action.expires_at)
-            return
-        why = "Nobody decided in time. That counts as a refusal."
-        changed = actions.change(
-            tx, action, now=now, state=ActionState.EXPIRED, reason=why, wake_at=None, settled_at=now
-        )
-        if changed is None:
-            return
-        audit.append(tx, action.case_id, now, Note("caseworker", "expired", {"action": action.id}))
-        hints = _settle(system, tx, action, None)
-    for action_id in hints:
-        system.hints.action(action_id)
-
-
 def _settle(system: System, tx: Tx, action: Action, attention: str | None) -> list[str]:
     case = cases.lock(tx, action.case_id)
     if case is None:
