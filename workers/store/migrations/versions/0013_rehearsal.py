@@ -2,13 +2,80 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
 revision = "0013"
 down_revision = "0012"
 
+JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "rule_days",
+        sa.Column("rule", sa.String(length=140), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("matched", sa.Integer(), nullable=False),
+        sa.Column("decided", sa.Integer(), nullable=False),
+        sa.Column("actions", JSON, nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("rule", "day", name=op.f("pk_rule_days")),
+    )
+    op.create_table(
+        "policy_shadows",
+        sa.Column("shadow", sa.String(length=64), nullable=False),
+        sa.Column("action_id", sa.String(length=40), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=400), nullable=False),
+        sa.Column("domain", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("was", sa.String(length=8), nullable=False),
+        sa.Column("would_be", sa.String(length=8), nullable=False),
+        sa.Column("differs", sa.Boolean(), nullable=False),
+        sa.Column("told", JSON, nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("shadow", "action_id", "revision", name=op.f("pk_policy_shadows")),
+    )
+    op.create_index("ix_policy_shadows_shadow_decided_at", "policy_shadows", ["shadow", "decided_at"])
+    op.create_index(
+        "ix_policy_shadows_differing",
+        "policy_shadows",
+        ["shadow", "action_id"],
+        sqlite_where=sa.text("differs"),
+        postgresql_where=sa.text("differs"),
+    )
+    op.create_table(
+        "backtests",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("name", sa.String(length=400), nullable=False),
+        sa.Column("policy_hash", sa.String(length=64), nullable=False),
+        sa.Column("files", sa.LargeBinary(), nullable=False),
+        sa.Column("options", JSON, nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("report", JSON, nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("claimed_by", sa.String(length=80), nullable=True),
+        sa.Column("moved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backtests")),
+    )
+    op.create_index(
+        "ix_backtests_open",
+        "backtests",
+        ["asked_at"],
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table("backtests")
+    op.drop_table("policy_shadows")
+    op.drop_table("rule_days")
