@@ -191,11 +191,11 @@ def rejudge(
     *,
     author: str,
     edited: bool,
+    now: datetime,
     extra_roles: Sequence[str] = (),
 ) -> Action | None:
     """Make the next revision of an action and judge it anew; earlier approvals lapse. None when it changed meanwhile."""
     kind = CATALOGUE[action.kind]
-    now = system.clock()
     matter = matter_of(tx, case)
     target = kind.target(arguments, case.subject)
     version = action.target_version if target == action.target else version_of(matter, target)

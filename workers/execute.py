@@ -165,8 +165,9 @@ def _changed_since_approval(system: System, case: Case, action: Action) -> bool:
         return True
     if action.policy_hash == system.policy.hash:
         return False
+    now = system.clock()
     with system.db.write() as tx:
-        judged = rejudge(system, tx, case, action, action.arguments, author="caseworker", edited=False)
+        judged = rejudge(system, tx, case, action, action.arguments, author="caseworker", edited=False, now=now)
     logger.info("policy_changed_since_approval", action_id=action.id)
     if judged is not None and judged.wake_at is not None:
         system.hints.action(action.id)

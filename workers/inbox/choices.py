@@ -154,7 +154,15 @@ def escalate(d: Deciding) -> Taken | None:
     if group in [str(r["role"]) for r in d.action.verdict["requirements"]]:
         raise Invalid(f"It waits for {group!r} already.")
     judged = rejudge(
-        d.system, d.tx, d.case, d.action, d.action.arguments, author="escalation", edited=False, extra_roles=[group]
+        d.system,
+        d.tx,
+        d.case,
+        d.action,
+        d.action.arguments,
+        author="escalation",
+        edited=False,
+        now=d.now,
+        extra_roles=[group],
     )
     return _taken(d, judged)
 
@@ -186,7 +194,7 @@ def _edit(d: Deciding, arguments: Mapping[str, Any]) -> Action | None:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise Invalid(f"The changed draft does not fit: {problems}") from error
-    edited = rejudge(d.system, d.tx, d.case, d.action, plain, author=d.actor, edited=True)
+    edited = rejudge(d.system, d.tx, d.case, d.action, plain, author=d.actor, edited=True, now=d.now)
     if edited is not None:
         _have_read_again(d, edited)
     return edited
@@ -199,7 +207,7 @@ def _have_read_again(d: Deciding, edited: Action) -> None:
     """
     for other in actions.unsettled(d.tx, d.case.id):
         if edited.id in other.rests_on and other.state in (ActionState.PENDING, ActionState.APPROVED):
-            anew = rejudge(d.system, d.tx, d.case, other, other.arguments, author="caseworker", edited=False)
+            anew = rejudge(d.system, d.tx, d.case, other, other.arguments, author="caseworker", edited=False, now=d.now)
             if anew is not None:
                 why = f"Read it again: since it was drafted, this was changed by hand to “{edited.sentence}”."
                 actions.change(d.tx, anew, now=d.now, waiting_for=why)
