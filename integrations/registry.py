@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from integrations.base import WebhookSource
@@ -98,9 +99,11 @@ def writers(
     *,
     data: Path,
     sample_company: bool,
+    own: Mapping[str, object] = MappingProxyType({}),
     wrap: Wrap | None = None,
 ) -> Writers:
-    return Writers({SAMPLE: SampleWriters(company(data))} if sample_company else {}, wrap)
+    """`own` are this installation's own books, by the name that their targets begin with."""
+    return Writers({**own, SAMPLE: SampleWriters(company(data))} if sample_company else own, wrap)
 
 
 def models(

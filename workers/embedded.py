@@ -72,6 +72,7 @@ def running(settings: Settings, *, public_url: str, vendors: Mapping[str, str] |
     system = wiring.build(settings, environment=env)
     try:
         upgrade(system.db)
+        system.rulebook.begin()
         if system.db.is_sqlite:
             # The lock on the folder says that nobody else works on this file. Of a server it says nothing.
             with system.db.write() as tx:

@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from integrations.models.routing import SHIPPED as SHIPPED_ROUTING
 
+#: of `Settings.policy_changes`: whatever lies in the folder is in force from the next start on
+FOLDER_WINS = "folder"
 SHIPPED_POLICY = Path(__file__).resolve().parent.parent / "policies" / "bundles"
 
 
@@ -39,6 +41,9 @@ class Settings(BaseSettings):
         None, description="Encrypts quarantined requests. Default: a key file made in the data folder."
     )
     policy_dir: Path = Field(SHIPPED_POLICY, description="Folder with the policy bundles (*.yaml).")
+    policy_changes: Literal["approved", "folder"] = Field(
+        "approved", description="approved: people say yes to each change. folder: what lies there at a start is in force."
+    )
     sample_company: bool = Field(True, description="Run the sample company beside the real integrations.")
     worker_threads: int = Field(16, ge=1, le=1000, description="Cases and actions worked on at once, per process.")
     database_connections: int = Field(20, ge=2, le=500, description="Database connections, per process.")

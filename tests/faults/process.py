@@ -22,6 +22,7 @@ from tests.faults.clients import House, HouseWriter
 from workers import wiring
 from workers.agents.base import Agent, Inquiry, Source, Triage
 from workers.cli import main, wired
+from workers.rulebook.book import Fixed
 from workers.settings import SHIPPED_POLICY, Settings
 from workers.wiring import System
 
@@ -77,7 +78,7 @@ def connected(settings: Settings) -> Iterator[System]:
             system,
             readers=Readers({script.SYSTEM: House(os.environ["HOUSE_URL"])}),
             agents={"support": AGENT},
-            policy=rules(),
+            rulebook=Fixed(rules()),
             model=AnthropicModel(caller, model="model-x", base_url=os.environ["ANTHROPIC_BASE_URL"]),
         )
 

@@ -28,6 +28,7 @@ from workers import execute, pipeline
 from workers.agents.roster import AGENTS
 from workers.intake.receive import Provenance, receive
 from workers.lease import Leases
+from workers.rulebook.book import Fixed
 from workers.settings import SHIPPED_POLICY, Settings
 from workers.store import actions, cases, steps
 from workers.store.database import Database
@@ -57,7 +58,7 @@ class Stage:
         return self
 
     def with_policy(self, policy: Policy) -> Stage:
-        self.system = replace(self.system, policy=policy)
+        self.system = self.system.under(policy)
         return self
 
     def play(self) -> None:
@@ -142,7 +143,7 @@ def stage(folder: Path | None = None, *, model: Model, template: Path | None = N
         settings=Settings(_env_file=None, data=folder, customer_cap=0),
         db=db,
         clock=clock,
-        policy=POLICY,
+        rulebook=Fixed(POLICY),
         agents=AGENTS,
         readers=Readers({"sample": company}),
         model=model,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -118,6 +117,6 @@ def test_without_its_rule_the_attack_goes_through(
         "on-file-altered": ('"!findings_are_altered"', '"true"'),
     }[rule]
     policy = without(rule, bundle, change=lambda text: text.replace(before, after).replace(*allowing))
-    made.system = replace(made.system, policy=policy)
+    made.system = made.system.under(policy)
 
     assert on(name)

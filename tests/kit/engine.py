@@ -24,6 +24,7 @@ from workers.inbox import service
 from workers.inbox.words import Choice, Word
 from workers.intake.receive import Provenance, receive
 from workers.lease import Leases
+from workers.rulebook.book import Fixed
 from workers.settings import SHIPPED_POLICY, Settings
 from workers.store import actions, cases, people
 from workers.store.database import Database
@@ -288,7 +289,7 @@ def make_engine(folder: Path, *, url: str | None = None, busy_seconds: float = 1
         settings=settings,
         db=db,
         clock=clock,
-        policy=POLICY,
+        rulebook=Fixed(POLICY),
         agents={"support": AGENT, "transactions": replace(AGENT, domain="transactions")},
         readers=Readers({"house": house}),
         model=model,

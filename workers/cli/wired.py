@@ -22,6 +22,7 @@ def system(found: Settings) -> Iterator[System]:
     built = wiring.build(found, environment=embedded.environment(found))
     try:
         opening.must_be_migrated(built.db)
+        built.rulebook.begin()
         yield built
     finally:
         built.close()

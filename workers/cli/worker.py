@@ -74,6 +74,7 @@ def _in_a_process(found: Settings, chosen: Sequence[str]) -> tuple[System, Write
     """What one process of a pool works on: it has one case at a time, and needs few connections."""
     env = embedded.environment(found)
     system = wiring.build(found.model_copy(update={"database_connections": FEW}), environment=env)
+    system.rulebook.begin()
     system.leases.begin(chosen)
     return system, wiring.hands(found, environment=env) if "actions" in chosen else None
 

@@ -86,6 +86,11 @@ _outside = Histogram(
 _actions = Counter(
     "caseworker_actions", "Actions that ended, by kind and outcome.", ("kind", "outcome"), registry=REGISTRY
 )
+_policy_kept_back = Gauge(
+    "caseworker_policy_kept_back",
+    "1 where this process could not load the policy in force and judges by the one before.",
+    registry=REGISTRY,
+)
 _hints = Counter("caseworker_hints", "Hints to the queue: published, failed, dropped.", ("result",), registry=REGISTRY)
 
 
@@ -176,6 +181,11 @@ class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe
 def action_ended(kind: str, outcome: str) -> None:
     """An action came to its end: ``done``, ``failed``, ``uncertain``, ``stale``, …"""
     _actions.labels(kind, outcome).inc()
+
+
+def policy_kept_back(kept_back: bool) -> None:
+    """Whether this process judges by another policy than the one in force."""
+    _policy_kept_back.set(int(kept_back))
 
 
 def hints(result: str, count: int = 1) -> None:

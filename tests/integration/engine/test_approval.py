@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -216,7 +215,7 @@ def test_a14_a_policy_that_changed_after_approval_is_asked_again(engine, pending
         (tmp_path / file.name).write_text(text.replace("version: 1", "version: 99", 1))
     changed = load(tmp_path)
     assert changed.hash != engine.system.policy.hash
-    engine.system = replace(engine.system, policy=changed)
+    engine.system = engine.system.under(changed)
 
     engine.drain()
 
