@@ -1,0 +1,106 @@
+"""A decision is reached again bit for bit, and whatever was changed in its record is told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import select, update
+
+from tests.integration.rehearsal.policies import policy
+from tests.kit.engine import POLICY, escalate, refund, reply, tags
+from workers.rehearsal.replay import Result, replay
+from workers.store import decided
+from workers.store.tables import revisions
+
+
+def known(policy_hash):
+    return POLICY if policy_hash == POLICY.hash else None
+
+
+@pytest.fixture
+def made(engine):
+    engine.model.drafts = [[refund(), reply(), escalate(), tags()]]
+    engine.event()
+    engine.drain()
+    return engine
+
+
+def kept(engine, action_id):
+    with engine.system.db.read() as tx:
+        return decided.records_of(tx, action_id)
+
+
+def tampered(engine, action_id, change):
+    with engine.system.db.write() as tx:
+        where = revisions.c.action_id == action_id
+        stored = tx.execute(select(revisions.c.record).where(where)).scalar_one()
+        tx.execute(update(revisions).where(where).values(record=change(json.loads(json.dumps(stored)))))
+
+
+def test_every_decision_is_reached_again_bit_for_bit(made):
+    found = [replay(one, known) for one in decided.records(made.system.db)]
+
+    assert len(found) == 4
+    assert {one.result for one in found} == {Result.SAME}
+
+
+def test_so_is_an_edited_and_an_escalated_one(made):
+    made.person("ana")
+    drafted = made.action("refund_payment")
+    asked = made.decide(drafted, "escalate", group="finance", reason="Please look.")
+    made.decide(asked, arguments={**drafted.arguments, "amount_minor": 2600})
+
+    found = [(replay(one, known), one.author) for one in kept(made, drafted.id)]
+
+    assert [one.result for one, _ in found] == [Result.SAME] * 3
+    assert [author for _, author in found][1:] == ["escalation", "person:ana@firm.example"]
+
+
+def one_byte(text):
+    return chr(ord(text[0]) ^ 1) + text[1:]
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        ("reasons[0]", lambda stored: stored["reasons"].__setitem__(0, one_byte(stored["reasons"][0]))),
+        ("outcome", lambda stored: stored.__setitem__("outcome", "notify")),
+        ("facts", lambda stored: stored["facts"].__setitem__("amount_minor", 4001)),
+        ("answers[0].when", lambda stored: stored["answers"][0].__setitem__("when", "true")),
+        ("engine", lambda stored: stored.__setitem__("engine", one_byte(stored["engine"]))),
+        ("unmatched", lambda stored: stored["unmatched"].pop()),
+    ],
+)
+def test_one_changed_byte_is_told(made, place, change):
+    def changed(stored):
+        change(stored)
+        return stored
+
+    target = made.action("refund_payment")
+    tampered(made, target.id, changed)
+
+    (found,) = [replay(one, known) for one in kept(made, target.id)]
+
+    assert found.result is Result.DIFFERENT
+    assert found.differences
+    if place != "facts":
+        assert any(told.startswith(place) for told in found.differences)
+
+
+def test_a_policy_that_is_not_kept_is_said_and_never_passed_over(made):
+    other = policy("deny")
+
+    (found,) = [replay(one, {other.hash: other}.get) for one in kept(made, made.action("add_tags").id)]
+
+    assert found.result is Result.UNKNOWN
+    assert "is not kept here" in found.reason
+
+
+def test_a_record_that_is_none_is_told_as_such(made):
+    target = made.action("add_tags")
+    tampered(made, target.id, lambda _: {})
+
+    (found,) = [replay(one, known) for one in kept(made, target.id)]
+
+    assert (found.result, found.reason) == (Result.UNKNOWN, "The record cannot be read.")

@@ -1,0 +1,142 @@
+"""A decision reached again: the very policy that was in force, the facts that were kept, and the stored record beside it.
+
+Called by ``caseworker policy replay`` and by the page that explains a decision. Reads only. Whatever cannot be reached again
+is told with its reason and never passed over as the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from policies import cel, engine, record
+from policies.approvals import with_requirements
+from policies.rules import Policy
+from policies.types import DecisionRecord, Facts
+from workers.judgement import Judged
+from workers.store.decided import Kept
+
+#: gives the policy of a hash, where it is still known
+Known = Callable[[str], Policy | None]
+
+#: differences that are named; more are counted
+SHOWN = 20
+_ESCALATED = "escalation"
+_LONG = 120
+
+
+class Result(StrEnum):
+    SAME = "same"
+    DIFFERENT = "different"
+    #: the policy that decided is not kept, or the record cannot be read
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of one. `differences` are sentences: where, what is stored, what it would be."""
+
+    action_id: str
+    revision: int
+    result: Result
+    policy: str
+    policy_hash: str
+    differences: tuple[str, ...] = ()
+    #: why it could not be reached again
+    reason: str = ""
+
+
+def replay(kept: Kept, known: Known) -> Replayed:
+    """Decide one again, as it was decided, and compare every value of the record."""
+    try:
+        stored = json.loads(kept.record)
+        name, of = str(stored["policy"]), str(stored["policy_hash"])
+        datetime.fromisoformat(stored["decided_at"])
+    except (KeyError, TypeError, ValueError):
+        return Replayed(kept.action_id, kept.revision, Result.UNKNOWN, "", "", reason="The record cannot be read.")
+    here = Replayed(kept.action_id, kept.revision, Result.UNKNOWN, name, of)
+    policy = known(of)
+    if policy is None:
+        return replace(here, reason=f"The policy {of[:12]} that decided is not kept here.")
+    try:
+        again = _as_stored(_decided(policy, stored, escalated=kept.author == _ESCALATED))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return replace(here, reason=f"The record cannot be read: {type(error).__name__}.")
+    told = list(_differences("", stored, again))
+    if not told:
+        return replace(here, result=Result.SAME)
+    if len(told) > SHOWN:
+        told = [*told[:SHOWN], f"and {len(told) - SHOWN} more"]
+    return replace(here, result=Result.DIFFERENT, differences=tuple(told))
+
+
+def _decided(policy: Policy, stored: Mapping[str, Any], *, escalated: bool) -> DecisionRecord:
+    """The decision from its facts. Facts that were refused then are judged as unchecked facts again."""
+    at = datetime.fromisoformat(stored["decided_at"])
+    facts = record.facts_of(stored)
+    sound = _sound(facts) if stored.get("usual_left_out") else None
+    if sound is not None:
+        made = engine.decide(policy, sound, at=at, trace=True)
+    else:
+        made = engine.judge(policy, _unchecked(facts), at=at)
+    if escalated:
+        # Whom a person asked besides is no answer of the policy: it is taken from the record, and may only add.
+        roles = [str(r["role"]) for r in stored["requirements"]]
+        made = replace(made, verdict=with_requirements(made.verdict, roles))
+    return made
+
+
+def _sound(facts: Mapping[str, Any]) -> Facts | None:
+    try:
+        return record.facts_from_json(facts)
+    except ValidationError:
+        return None
+
+
+def _unchecked(facts: Mapping[str, Any]) -> dict[str, Any]:
+    raw = dict(facts)
+    # A time that is none is told among the reasons, as any other fact that is none.
+    with suppress(KeyError, TypeError, ValueError):
+        raw["occurred_at"] = datetime.fromisoformat(raw["occurred_at"])
+    return raw
+
+
+def _as_stored(made: DecisionRecord) -> dict[str, Any]:
+    """As it would be stored now, through JSON and back, as the stored one went."""
+    stored: dict[str, Any] = json.loads(json.dumps(Judged(record=made, origins={}, digest="").as_stored))
+    return stored
+
+
+def _differences(place: str, stored: Any, again: Any) -> Iterator[str]:
+    """Every value that is not the very same, with its place."""
+    if isinstance(stored, dict) and isinstance(again, dict):
+        for key in sorted(stored.keys() | again.keys()):
+            inner = f"{place}.{key}" if place else str(key)
+            if key not in again:
+                yield f"{inner}: stored {_shown(stored[key])}, not there again"
+            elif key not in stored:
+                yield f"{inner}: not stored, again {_shown(again[key])}"
+            else:
+                yield from _differences(inner, stored[key], again[key])
+    elif isinstance(stored, list) and isinstance(again, list) and len(stored) == len(again):
+        for number, pair in enumerate(zip(stored, again, strict=True)):
+            yield from _differences(f"{place}[{number}]", *pair)
+    elif type(stored) is not type(again) or stored != again:
+        yield f"{place}: stored {_shown(stored)}, again {_shown(again)}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
+
+
+def engine_now() -> str:
+    """The engine that decides here and now, for whoever sees another one in a record."""
+    return cel.ENGINE
