@@ -150,6 +150,8 @@ class Action:
     updated_at: datetime
     expires_at: datetime | None
     settled_at: datetime | None
+    #: out of sight until then, because somebody put it off
+    snoozed_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,8 @@ class Decision:
     after: Mapping[str, Json] | None
     channel: str
     decided_at: datetime
+    #: for whom it was said, by somebody who stands in for them
+    on_behalf_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,25 @@ class Person:
     groups: list[str]
     active: bool
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """`stand_in_id` speaks for `person_id`, who is away, from `starts_at` to `ends_at` or until it was ended before."""
+
+    id: str
+    person_id: str
+    stand_in_id: str
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    created_by: str
+    created_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def until(self) -> datetime:
+        return self.ends_at if self.ended_at is None else min(self.ends_at, self.ended_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,8 @@ actions = Table(
     Column("receipt", Json),
     at("updated_at"),
     at("settled_at", nullable=True),
+    # Out of sight until then, because somebody put it off.
+    at("snoozed_until", nullable=True),
     UniqueConstraint("case_id", "round", "ordinal"),
     partial("ix_actions_due", "wake_at", where="wake_at IS NOT NULL"),
     partial("ix_actions_open", "state", "created_at", where="settled_at IS NULL"),
@@ -222,6 +224,8 @@ decisions = Table(
     Column("after", Json),
     Column("channel", String(16), nullable=False),
     at("decided_at"),
+    # For whom this was said, by somebody who stands in for them.
+    Column("on_behalf_of", String(40)),
     Index("ix_decisions_action_id", "action_id"),
 )
 
