@@ -28,9 +28,10 @@ from workers.deadlines import lapse
 from workers.drafting import rejudge
 from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, uncertain
 from workers.log import logger
-from workers.store import actions, cases, flow
+from workers.store import actions, cases, flow, switches
 from workers.store.flow import Errand
 from workers.store.records import Action, ActionState, Case
+from workers.switchboard import RULE
 from workers.telemetry import traces
 from workers.wiring import System
 
@@ -100,12 +101,21 @@ def _begin(system: System, writers: Writers, errand: Errand) -> None:
     _attempt(system, call)
 
 
-def _held_back(system: System, errand: Errand) -> bool:
-    """A thrown switch holds the action where it is; releasing the switch lets it go on."""
-    if errand.switch is None:
+def _held_back(system: System, errand: Errand, *, doubtful: bool = False) -> bool:
+    """A thrown switch holds the action where it is; releasing the switch lets it go on. Where the permission of the rule that
+    allowed it is suspended, the policy is asked again, and people with it."""
+    switch = errand.switch
+    if switch is None:
         return False
-    reason = f"Held by the switch “{errand.switch.scope}”: {errand.switch.reason}"
-    again(system, errand, Temporary(reason, retry_after=SWITCH_CHECK_SECONDS))
+    if switch.scope.startswith(RULE):
+        if errand.action.state == ActionState.APPROVED:
+            system.switchboard.forget()
+            _judge_again(system, errand.case, errand.action)
+            return True
+        if doubtful:
+            # What may have been done under a rule is brought to its end, though the rule allows nothing new.
+            return False
+    again(system, errand, Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS), doubtful=doubtful)
     return True
 
 
@@ -165,13 +175,18 @@ def _changed_since_approval(system: System, case: Case, action: Action) -> bool:
         return True
     if action.policy_hash == system.policy.hash:
         return False
+    logger.info("policy_changed_since_approval", action_id=action.id)
+    _judge_again(system, case, action)
+    return True
+
+
+def _judge_again(system: System, case: Case, action: Action) -> None:
+    """What it was approved under no longer holds: a new revision, which may go on by itself or wait for people."""
     now = system.clock()
     with system.db.write() as tx:
         judged = rejudge(system, tx, case, action, action.arguments, author="caseworker", edited=False, now=now)
-    logger.info("policy_changed_since_approval", action_id=action.id)
     if judged is not None and judged.wake_at is not None:
         system.hints.action(action.id)
-    return True
 
 
 def _prepare(writers: Writers, errand: Errand) -> _Call:
@@ -226,15 +241,18 @@ def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
     may have been changed by that very attempt.
     """
     began = system.monotonic()
+    before, case = call.errand.action, call.errand.case
     faults.point("action.attempt_committing")
     started = flow.begin(
         system.db,
-        call.errand.action,
+        before,
         worker=system.worker,
         now=system.clock(),
         lease=system.settings.lease,
+        unless=[scope for scope in flow.stopping(before, case) if not (doubtful and scope.startswith(RULE))],
     )
     if started is None:
+        _hold_if_stopped(system, before, doubtful=doubtful)
         return
     faults.point("action.attempt_committed")
     action, attempt = started
@@ -263,6 +281,13 @@ def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
             faults.point("action.called")
             logger.info("action_done", action_id=action.id, attempt=attempt.number)
             ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+
+
+def _hold_if_stopped(system: System, action: Action, *, doubtful: bool) -> None:
+    """The attempt was not begun: somebody else has it, or a switch was thrown since the action was read."""
+    errand = flow.errand(system.db, action.id)
+    if errand is not None and errand.action == action:
+        _held_back(system, errand, doubtful=doubtful)
 
 
 def _refuse_if_late(system: System, began: float) -> None:
@@ -298,7 +323,8 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
         if receipt is not None:
             ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
             return
-    _attempt(system, call, doubtful=kind.look is None)
+    if not _held_back(system, errand, doubtful=kind.look is None):
+        _attempt(system, call, doubtful=kind.look is None)
 
 
 def _as_json(receipt: Receipt) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
@@ -16,6 +16,7 @@ from integrations import registry
 from integrations.models.base import Embedder, Model
 from integrations.models.redaction import Classifying, Redaction, kept_key
 from integrations.registry import Readers, Writers
+from policies.loader import load as load_policy
 from policies.rules import Policy
 from workers.agents.base import Agent
 from workers.agents.roster import AGENTS
@@ -28,11 +29,10 @@ from workers.lease import Leases
 from workers.lessons.taught import teach
 from workers.memory.recalling import with_memory
 from workers.queue import Hints, make_app
-from workers.rulebook.book import Book, Fixed, Rulebook
-from workers.rulebook.enacting import SYSTEM_NAME, Enacting
-from workers.settings import FOLDER_WINS, Settings, vendor_environment
+from workers.settings import Settings, vendor_environment
 from workers.store import examples, processes
 from workers.store.database import Database
+from workers.switchboard import Switchboard
 from workers.telemetry import metrics
 from workers.telemetry.observed import ObservedModel
 
@@ -50,8 +50,7 @@ class System:
     settings: Settings
     db: Database
     clock: Callable[[], datetime]
-    #: which policy is in force; most want no more than `policy`
-    rulebook: Rulebook
+    policy: Policy
     agents: Mapping[str, Agent]
     readers: Readers
     model: Model
@@ -64,15 +63,11 @@ class System:
     monotonic: Callable[[], float] = time.monotonic
     #: makes vectors of what is remembered; None where no route of the task ``embed`` has credentials
     embedder: Embedder | None = None
+    #: the kill switches as this process last saw them
+    switchboard: Switchboard = field(init=False)
 
-    @property
-    def policy(self) -> Policy:
-        """The policy in force now. Whoever judges asks once and keeps what they got."""
-        return self.rulebook.policy
-
-    def under(self, policy: Policy) -> System:
-        """The same system with this policy in force and no other."""
-        return replace(self, rulebook=Fixed(policy))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "switchboard", Switchboard(self.db))
 
     def close(self) -> None:
         self.hints.close()
@@ -82,10 +77,7 @@ class System:
 
 
 def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -> System:
-    """Open the database, connect the readers. Raise what is wrong, before anything is served.
-
-    The policy is in the database, which may have to be migrated first: `Book.begin` takes it up.
-    """
+    """Open the database, load the policy, connect the readers. Raise what is wrong, before anything is served."""
     env = vendor_environment() if environment is None else environment
     db = Database(settings.database, connections=settings.database_connections)
     app = make_app(settings.broker_url, stop_seconds=settings.stop_seconds)
@@ -117,9 +109,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         settings=settings,
         db=db,
         clock=utc_now,
-        rulebook=Book(
-            db, settings.policy_dir, folder_wins=settings.policy_changes == FOLDER_WINS, clock=utc_now
-        ),
+        policy=load_policy(settings.policy_dir),
         agents=AGENTS,
         readers=with_memory(
             registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
@@ -153,8 +143,7 @@ def hands(settings: Settings, *, environment: Mapping[str, str] | None = None, g
     """The Writers, for the worker of the ``actions`` queue alone; under the same `guards` as its readers."""
     env = vendor_environment() if environment is None else environment
     wrap = guards.wrap if guards is not None else None
-    own = {SYSTEM_NAME: Enacting(settings.database, utc_now)}
-    return registry.writers(env, data=settings.data, sample_company=settings.sample_company, own=own, wrap=wrap)
+    return registry.writers(env, data=settings.data, sample_company=settings.sample_company, wrap=wrap)
 
 
 def redaction_of(settings: Settings) -> Redaction:

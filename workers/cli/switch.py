@@ -6,20 +6,24 @@ from typing import Annotated
 
 import typer
 
-from workers.actions.catalogue import CATALOGUE
+from integrations import registry
+from workers import switchboard
 from workers.cli import opening
 from workers.cli.failures import Failure
 from workers.cli.screen import AsJson, say, show_json, show_table, when
 from workers.queue import QUEUES
-from workers.store import audit, switches
-from workers.store.audit import SYSTEM, Note
+from workers.store import switches
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Stop actions from being carried out, and let them go on."
 )
 
 Scope = Annotated[
-    str, typer.Argument(metavar="SCOPE", help="`all`, `domain:support` or `action:refund_payment`, for example.")
+    str,
+    typer.Argument(
+        metavar="SCOPE",
+        help="`all`, `domain:support`, `action:refund_payment`, `vendor:stripe` or `rule:support/small-refund`, for example.",
+    ),
 ]
 
 _NO_DOMAINS = ("events", "actions", "upkeep")
@@ -43,25 +47,33 @@ def throw(scope: Scope, reason: Annotated[str, typer.Option(help="Why; people re
     _must_exist(scope)
     actor, now = opening.operator(), opening.now()
     with opening.database() as db, db.write() as tx:
-        switches.throw(tx, scope, reason=reason, actor=actor, now=now)
-        audit.append(tx, SYSTEM, now, Note(actor, "switch_thrown", {"scope": scope, "reason": reason}))
+        switchboard.throw(tx, scope, reason=reason, actor=actor, now=now)
+    if scope.startswith(switchboard.RULE):
+        say(f"Thrown: {scope}. What this rule alone allowed goes to people until `caseworker switch release {scope}`.")
+        return
     say(f"Thrown: {scope}. What is approved waits until `caseworker switch release {scope}`.")
 
 
 @app.command()
-def release(scope: Scope) -> None:
+def release(
+    scope: Scope, reason: Annotated[str, typer.Option(help="Why it may go on; kept in the audit log.")] = ""
+) -> None:
     """Let actions in SCOPE go on."""
     actor, now = opening.operator(), opening.now()
     with opening.database() as db, db.write() as tx:
-        if not switches.release(tx, scope):
+        if not switchboard.release(tx, scope, reason=reason, actor=actor, now=now):
             raise Failure(f"The switch {scope!r} is not thrown; see `caseworker switch list`.")
-        audit.append(tx, SYSTEM, now, Note(actor, "switch_released", {"scope": scope}))
     say(f"Released: {scope}.")
 
 
 def _must_exist(scope: str) -> None:
     """A misspelt scope would stop nothing, and nobody would notice."""
+    if scope.startswith(switchboard.RULE):
+        # Rules come and go with the policy; here it is their form that is looked at.
+        if not switchboard.RULE_SCOPE.fullmatch(scope):
+            raise Failure(f"A rule is named rule:BUNDLE/RULE, not {scope!r}; `caseworker policy check` lists them.")
+        return
     domains = [name for name in QUEUES if name not in _NO_DOMAINS]
-    known = ["all", *(f"domain:{name}" for name in domains), *(f"action:{kind}" for kind in CATALOGUE)]
+    known = switchboard.known_scopes(domains=domains, vendors=registry.sources())
     if scope not in known:
-        raise Failure(f"There is no scope {scope!r}; there are {', '.join(known)}.")
+        raise Failure(f"There is no scope {scope!r}; there are {', '.join(known)} and rule:BUNDLE/RULE.")

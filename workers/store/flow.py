@@ -14,7 +14,7 @@ from typing import Protocol
 from workers.store import flow_portable, flow_postgresql
 from workers.store.audit import Chain
 from workers.store.database import Database, Tx
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
+from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress, stopping
 from workers.store.records import Action, Attempt, Case
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "live_on",
     "record",
     "record_in",
+    "stopping",
 ]
 
 
@@ -45,7 +46,7 @@ class _Flow(Protocol):
     ) -> tuple[Case, Chain]: ...
     def errand(self, db: Database, action_id: str, /) -> Errand | None: ...
     def begin(
-        self, db: Database, action: Action, /, *, worker: str, now: datetime, lease: timedelta
+        self, db: Database, action: Action, /, *, worker: str, now: datetime, lease: timedelta, unless: Sequence[str]
     ) -> tuple[Action, Attempt] | None: ...
     def end(self, db: Database, action: Action, ending: Ending, /, *, now: datetime) -> bool: ...
     def approve(self, db: Database, action: Action, consent: Consent, /, *, now: datetime) -> Action | None: ...
@@ -82,10 +83,11 @@ def errand(db: Database, action_id: str) -> Errand | None:
 
 
 def begin(
-    db: Database, action: Action, *, worker: str, now: datetime, lease: timedelta
+    db: Database, action: Action, *, worker: str, now: datetime, lease: timedelta, unless: Sequence[str]
 ) -> tuple[Action, Attempt] | None:
-    """Consume the approval and write the attempt down. None when the action is no longer as it was read."""
-    return _on(db).begin(db, action, worker=worker, now=now, lease=lease)
+    """Consume the approval and write the attempt down. None when the action is no longer as it was read, or one of the
+    switches `unless` was thrown meanwhile."""
+    return _on(db).begin(db, action, worker=worker, now=now, lease=lease, unless=unless)
 
 
 def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:

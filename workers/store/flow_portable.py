@@ -11,7 +11,7 @@ from workers.store import actions, audit, cases, events, steps, switches
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database, Tx
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
+from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress, stopping
 from workers.store.records import Action, ActionState, Attempt, Case
 from workers.store.tables import actions as action_table
 
@@ -69,15 +69,17 @@ def errand(db: Database, action_id: str) -> Errand | None:
             action=action,
             case=case,
             others=[other for other in actions.of_case(tx, case.id) if other.id != action.id],
-            switch=switches.thrown(tx, ["all", f"domain:{case.domain}", f"action:{action.kind}"]),
+            switch=switches.thrown(tx, stopping(action, case)),
             chain=Chain(),
         )
 
 
 def begin(
-    db: Database, action: Action, *, worker: str, now: datetime, lease: timedelta
+    db: Database, action: Action, *, worker: str, now: datetime, lease: timedelta, unless: Sequence[str]
 ) -> tuple[Action, Attempt] | None:
     with db.write() as tx:
+        if switches.thrown(tx, unless) is not None:
+            return None
         started = actions.change(
             tx,
             action,

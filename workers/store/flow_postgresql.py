@@ -111,7 +111,7 @@ def errand(db: Database, action_id: str) -> Errand | None:
 
 
 def begin(
-    db: Database, action: Action, *, worker: str, now: datetime, lease: timedelta
+    db: Database, action: Action, *, worker: str, now: datetime, lease: timedelta, unless: Sequence[str]
 ) -> tuple[Action, Attempt] | None:
     attempt = new_id("try")
     values = {
@@ -123,6 +123,7 @@ def begin(
         "now": now,
         "until": now + lease,
         "attempt": attempt,
+        "unless": list(unless),
     }
     with db.direct() as cursor:
         row = cursor.execute(statements.BEGIN, values).fetchone()

@@ -68,7 +68,10 @@ def record(changes: tuple[str, ...], parts: tuple[str, ...], *, notes: bool, fir
 ERRAND = """
 SELECT {action}, {case}, h.seq, h.hash,
     (SELECT json_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
-    (SELECT to_jsonb(s) FROM switches s WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind) LIMIT 1)
+    (SELECT to_jsonb(s) FROM switches s
+     WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind, 'vendor:' || split_part(a.target, ':', 1))
+        OR (s.scope LIKE 'rule:%%' AND a.verdict->>'outcome' IN ('allow', 'notify') AND a.verdict->'rules' ? substr(s.scope, 6))
+     ORDER BY s.scope LIKE 'rule:%%', s.scope LIMIT 1)
 FROM actions a JOIN cases c ON c.id = a.case_id LEFT JOIN audit_heads h ON h.chain = c.id
 WHERE a.id = %(action)s"""
 
@@ -77,6 +80,7 @@ WITH started AS (
     UPDATE actions SET state = 'executing', claimed_by = %(worker)s, wake_at = %(until)s, tries = tries + 1,
         waiting_for = NULL, version = version + 1, updated_at = %(now)s
     WHERE id = %(action)s AND state = %(state)s AND version = %(version)s AND digest = %(digest)s
+        AND NOT EXISTS (SELECT FROM switches WHERE scope = ANY(%(unless)s))
     RETURNING {action}
 ), tried AS (
     INSERT INTO attempts (id, action_id, number, key, digest, started_at)

@@ -60,6 +60,15 @@ class Errand:
     chain: Chain
 
 
+def stopping(action: Action, case: Case) -> list[str]:
+    """The switches that stop an action: everything, its domain, its kind, the system that it changes, and, where rules alone
+    allowed it, each of those."""
+    scopes = ["all", f"domain:{case.domain}", f"action:{action.kind}", f"vendor:{action.target.partition(':')[0]}"]
+    if action.verdict.get("outcome") in ("allow", "notify"):
+        scopes += (f"rule:{rule}" for rule in action.verdict.get("rules", ()))
+    return scopes
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How an action ended, and what becomes of its case with it: `case_changes` while the case stands as it was read."""

@@ -1,25 +1,44 @@
-"""Named queries on the kill switches: ``all``, ``domain:support``, ``action:refund_payment``."""
+"""Named queries on the kill switches: ``all``, ``domain:support``, ``action:refund_payment``, ``vendor:stripe``,
+``rule:support/small-refund``; and on what they hold back.
+
+`held` makes the text by which an action that waits for a switch is known again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from workers.store.database import Tx
-from workers.store.records import Switch
+from workers.store.database import Database, Tx
+from workers.store.records import ActionState, Switch
 from workers.store.rows import columns, many, one
-from workers.store.tables import switches
+from workers.store.tables import actions, cases, switches
 
 _COLUMNS = columns(switches, Switch)
+_NOW = "SELECT scope, reason, actor, thrown_at FROM switches ORDER BY scope"
+#: actions let go by one release at once; the rest come up by their own time
+MOST_LET_GO = 10_000
 
 
 def thrown(tx: Tx, scopes: Sequence[str]) -> Switch | None:
-    """The first of these switches that is thrown."""
-    return one(Switch, tx.execute(select(*_COLUMNS).where(switches.c.scope.in_(scopes)).limit(1)).first())
+    """The first of these switches that is thrown; one that stops an action comes before one that suspends a rule."""
+    of_rule = switches.c.scope.startswith("rule:")
+    query = select(*_COLUMNS).where(switches.c.scope.in_(scopes)).order_by(of_rule, switches.c.scope).limit(1)
+    return one(Switch, tx.execute(query).first())
+
+
+def now_thrown(db: Database) -> list[Switch]:
+    """All that are thrown, in one statement by itself. Raise `StoreUnavailable`."""
+    if db.is_sqlite:
+        with db.read() as tx:
+            return listing(tx)
+    with db.direct() as cursor:
+        return [Switch(*row) for row in cursor.execute(_NOW).fetchall()]
 
 
 def listing(tx: Tx) -> list[Switch]:
@@ -38,3 +57,59 @@ def throw(tx: Tx, scope: str, *, reason: str, actor: str, now: datetime) -> None
 
 def release(tx: Tx, scope: str) -> bool:
     return tx.execute(delete(switches).where(switches.c.scope == scope)).rowcount == 1
+
+
+def held(switch: Switch) -> str:
+    """Why an action waits that a switch holds back."""
+    return f"{_held_by(switch.scope)}: {switch.reason}"
+
+
+def _held_by(scope: str) -> str:
+    return f"Held by the switch “{scope}”"
+
+
+def let_go(tx: Tx, scope: str, now: datetime) -> int:
+    """Make due what this switch holds back. How many that were; those that somebody works on at this moment see for
+    themselves."""
+    waiting = (
+        select(actions.c.id)
+        .where(
+            actions.c.state.in_([ActionState.APPROVED, ActionState.EXECUTING]),
+            actions.c.settled_at.is_(None),
+            actions.c.claimed_by.is_(None),
+            actions.c.wake_at > now,
+            actions.c.waiting_for.startswith(_held_by(scope), autoescape=True),
+        )
+        .order_by(actions.c.id)
+        .limit(MOST_LET_GO)
+        .with_for_update(skip_locked=True)
+    )
+    return tx.execute(update(actions).where(actions.c.id.in_(waiting)).values(wake_at=now)).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """So many approved actions of one kind, domain and vendor that have not been carried out yet."""
+
+    domain: str
+    kind: str
+    vendor: str
+    count: int
+
+
+def outgoing(tx: Tx) -> list[Stopped]:
+    """What is approved and not yet done or given up, counted by what a switch may name."""
+    if tx.dialect.name == "sqlite":
+        vendor = func.substr(actions.c.target, 1, func.instr(actions.c.target, ":") - 1)
+    else:
+        vendor = func.split_part(actions.c.target, ":", 1)
+    query = (
+        select(cases.c.domain, actions.c.kind, vendor, func.count())
+        .join(cases, cases.c.id == actions.c.case_id)
+        .where(
+            actions.c.state.in_([ActionState.APPROVED, ActionState.EXECUTING]),
+            actions.c.settled_at.is_(None),
+        )
+        .group_by(cases.c.domain, actions.c.kind, vendor)
+    )
+    return [Stopped(*row) for row in tx.execute(query)]
