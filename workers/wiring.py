@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
@@ -16,7 +16,6 @@ from integrations import registry
 from integrations.models.base import Embedder, Model
 from integrations.models.redaction import Classifying, Redaction, kept_key
 from integrations.registry import Readers, Writers
-from policies.loader import load as load_policy
 from policies.rules import Policy
 from workers.agents.base import Agent
 from workers.agents.roster import AGENTS
@@ -29,7 +28,9 @@ from workers.lease import Leases
 from workers.lessons.taught import teach
 from workers.memory.recalling import with_memory
 from workers.queue import Hints, make_app
-from workers.settings import Settings, vendor_environment
+from workers.rulebook.book import Book, Fixed, Rulebook
+from workers.rulebook.enacting import SYSTEM_NAME, Enacting
+from workers.settings import FOLDER_WINS, Settings, vendor_environment
 from workers.store import examples, processes
 from workers.store.database import Database
 from workers.switchboard import Switchboard
@@ -50,7 +51,8 @@ class System:
     settings: Settings
     db: Database
     clock: Callable[[], datetime]
-    policy: Policy
+    #: which policy is in force; most want no more than `policy`
+    rulebook: Rulebook
     agents: Mapping[str, Agent]
     readers: Readers
     model: Model
@@ -69,6 +71,15 @@ class System:
     def __post_init__(self) -> None:
         object.__setattr__(self, "switchboard", Switchboard(self.db))
 
+    @property
+    def policy(self) -> Policy:
+        """The policy in force now. Whoever judges asks once and keeps what they got."""
+        return self.rulebook.policy
+
+    def under(self, policy: Policy) -> System:
+        """The same system with this policy in force and no other."""
+        return replace(self, rulebook=Fixed(policy))
+
     def close(self) -> None:
         self.hints.close()
         self.leases.close()
@@ -77,7 +88,10 @@ class System:
 
 
 def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -> System:
-    """Open the database, load the policy, connect the readers. Raise what is wrong, before anything is served."""
+    """Open the database, connect the readers. Raise what is wrong, before anything is served.
+
+    The policy is in the database, which may have to be migrated first: `Book.begin` takes it up.
+    """
     env = vendor_environment() if environment is None else environment
     db = Database(settings.database, connections=settings.database_connections)
     app = make_app(settings.broker_url, stop_seconds=settings.stop_seconds)
@@ -109,7 +123,9 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         settings=settings,
         db=db,
         clock=utc_now,
-        policy=load_policy(settings.policy_dir),
+        rulebook=Book(
+            db, settings.policy_dir, folder_wins=settings.policy_changes == FOLDER_WINS, clock=utc_now
+        ),
         agents=AGENTS,
         readers=with_memory(
             registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
@@ -143,7 +159,8 @@ def hands(settings: Settings, *, environment: Mapping[str, str] | None = None, g
     """The Writers, for the worker of the ``actions`` queue alone; under the same `guards` as its readers."""
     env = vendor_environment() if environment is None else environment
     wrap = guards.wrap if guards is not None else None
-    return registry.writers(env, data=settings.data, sample_company=settings.sample_company, wrap=wrap)
+    own = {SYSTEM_NAME: Enacting(settings.database, utc_now)}
+    return registry.writers(env, data=settings.data, sample_company=settings.sample_company, own=own, wrap=wrap)
 
 
 def redaction_of(settings: Settings) -> Redaction:
