@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from workers.store import closed
+from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
 from workers.store.consultation_tables import consultations
 from workers.store.database import Database, StoreUnavailable, Tx
@@ -39,7 +40,7 @@ from workers.store.tables import actions, audit, cases, dead_letters, events, fa
 
 ERASED = "Erased"
 #: rows that nothing refers to go as a whole
-GONE = (examples, shadow_answers)
+GONE = (examples, shadow_answers, autonomy_decisions)
 #: columns that tell how rows hang together, and what they become where that is not seen from their type
 KEPT = {"actions.rests_on", "actions.verdict"}
 BECOMES: dict[str, Any] = {

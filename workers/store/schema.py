@@ -22,7 +22,14 @@ from sqlalchemy import Connection, ForeignKeyConstraint, column, func, inspect, 
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import SchemaItem
 
-from workers.store import consultation_tables, learning_tables, people_tables, policy_tables, rehearsal_tables  # noqa: F401 - declared here, so that the check for differences sees them
+from workers.store import (  # noqa: F401 - declared here, so that the check for differences sees them
+    autonomy_tables,
+    consultation_tables,
+    learning_tables,
+    people_tables,
+    policy_tables,
+    rehearsal_tables,
+)
 from workers.store.archive_tables import schema_floor
 from workers.store.columns import HELD
 from workers.store.database import Database, StoreUnavailable, Tx

@@ -73,9 +73,88 @@ def upgrade() -> None:
         sqlite_where=sa.text("finished_at IS NULL"),
         postgresql_where=sa.text("finished_at IS NULL"),
     )
+    op.create_table(
+        "autonomy_decisions",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("case_id", sa.String(length=40), nullable=False),
+        sa.Column("customer", sa.String(length=320), nullable=False),
+        sa.Column("domain", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("person_id", sa.String(length=40), nullable=True),
+        sa.Column("verdict", sa.String(length=10), nullable=False),
+        sa.Column("facts", JSON, nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fate", sa.String(length=10), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_autonomy_decisions")),
+    )
+    op.create_index("ix_autonomy_decisions_kind", "autonomy_decisions", ["domain", "kind", "decided_at"])
+    op.create_index("ix_autonomy_decisions_customer", "autonomy_decisions", ["customer"])
+    op.create_table(
+        "autonomy_outcomes",
+        sa.Column("action_id", sa.String(length=40), nullable=False),
+        sa.Column("rule", sa.String(length=130), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("sampled", sa.Boolean(), nullable=False),
+        sa.Column("wrong", sa.Boolean(), nullable=False),
+        sa.Column("why", sa.String(length=20), nullable=False),
+        sa.Column("open", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("wrong_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("action_id", "rule", name=op.f("pk_autonomy_outcomes")),
+        sa.UniqueConstraint("rule", "epoch", "number", name=op.f("uq_autonomy_outcomes_rule_epoch_number")),
+    )
+    op.create_index(
+        "ix_autonomy_outcomes_open",
+        "autonomy_outcomes",
+        ["action_id"],
+        sqlite_where=sa.text("open"),
+        postgresql_where=sa.text("open"),
+    )
+    op.create_table(
+        "autonomy_watches",
+        sa.Column("rule", sa.String(length=130), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("outcomes", sa.Integer(), nullable=False),
+        sa.Column("wrong", sa.Integer(), nullable=False),
+        sa.Column("sampled", sa.Integer(), nullable=False),
+        sa.Column("suspicion", sa.Float(), nullable=False),
+        sa.Column("peak", sa.Float(), nullable=False),
+        sa.Column("tolerated", sa.Float(), nullable=False),
+        sa.Column("alpha", sa.Float(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taken_back_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("rule", name=op.f("pk_autonomy_watches")),
+    )
+    op.create_table(
+        "autonomy_proposals",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("domain", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("rule", sa.String(length=130), nullable=False),
+        sa.Column("condition", sa.Text(), nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("evidence", JSON, nullable=False),
+        sa.Column("diff", sa.Text(), nullable=False),
+        sa.Column("from_hash", sa.String(length=64), nullable=False),
+        sa.Column("to_hash", sa.String(length=64), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("in_case", sa.String(length=40), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_autonomy_proposals")),
+        sa.UniqueConstraint("to_hash", name=op.f("uq_autonomy_proposals_to_hash")),
+    )
+    op.create_index("ix_autonomy_proposals_at", "autonomy_proposals", ["at"])
 
 
 def downgrade() -> None:
+    op.drop_table("autonomy_proposals")
+    op.drop_table("autonomy_watches")
+    op.drop_table("autonomy_outcomes")
+    op.drop_table("autonomy_decisions")
     op.drop_table("backtests")
     op.drop_table("policy_shadows")
     op.drop_table("rule_days")
