@@ -45,6 +45,13 @@ _FINISH = (
     )
 )
 
+_RENEW = (
+    update(actions)
+    .where(
+        actions.c.id == bindparam("of"), actions.c.version == bindparam("at"), actions.c.state == ActionState.EXECUTING
+    )
+    .values(wake_at=bindparam("until", type_=actions.c.wake_at.type))
+)
 _FINISH_ONE = _FINISH.where(attempts.c.number == bindparam("which"))
 
 
@@ -100,14 +107,7 @@ def _changed(names: tuple[str, ...]) -> Any:
 def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
     """Prolong the leases of the actions that this process carries out."""
     if held:
-        tx.execute(
-            update(actions)
-            .where(
-                or_(*((actions.c.id == i) & (actions.c.version == v) for i, v in held.items())),
-                actions.c.state == ActionState.EXECUTING,
-            )
-            .values(wake_at=until)
-        )
+        tx.execute(_RENEW, [{"of": i, "at": version, "until": until} for i, version in held.items()])
 
 
 def settle_open(tx: Tx, case_id: str, state: ActionState, reason: str, now: datetime) -> list[str]:

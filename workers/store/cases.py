@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy import case as sql_case
 
 from workers.store.database import Tx
@@ -62,6 +62,12 @@ _CLAIM = (
     )
     .returning(*_COLUMNS)
 )
+# One for each and not one for all: a process may hold a thousand, and so long a condition is more than SQLite takes.
+_RENEW = (
+    update(cases)
+    .where(cases.c.id == bindparam("of"), cases.c.version == bindparam("at"), cases.c.claimed_by.is_not(None))
+    .values(wake_at=bindparam("until", type_=cases.c.wake_at.type))
+)
 _GET = select(*_COLUMNS).where(cases.c.id == bindparam("case_id"))
 _LOCK = _GET.with_for_update()
 
@@ -77,16 +83,9 @@ def claim(tx: Tx, case_id: str, *, worker: str, now: datetime, lease: timedelta)
 
 
 def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
-    """Prolong the leases of the cases that this process works on, all in one statement."""
+    """Prolong the leases of the cases that this process works on."""
     if held:
-        tx.execute(
-            update(cases)
-            .where(
-                or_(*((cases.c.id == i) & (cases.c.version == v) for i, v in held.items())),
-                cases.c.claimed_by.is_not(None),
-            )
-            .values(wake_at=until)
-        )
+        tx.execute(_RENEW, [{"of": i, "at": version, "until": until} for i, version in held.items()])
 
 
 def urgent_before(tx: Tx, case_id: str, now: datetime) -> str | None:
