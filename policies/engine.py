@@ -2,7 +2,8 @@
 
 Called by the pipeline for each drafted or edited action. Pure: the same policy, facts and time give the same record. It
 raises nothing for bad facts or failing rules; whatever cannot be known makes the verdict stricter. `allow` comes from one
-place only: a matching allow rule of an enforced bundle, with nothing stricter matched and no rule error.
+place only: a matching allow rule of an enforced bundle that counts, with nothing stricter matched, no rule error, no kill
+switch, no sample drawn, no cap exceeded, and a kind that may run by itself at all.
 """
 
 from __future__ import annotations
@@ -13,18 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from policies import cel, record
-from policies.rules import ANYBODY, Policy, Route, Rule, union
-from policies.types import (
-    MUST_STATE,
-    DecisionRecord,
-    Enforcement,
-    Facts,
-    Outcome,
-    Requirement,
-    RuleAnswer,
-    Verdict,
-)
+from policies import cel, combining, conditions, record
+from policies.combining import Answered
+from policies.rules import Policy, Route, Rule
+from policies.types import MUST_STATE, DecisionRecord, Enforcement, Facts, Outcome, RuleAnswer, Use, Verdict
 
 _SHOWN_REFUSALS = 5
 
@@ -39,11 +32,11 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
     bound = policy.environment.bind(vars(facts))
     answered = []
     for rule in route.rules:
-        result = rule.program.evaluate(bound)
+        result = conditions.evaluated(rule, bound, facts)
         if result is not False or rule.outcome is Outcome.ALLOW or trace:
-            answered.append((rule, _answer(rule, result, shown)))
-    verdict = _combine(route, answered, facts.domain, facts.action_kind)
-    return _record(policy, verdict, tuple(answer for _, answer in answered), shown, at)
+            answered.append((rule, _answer(route, rule, result, bound, facts, shown)))
+    verdict, uses = combining.verdict(route, answered, facts)
+    return _record(policy, verdict, tuple(answer for _, answer in answered), shown, at, uses)
 
 
 def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime) -> DecisionRecord:
@@ -75,67 +68,39 @@ def _unstated(raw: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _answer(rule: Rule, result: bool | cel.Fault, shown: dict[str, Any]) -> RuleAnswer:
+def _answer(
+    route: Route,
+    rule: Rule,
+    result: bool | cel.Fault,
+    bound: cel.Bound | cel.Fault,
+    facts: Facts,
+    shown: dict[str, Any],
+) -> RuleAnswer:
     fault = result if isinstance(result, cel.Fault) else None
+    enforcement, set_aside = rule.enforcement, None
+    if result is not False:
+        if not conditions.rolled_out(rule, facts):
+            enforcement, set_aside = min(enforcement, Enforcement.OBSERVE, key=_LEVELS.index), "canary"
+        elif fault is None and conditions.suspended(rule, facts):
+            set_aside = "suspended"
+        elif fault is None and route.waivers and (waiver := conditions.waiver_of(route, rule, bound, facts)):
+            set_aside = f"waiver:{waiver.ref}"
     return RuleAnswer(
         rule=rule.id,
         bundle=rule.bundle,
         layer=rule.layer.value,
         matched=None if isinstance(result, cel.Fault) else result,
         outcome=rule.outcome,
-        enforcement=rule.enforcement,
+        enforcement=enforcement,
         message=rule.message.fill(shown) if result is True else rule.message.template,
         when=rule.when,
         values={name: shown[name] for name in rule.program.facts},
         error=fault.reason if fault else None,
+        set_aside=set_aside,
     )
 
 
-def _combine(route: Route, answered: Sequence[tuple[Rule, RuleAnswer]], domain: str, kind: str) -> Verdict:
-    counting = [(rule, answer) for rule, answer in answered if rule.enforcement is Enforcement.ENFORCE]
-    matched = [(rule, answer) for rule, answer in counting if answer.matched]
-    failed = [rule.ref for rule, answer in counting if answer.error is not None]
-    strictest = max((rule.outcome for rule, _ in matched), default=Outcome.ALLOW)
-
-    floors: list[tuple[Outcome, str]] = []
-    if not route.known:
-        floors.append((route.unknown_action, f"No policy knows the action {kind!r} in the domain {domain!r}"))
-    floors += ((route.rule_error, f"The rule {ref} could not be evaluated") for ref in failed)
-    # `notify` makes an allowed action heard; only `allow` permits.
-    if not floors and strictest < Outcome.REVIEW and not any(rule.outcome is Outcome.ALLOW for rule, _ in matched):
-        floors.append((route.no_match, "No rule allows this by itself"))
-
-    outcome = max([strictest, *(floor for floor, _ in floors)])
-    deciding = [(rule, answer) for rule, answer in matched if rule.outcome is outcome]
-    reasons = [answer.message for _, answer in deciding]
-    reasons += (reason for _, reason in floors)
-    reasons += (_warning(rule, answer) for rule, answer in answered if _warns(rule, answer))
-    return Verdict(
-        outcome=outcome,
-        requirements=_requirements(route, deciding, outcome, by_default=any(f is outcome for f, _ in floors)),
-        reasons=tuple(dict.fromkeys(reasons)),
-        rules=tuple(rule.ref for rule, _ in deciding),
-        exclude=tuple(sorted({who for rule, _ in deciding for who in rule.exclude})),
-    )
-
-
-def _requirements(
-    route: Route, deciding: Sequence[tuple[Rule, RuleAnswer]], outcome: Outcome, *, by_default: bool
-) -> tuple[Requirement, ...]:
-    if outcome is not Outcome.REVIEW:
-        return ()
-    asked = [requirement for rule, _ in deciding for requirement in rule.requirements or ANYBODY]
-    return union([*asked, *(route.requirements if by_default else ())])
-
-
-def _warns(rule: Rule, answer: RuleAnswer) -> bool:
-    return rule.enforcement is Enforcement.WARN and answer.matched is not False
-
-
-def _warning(rule: Rule, answer: RuleAnswer) -> str:
-    if answer.error is not None:
-        return f"Warning: the rule {rule.ref} could not be evaluated"
-    return f"Warning: {answer.message}"
+_LEVELS = tuple(Enforcement)
 
 
 def _refused(policy: Policy, raw: Mapping[str, Any], details: list[str], at: datetime) -> DecisionRecord:
@@ -147,51 +112,65 @@ def _refused(policy: Policy, raw: Mapping[str, Any], details: list[str], at: dat
     if len(details) > len(told):
         told.append(f"and {len(details) - len(told)} more")
     reasons = [f"The facts about this action cannot be trusted: {'; '.join(told)}"]
-    outcome = max(Outcome.REVIEW, route.rule_error)
     if not route.known:
-        outcome = max(outcome, route.unknown_action)
         reasons.append(f"No policy knows the action {record.plain(kind)!r} in the domain {record.plain(domain)!r}")
-    strict = [(rule, answer) for rule, answer in _certain(policy, route, raw) if answer.outcome >= Outcome.REVIEW]
-    outcome = max([outcome, *(rule.outcome for rule, _ in strict)])
-    deciding = [(rule, answer) for rule, answer in strict if rule.outcome is outcome]
-    verdict = Verdict(
-        outcome=outcome,
-        requirements=union([*route.requirements, *(r for rule, _ in deciding for r in rule.requirements)])
-        if outcome is Outcome.REVIEW
-        else (),
-        reasons=tuple(dict.fromkeys([*reasons, *(answer.message for _, answer in deciding)])),
-        rules=tuple(rule.ref for rule, _ in deciding),
-        exclude=tuple(sorted({who for rule, _ in deciding for who in rule.exclude})),
-    )
-    return _record(policy, verdict, (), {str(record.plain(key)): record.plain(value) for key, value in raw.items()}, at)
+    facts, sound = _sound(raw)
+    strict = [] if facts is None else _certain(policy, route, facts, sound)
+    verdict = combining.refused(route, strict, facts, sound, reasons)
+    shown = {str(record.plain(key)): record.plain(value) for key, value in raw.items()}
+    return _record(policy, verdict, (), shown, at, ())
 
 
-def _certain(policy: Policy, route: Route, raw: Mapping[str, Any]) -> list[tuple[Rule, RuleAnswer]]:
-    """Enforced rules that match and name none of the facts that were refused or left out."""
-    missing = {name for name in Facts.model_fields if name not in raw}
-    sound = {name: raw[name] for name in Facts.model_fields if name in raw}
+def _sound(raw: Mapping[str, Any]) -> tuple[Facts | None, frozenset[str]]:
+    """The facts that are sound by themselves, the others at their defaults, and the names of the sound ones."""
+    stated = {name: raw[name] for name in Facts.model_fields if name in raw}
     try:
-        facts = Facts.model_validate(sound)
+        return Facts.model_validate(stated), frozenset(stated)
     except ValidationError as error:
         wrong = {str(detail["loc"][0]) for detail in _details(error)}
-        try:
-            facts = Facts.model_validate({name: value for name, value in sound.items() if name not in wrong})
-        except ValidationError:
-            return []
-        missing |= wrong
+    stated = {name: value for name, value in stated.items() if name not in wrong}
+    try:
+        return Facts.model_validate(stated), frozenset(stated)
+    except ValidationError:
+        return None, frozenset()
+
+
+def _certain(policy: Policy, route: Route, facts: Facts, sound: frozenset[str]) -> list[Answered]:
+    """Rules that match, count, and name none of the facts that were refused or left out. Nothing sets them aside: what a
+    waiver or a trial is drawn by may be among what cannot be trusted."""
     shown = record.facts_to_json(facts)
     bound = policy.environment.bind(vars(facts))
     return [
-        (rule, _answer(rule, True, shown))
+        (rule, _certainly(rule, shown))
         for rule in route.rules
         if rule.enforcement is Enforcement.ENFORCE
-        and missing.isdisjoint(rule.program.facts)
-        and rule.program.evaluate(bound) is True
+        and rule.canary is None
+        and sound.issuperset(rule.program.facts)
+        and conditions.evaluated(rule, bound, facts) is True
     ]
 
 
+def _certainly(rule: Rule, shown: dict[str, Any]) -> RuleAnswer:
+    return RuleAnswer(
+        rule=rule.id,
+        bundle=rule.bundle,
+        layer=rule.layer.value,
+        matched=True,
+        outcome=rule.outcome,
+        enforcement=rule.enforcement,
+        message=rule.message.fill(shown),
+        when=rule.when,
+        values={name: shown[name] for name in rule.program.facts},
+    )
+
+
 def _record(
-    policy: Policy, verdict: Verdict, answers: tuple[RuleAnswer, ...], facts: dict[str, Any], at: datetime
+    policy: Policy,
+    verdict: Verdict,
+    answers: tuple[RuleAnswer, ...],
+    facts: dict[str, Any],
+    at: datetime,
+    uses: tuple[Use, ...],
 ) -> DecisionRecord:
     return DecisionRecord(
         verdict=verdict,
@@ -201,4 +180,5 @@ def _record(
         policy_hash=policy.hash,
         engine=cel.ENGINE,
         decided_at=at,
+        uses=uses,
     )

@@ -15,14 +15,16 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from policies import documents, references, suites
+from policies.authority import Authority
 from policies.cel import Environment, Fault, Program, Refused
 from policies.documents import Document
-from policies.envelope import ApproverEntry, BundleEntry, DefaultsEntry, Entry, SuiteEntry
+from policies.envelope import ApproverEntry, BundleEntry, DefaultsEntry, Entry, LimitEntry, RuleEntry, SuiteEntry
 from policies.errors import PolicyError, Problem
 from policies.messages import Message
-from policies.rules import Bundle, Defaults, Layer, Policy, Rule, assemble, union
+from policies.requirements import union
+from policies.rules import Autonomy, Bundle, Defaults, Layer, Policy, Rule, Waiver, assemble
 from policies.suites import Suite
-from policies.types import Enforcement, Facts, Outcome, Requirement
+from policies.types import Enforcement, Facts, Limit, Outcome, Requirement, Rung
 
 #: the policies that come with Caseworker
 SHIPPED: Final = Path(__file__).parent / "bundles"
@@ -131,14 +133,17 @@ def _bundle(document: Document, entry: BundleEntry, environment: Environment, pr
             id=said.id,
             bundle=entry.bundle,
             layer=layer,
-            enforcement=enforcement,
+            enforcement=min(enforcement, Enforcement(said.enforcement), key=tuple(Enforcement).index),
             actions=frozenset(said.actions),
             program=program,
             when=said.when,
             outcome=Outcome[said.outcome.upper()],
             message=message,
-            requirements=_requirements(said.approvers),
-            exclude=tuple(said.exclude),
+            requirements=_asked(said),
+            exclude=tuple(sorted(set(said.exclude))),
+            deadline_minutes=said.deadline_minutes,
+            obligations=tuple(said.obligations),
+            canary=said.canary,
         )
         rules.append(rule)
     return Bundle(
@@ -152,6 +157,45 @@ def _bundle(document: Document, entry: BundleEntry, environment: Environment, pr
         defaults=_defaults(entry.defaults),
         rules=tuple(sorted(rules, key=lambda rule: rule.id)),
         content=entry.canonical(),
+        limits=tuple(sorted((_limit(entry.bundle, said) for said in entry.limits), key=lambda limit: limit.id)),
+        waivers=tuple(sorted(_waivers(document, entry, environment, problems), key=lambda waiver: waiver.id)),
+        authority=Authority({said.role: said.up_to for said in entry.authority}) if entry.authority else None,
+        never_automatic=frozenset(entry.never_automatic),
+        autonomy=None if entry.autonomy is None else Autonomy(**entry.autonomy.model_dump()),
+    )
+
+
+def _waivers(
+    document: Document, entry: BundleEntry, environment: Environment, problems: list[Problem]
+) -> Iterable[Waiver]:
+    for place, said in enumerate(entry.waivers):
+        program = _program(document, ("waivers", place, "when"), said.when, environment, problems)
+        if program is not None:
+            yield Waiver(
+                id=said.id,
+                bundle=entry.bundle,
+                rule=said.rule if "/" in said.rule else f"{entry.bundle}/{said.rule}",
+                program=program,
+                when=said.when,
+                until=said.until,
+                owner=said.owner,
+                reason=said.reason,
+            )
+
+
+def _limit(bundle: str, said: LimitEntry) -> Limit:
+    return Limit(
+        id=said.id,
+        bundle=bundle,
+        actions=frozenset(said.actions),
+        per=tuple(sorted(said.per)),
+        window_minutes=said.window_minutes,
+        max_count=said.max_count,
+        max_minor=said.max_minor,
+        currency=said.currency,
+        over=Outcome[said.over.upper()],
+        requirements=_requirements(said.approvers),
+        trips=said.trips,
     )
 
 
@@ -189,7 +233,18 @@ def _defaults(entry: DefaultsEntry) -> Defaults:
 
 
 def _requirements(approvers: Iterable[ApproverEntry]) -> tuple[Requirement, ...]:
-    return union(Requirement(approver.role, approver.n) for approver in approvers)
+    return union([[_requirement(approver, 0) for approver in approvers]])
+
+
+def _asked(said: RuleEntry) -> tuple[Requirement, ...]:
+    if not said.stages:
+        return _requirements(said.approvers)
+    return union([[_requirement(one, place) for place, stage in enumerate(said.stages) for one in stage]])
+
+
+def _requirement(approver: ApproverEntry, stage: int) -> Requirement:
+    ladder = sorted((Rung(rung.after_minutes, rung.role) for rung in approver.ladder), key=lambda r: r.after_minutes)
+    return Requirement(approver.role, approver.n, stage, tuple(ladder))
 
 
 def _outcome(name: str | None) -> Outcome | None:

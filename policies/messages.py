@@ -48,6 +48,12 @@ class Message:
             parts.append((text, name))
         return cls(template, tuple(parts))
 
+    @property
+    def facts(self) -> frozenset[str]:
+        """The facts that it shows."""
+        names = [name for _, name in self.parts if name is not None]
+        return frozenset(fact for name in names for fact in MONEY.get(name, (name,)))
+
     def fill(self, facts: Mapping[str, Any]) -> str:
         return "".join(text if name is None else text + _value(name, facts) for text, name in self.parts)
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
+from pydantic import TypeAdapter
+
+from policies.obligations import Obligation
 from policies.types import (
     INT64,
     MAX_ITEMS,
@@ -21,22 +25,74 @@ from policies.types import (
     DecisionRecord,
     Enforcement,
     Facts,
+    Limit,
     Outcome,
     Requirement,
+    Reserved,
     RuleAnswer,
+    Rung,
+    Use,
     Verdict,
 )
+
+_OBLIGATION: Final[TypeAdapter[Obligation]] = TypeAdapter(Obligation)
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """The verdict in JSON values, as it is stored beside an action. What is as usual is left out."""
+    data: dict[str, Any] = {
+        "outcome": verdict.outcome.name.lower(),
+        "requirements": [requirement_json(requirement) for requirement in verdict.requirements],
+        "reasons": list(verdict.reasons),
+        "rules": list(verdict.rules),
+        "exclude": list(verdict.exclude),
+    }
+    if verdict.authorised is not None:
+        data["authorised"] = list(verdict.authorised)
+    if verdict.obligations:
+        data["obligations"] = [obligation.model_dump(mode="json") for obligation in verdict.obligations]
+    if verdict.deadline_minutes is not None:
+        data["deadline_minutes"] = verdict.deadline_minutes
+    if verdict.waivers:
+        data["waivers"] = list(verdict.waivers)
+    return data
+
+
+def verdict_of(data: Mapping[str, Any]) -> Verdict:
+    """What `verdict_json` wrote, now or when it knew fewer words."""
+    authorised = data.get("authorised")
+    return Verdict(
+        outcome=Outcome[data["outcome"].upper()],
+        requirements=tuple(map(requirement_of, data["requirements"])),
+        reasons=tuple(data["reasons"]),
+        rules=tuple(data["rules"]),
+        exclude=tuple(data["exclude"]),
+        authorised=None if authorised is None else tuple(authorised),
+        obligations=tuple(map(_OBLIGATION.validate_python, data.get("obligations", ()))),
+        deadline_minutes=data.get("deadline_minutes"),
+        waivers=tuple(data.get("waivers", ())),
+    )
+
+
+def requirement_json(requirement: Requirement) -> dict[str, Any]:
+    data: dict[str, Any] = {"role": requirement.role, "n": requirement.n}
+    if requirement.stage:
+        data["stage"] = requirement.stage
+    if requirement.ladder:
+        data["ladder"] = [{"after_minutes": rung.after_minutes, "role": rung.role} for rung in requirement.ladder]
+    return data
+
+
+def requirement_of(data: Mapping[str, Any]) -> Requirement:
+    ladder = tuple(Rung(rung["after_minutes"], rung["role"]) for rung in data.get("ladder", ()))
+    return Requirement(data["role"], data["n"], data.get("stage", 0), ladder)
 
 
 def to_json(record: DecisionRecord) -> dict[str, Any]:
     """The record in JSON values."""
-    verdict = record.verdict
     return {
-        "outcome": verdict.outcome.name.lower(),
-        "requirements": [{"role": r.role, "n": r.n} for r in verdict.requirements],
-        "reasons": list(verdict.reasons),
-        "rules": list(verdict.rules),
-        "exclude": list(verdict.exclude),
+        **verdict_json(record.verdict),
+        **_afterwards_json(record),
         "answers": [_answer_to_json(answer) for answer in record.answers],
         **_slim(record.facts),
         "policy": record.policy,
@@ -72,20 +128,55 @@ def from_json(data: Mapping[str, Any]) -> DecisionRecord:
     """What `to_json` wrote."""
     facts = facts_of(data)
     return DecisionRecord(
-        verdict=Verdict(
-            outcome=Outcome[data["outcome"].upper()],
-            requirements=tuple(Requirement(r["role"], r["n"]) for r in data["requirements"]),
-            reasons=tuple(data["reasons"]),
-            rules=tuple(data["rules"]),
-            exclude=tuple(data["exclude"]),
-        ),
+        verdict=verdict_of(data),
         answers=tuple(_answer_from_json(answer, facts) for answer in data["answers"]),
         facts=facts,
         policy=data["policy"],
         policy_hash=data["policy_hash"],
         engine=data["engine"],
         decided_at=datetime.fromisoformat(data["decided_at"]),
+        uses=uses_of(data),
+        reserved=tuple(Reserved(**tried) for tried in data.get("reserved", ())),
+        unmet=tuple(data.get("unmet", ())),
     )
+
+
+def uses_of(data: Mapping[str, Any]) -> tuple[Use, ...]:
+    """The limits that a stored record falls under, to be reserved when the last person says yes."""
+    return tuple(Use(_limit_of(use["limit"]), use["key"], use["amount_minor"]) for use in data.get("uses", ()))
+
+
+def _afterwards_json(record: DecisionRecord) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    if record.uses:
+        data["uses"] = [
+            {"limit": _limit_json(use.limit), "key": use.key, "amount_minor": use.amount_minor} for use in record.uses
+        ]
+    if record.reserved:
+        data["reserved"] = [asdict(tried) for tried in record.reserved]
+    if record.unmet:
+        data["unmet"] = list(record.unmet)
+    return data
+
+
+def _limit_json(limit: Limit) -> dict[str, Any]:
+    return {
+        **asdict(limit),
+        "actions": sorted(limit.actions),
+        "per": list(limit.per),
+        "over": limit.over.name.lower(),
+        "requirements": [requirement_json(requirement) for requirement in limit.requirements],
+    }
+
+
+def _limit_of(data: Mapping[str, Any]) -> Limit:
+    changes = {
+        "actions": frozenset(data["actions"]),
+        "per": tuple(data["per"]),
+        "over": Outcome[data["over"].upper()],
+        "requirements": tuple(map(requirement_of, data["requirements"])),
+    }
+    return Limit(**{**data, **changes})
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
@@ -117,7 +208,7 @@ def plain(value: object, *, nested: bool = False) -> Any:
 
 
 def _answer_to_json(answer: RuleAnswer) -> dict[str, Any]:
-    return {
+    data: dict[str, Any] = {
         "rule": answer.rule,
         "bundle": answer.bundle,
         "layer": answer.layer,
@@ -130,6 +221,9 @@ def _answer_to_json(answer: RuleAnswer) -> dict[str, Any]:
         "names": list(answer.values),
         "error": answer.error,
     }
+    if answer.set_aside is not None:
+        data["set_aside"] = answer.set_aside
+    return data
 
 
 def _answer_from_json(data: Mapping[str, Any], facts: Mapping[str, Any]) -> RuleAnswer:
@@ -144,4 +238,5 @@ def _answer_from_json(data: Mapping[str, Any], facts: Mapping[str, Any]) -> Rule
         when=data["when"],
         values={name: facts[name] for name in data["names"]},
         error=data["error"],
+        set_aside=data.get("set_aside"),
     )

@@ -9,14 +9,18 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from policies.authority import Authority
 from policies.cel import Environment, Program
 from policies.envelope import EVERY_ACTION
 from policies.messages import Message
-from policies.types import Enforcement, Outcome, Requirement
+from policies.obligations import Obligation
+from policies.requirements import ANYBODY, union
+from policies.types import COUNTERS, LOCAL_CLOCK, Enforcement, Limit, Outcome, Requirement
 
 
 class Layer(StrEnum):
@@ -27,8 +31,6 @@ class Layer(StrEnum):
     DOMAIN = "domain"
     AGENT = "agent"
 
-
-ANYBODY = (Requirement(""),)
 
 _ORDER = {layer: place for place, layer in enumerate(Layer)}
 
@@ -46,10 +48,61 @@ class Rule:
     message: Message
     requirements: tuple[Requirement, ...]
     exclude: tuple[str, ...]
+    deadline_minutes: int | None = None
+    obligations: tuple[Obligation, ...] = ()
+    #: counts for so many per cent of cases only; None for all
+    canary: float | None = None
+    #: ``"bundle/id"``
+    ref: str = field(init=False)
+    #: what it reads that means nothing unless it was looked up
+    counts: bool = field(init=False)
+    tells_time: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Worked out once: these are asked for each decision.
+        object.__setattr__(self, "ref", f"{self.bundle}/{self.id}")
+        object.__setattr__(self, "counts", not COUNTERS.isdisjoint(self.program.facts))
+        object.__setattr__(self, "tells_time", not LOCAL_CLOCK.isdisjoint(self.program.facts))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """While it lasts, and where its condition holds, a match of the rule `rule` does not count."""
+
+    id: str
+    bundle: str
+    rule: str
+    program: Program = field(compare=False)
+    when: str
+    until: datetime
+    owner: str
+    reason: str
 
     @property
     def ref(self) -> str:
         return f"{self.bundle}/{self.id}"
+
+    @property
+    def counts(self) -> bool:
+        return not COUNTERS.isdisjoint(self.program.facts)
+
+    @property
+    def tells_time(self) -> bool:
+        return not LOCAL_CLOCK.isdisjoint(self.program.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Autonomy:
+    """When history is good enough to propose that something runs by itself, and when that is taken back."""
+
+    #: how often people must have said yes unedited, at least, and how sure that must be
+    lower_bound: float = 0.98
+    confidence: float = 0.95
+    min_decisions: int = 100
+    #: more reversals or rejections than this take it back
+    max_reversal_rate: float = 0.02
+    #: how often it may be taken back by mistake
+    alpha: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +130,21 @@ class Bundle:
     rules: tuple[Rule, ...]
     #: canonical content, for the hash
     content: Mapping[str, Any] = field(repr=False)
+    limits: tuple[Limit, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    authority: Authority | None = None
+    never_automatic: frozenset[str] = frozenset()
+    autonomy: Autonomy | None = None
 
     def enforced(self) -> Bundle:
         """The same bundle with its answers counting in full, as its tests see it."""
-        rules = tuple(replace(rule, enforcement=Enforcement.ENFORCE) for rule in self.rules)
+        rules = tuple(replace(rule, enforcement=Enforcement.ENFORCE, canary=None) for rule in self.rules)
         return replace(self, enforcement=Enforcement.ENFORCE, rules=rules)
 
     def silent(self) -> Bundle:
         """The same bundle declaring its actions and saying nothing of them, as the tests of others see it."""
-        return replace(self, rules=(), defaults=Defaults())
+        bare = replace(self, rules=(), limits=(), waivers=(), defaults=Defaults())
+        return replace(bare, authority=None, never_automatic=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +158,13 @@ class Route:
     rule_error: Outcome
     #: who looks where no rule was there to say who
     requirements: tuple[Requirement, ...]
+    limits: tuple[Limit, ...] = ()
+    #: by the rule that they waive
+    waivers: Mapping[str, tuple[Waiver, ...]] = field(default_factory=dict)
+    authority: tuple[Authority, ...] = ()
+    never_automatic: bool = False
+    #: every fact that is looked at, in conditions and in messages
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +183,28 @@ class Policy:
         # A kind that nobody declares in a domain has the route None there; a domain without bundles is None itself.
         known = routes.get((domain, kind)) or routes.get((domain, None))
         return known or routes.get((None, kind)) or routes[None, None]
+
+    def names(self, domain: str, kind: str) -> frozenset[str]:
+        """The facts that rules for this kind look at: what none of them names need not be looked up."""
+        return self.route(domain, kind).names
+
+    @property
+    def never_automatic(self) -> frozenset[str]:
+        """Kinds that never run without a person, whatever the rules say."""
+        return frozenset().union(*(bundle.never_automatic for bundle in _enforced(self.bundles)))
+
+    @property
+    def autonomy(self) -> Autonomy:
+        """The thresholds of earned autonomy. Of several bundles' the strictest, each by itself."""
+        said = [bundle.autonomy for bundle in _enforced(self.bundles) if bundle.autonomy is not None] or [Autonomy()]
+        return Autonomy(
+            lower_bound=max(one.lower_bound for one in said),
+            confidence=max(one.confidence for one in said),
+            min_decisions=max(one.min_decisions for one in said),
+            max_reversal_rate=min(one.max_reversal_rate for one in said),
+            # The sooner it is taken back, the stricter.
+            alpha=max(one.alpha for one in said),
+        )
 
 
 def assemble(bundles: Iterable[Bundle], environment: Environment) -> Policy:
@@ -138,27 +226,43 @@ def assemble(bundles: Iterable[Bundle], environment: Environment) -> Policy:
     )
 
 
-def union(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
-    """All of them together: for each role the larger number. "Anybody" is met by as many of any one role."""
-    needed: dict[str, int] = {}
-    for requirement in requirements:
-        needed[requirement.role] = max(requirement.n, needed.get(requirement.role, 0))
-    if "" in needed and needed[""] <= max((n for role, n in needed.items() if role), default=0):
-        del needed[""]
-    return tuple(Requirement(role, n) for role, n in sorted(needed.items()))
-
-
 def _route(bundles: tuple[Bundle, ...], kind: str | None) -> Route:
-    defaults = [bundle.defaults for bundle in bundles if bundle.enforcement is Enforcement.ENFORCE]
+    in_force = tuple(_enforced(bundles))
+    defaults = [bundle.defaults for bundle in in_force]
     wanted = {EVERY_ACTION, kind}
+    rules = tuple(rule for bundle in bundles for rule in bundle.rules if rule.actions & wanted)
+    requirements = union(d.requirements for d in defaults) or ANYBODY
+    refs = {rule.ref for rule in rules}
+    waivers: dict[str, tuple[Waiver, ...]] = {}
+    for waiver in (waiver for bundle in in_force for waiver in bundle.waivers if waiver.rule in refs):
+        waivers[waiver.rule] = (*waivers.get(waiver.rule, ()), waiver)
     return Route(
         known=kind is not None,
-        rules=tuple(rule for bundle in bundles for rule in bundle.rules if rule.actions & wanted),
+        rules=rules,
         unknown_action=_strictest((d.unknown_action for d in defaults), Outcome.DENY),
         no_match=_strictest((d.no_match for d in defaults), Outcome.REVIEW),
         rule_error=_strictest((d.rule_error for d in defaults), Outcome.REVIEW),
-        requirements=union(r for d in defaults for r in d.requirements) or ANYBODY,
+        requirements=requirements,
+        limits=tuple(
+            limit if limit.requirements else replace(limit, requirements=requirements)
+            for bundle in in_force
+            for limit in bundle.limits
+            if limit.actions & wanted
+        ),
+        waivers=MappingProxyType(waivers),
+        authority=tuple(bundle.authority for bundle in in_force if bundle.authority is not None),
+        never_automatic=any(kind in bundle.never_automatic for bundle in in_force),
+        names=_names(rules, waivers),
     )
+
+
+def _names(rules: Iterable[Rule], waivers: Mapping[str, Iterable[Waiver]]) -> frozenset[str]:
+    found = {name for rule in rules for name in (*rule.program.facts, *rule.message.facts)}
+    return frozenset(found.union(*(waiver.program.facts for some in waivers.values() for waiver in some)))
+
+
+def _enforced(bundles: Iterable[Bundle]) -> Iterable[Bundle]:
+    return (bundle for bundle in bundles if bundle.enforcement is Enforcement.ENFORCE)
 
 
 def _strictest(said: Iterable[Outcome | None], built_in: Outcome) -> Outcome:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -124,6 +124,8 @@ class Facts(BaseModel):
 
     # the customer, from the company's records
     has_customer: bool = False
+    #: what limits per customer count by
+    customer_id: Text = ""
     customer_tier: Text = ""
     customer_vip: bool = False
     customer_verified: bool = False
@@ -174,6 +176,8 @@ class Facts(BaseModel):
     prior_rejected_90d: Int = 0
     prior_failed_90d: Int = 0
 
+    #: the system outside that would carry it out, as its kill switch names it
+    vendor: Text = ""
     #: kill switches thrown for this action when it was judged: ``all``, ``domain:…``, ``action:…``, ``vendor:…``; and rules
     #: whose permission is suspended: ``rule:bundle/rule``
     thrown_switches: Texts = Field(default_factory=list)
@@ -208,6 +212,16 @@ MUST_STATE: Mapping[str | None, tuple[str, ...]] = {
     "has_customer": ("customer_vip", "customer_refunds_90d", "customer_refunded_minor_90d"),
     "has_charge": ("charge_disputed",),
 }
+
+
+#: Facts that mean nothing unless another says that they were read: a rule that names one fails until then.
+COUNTERS = frozenset(
+    {
+        *("kind_count_24h", "kind_minor_24h", "customer_kind_count_24h", "customer_kind_minor_24h"),
+        *("prior_approved_90d", "prior_edited_90d", "prior_rejected_90d", "prior_failed_90d"),
+    }
+)
+LOCAL_CLOCK = frozenset({"local_hour", "local_weekday", "local_date"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +260,9 @@ class RuleAnswer:
     #: the facts that the condition names, with the values that it saw
     values: dict[str, Any]
     error: str | None = None
+    #: why its match does not count: ``canary`` (not rolled out to this case), ``suspended`` (a switch took its permission
+    #: away), or the waiver that was used, ``waiver:bundle/id``
+    set_aside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +286,53 @@ class Verdict:
     waivers: tuple[str, ...] = ()
 
 
+#: what a limit counts apart: each customer, each agent (domain), each kind, each vendor; nothing means all together
+Per = Literal["customer", "domain", "kind", "vendor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`max_count` actions, `max_minor` of `currency`, or both, within `window_minutes` that roll."""
+
+    id: str
+    bundle: str
+    actions: frozenset[str]
+    per: tuple[Per, ...]
+    window_minutes: int
+    max_count: int | None
+    max_minor: int | None
+    currency: str | None
+    #: what an action becomes that would exceed it: REVIEW or DENY
+    over: Outcome
+    requirements: tuple[Requirement, ...]
+    #: exceeding it throws the switch of the action's kind: whatever is amiss, it goes no further without a person
+    trips: bool = False
+
+    @property
+    def ref(self) -> str:
+        return f"{self.bundle}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one action would use up of one limit. `key` names the counter: the limit and what it counts apart."""
+
+    limit: Limit
+    key: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What came of it: used before, in the window, and whether this fitted."""
+
+    limit: str
+    key: str
+    used_count: int
+    used_minor: int
+    held: bool
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
     """Everything needed to explain a verdict or to reach it again."""
@@ -280,3 +344,9 @@ class DecisionRecord:
     policy_hash: str  # sha-256 over the canonical form of every bundle in force
     engine: str  # "cel-expr-python 0.1.3"
     decided_at: datetime
+    #: the limits that it falls under, unless it is denied
+    uses: tuple[Use, ...] = ()
+    #: what came of reserving them, where that was tried: `limits.tightened`
+    reserved: tuple[Reserved, ...] = ()
+    #: obligations that could not be met, in words: `unmet.denied`
+    unmet: tuple[str, ...] = ()
