@@ -12,18 +12,22 @@ from typing import Annotated, Any
 
 import typer
 
-from policies import engine, loader, record, testing
+from policies import loader, record, testing
 from policies.explain import explain as explained
-from policies.rules import Policy, Route
+from policies.rules import Route
 from policies.types import DecisionRecord
 from workers.actions.catalogue import CATALOGUE
 from workers.cli import opening
 from workers.cli.failures import Failure
+from workers.cli.reaching import replay_decision
+from workers.cli.rehearsing import backtest
 from workers.cli.screen import AsJson, say, show_json, show_table
 from workers.store import actions
 from workers.store.database import Tx
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check, test and explain the approval policy.")
+app.command()(backtest)
+app.command("replay")(replay_decision)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The policy's folder. [default: the one in force]")]
 
@@ -87,30 +91,6 @@ def explain(
         show_table(title, ("rule", "outcome", "says", "when"), rows, nothing=f"No rule is for {what} in {name}.")
 
 
-@app.command()
-def backtest(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The policy to try on what was decided.")],
-    limit: Annotated[int, typer.Option(min=1, help="How many of the latest actions.")] = 1000,
-    as_json: AsJson = False,
-) -> None:
-    """Judge the latest actions again under another policy, from the facts that were kept, and show what would differ."""
-    policy = loader.load(directory)
-    with opening.database() as db, db.read() as tx:
-        judged = {a.id: _judged(tx, a.id) for a in actions.listing(tx, limit=limit)}
-    changes = [
-        {"action": action_id, "kind": was.facts.get("action_kind", ""), "was": _outcome(was), "would_be": _outcome(now)}
-        for action_id, was in judged.items()
-        for now in [_again(policy, was)]
-        if _outcome(now) != _outcome(was)
-    ]
-    if as_json:
-        show_json({"policy": policy.name, "judged": len(judged), "changes": changes})
-        return
-    rows = [list(change.values()) for change in changes]
-    title = f"{len(changes)} of {len(judged)} actions would be judged differently under {policy.name}"
-    show_table(title, ("action", "kind", "was", "would be"), rows, nothing=f"All {len(judged)} would be judged alike.")
-
-
 def _folder(directory: Path | None) -> Path:
     return directory or opening.settings().policy_dir
 
@@ -121,15 +101,6 @@ def _judged(tx: Tx, action_id: str) -> DecisionRecord:
     if not revisions:
         raise Failure(f"There is no action {action_id!r}; `caseworker inbox list` shows what waits.")
     return record.from_json(revisions[-1].record)
-
-
-def _again(policy: Policy, was: DecisionRecord) -> DecisionRecord:
-    return engine.judge(policy, record.facts_from_json(was.facts).model_dump(), at=was.decided_at)
-
-
-def _outcome(decided: DecisionRecord) -> str:
-    needed = " and ".join(f"{r.n} of {r.role or 'anybody'}" for r in decided.verdict.requirements)
-    return f"{decided.verdict.outcome.name.lower()}{f' by {needed}' if needed else ''}"
 
 
 def _rules(route: Route) -> list[Mapping[str, Any]]:

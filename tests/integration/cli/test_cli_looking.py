@@ -1,12 +1,10 @@
 """Commands that only look: cases, the audit log, the policy; and what a terminal is spared."""
 
-import json
 import sqlite3
 
 import pytest
 
 from integrations.base import EventType
-from workers.settings import SHIPPED_POLICY
 
 
 def test_cases_are_listed_and_filtered(caseworker, waiting):
@@ -100,38 +98,6 @@ def test_a_broken_policy_is_named_with_its_place_and_status_1(caseworker, folder
 
     assert ran.status == 1
     assert "mine.yaml:" in ran.out
-
-
-def test_another_policy_is_tried_on_what_was_decided(caseworker, waiting, tmp_path):
-    strict = tmp_path / "strict"
-    strict.mkdir()
-    rule = {
-        "id": "nothing-at-all",
-        "actions": "*",
-        "when": "true",
-        "outcome": "deny",
-        "message": "Nothing runs today",
-    }
-    bundle = {"bundle": "strict", "version": 1, "about": "A stop.", "layer": "org", "enforcement": "enforce"}
-    (strict / "strict.yaml").write_text(json.dumps({**bundle, "rules": [rule]}))
-    test = {"name": "nothing runs", "facts": {}, "expect": {"outcome": "deny", "rules": ["nothing-at-all"]}}
-    given = {
-        "action_kind": "add_tags",
-        "domain": "support",
-        "risk": "low",
-        "reversible": True,
-        "delivery": "idempotent",
-        "occurred_at": "2026-11-20T12:00:00Z",
-    }
-    suite = {"bundle": "strict", "given": given, "groups": [{"about": "a stop", "tests": [test]}]}
-    (strict / "strict.test.yaml").write_text(json.dumps(suite))
-
-    same = caseworker("policy", "backtest", str(SHIPPED_POLICY), "--json").json
-    other = caseworker("policy", "backtest", str(strict), "--json").json
-
-    assert same["judged"] == other["judged"] == 2
-    assert same["changes"] == []
-    assert {change["would_be"] for change in other["changes"]} == {"deny"}
 
 
 def test_what_strangers_wrote_cannot_steer_the_terminal(caseworker, engine):
