@@ -14,7 +14,9 @@ MAY_CATCH_ALL = {
     "workers/tasks.py",
     "workers/courier.py",
     "workers/letters.py",
-    "policies/cel.py",
+    "policies/cel/environment.py",
+    "policies/cel/google.py",
+    "policies/cel/rust.py",
     # carried over to the thread that waits for it
     "integrations/models/hedge.py",
     "workers/intake/receive.py",

@@ -29,13 +29,44 @@ ENVIRONMENT = Environment(Facts)
         ("(" * 33 + "true" + ")" * 33, "recursion limit"),
         ("true || " + " " * MAX_LENGTH, "2000 at most"),
         ('currency.matches("(")', "no regular expression"),
-        ('matches(currency, "(")', "no regular expression"),
+        ('matches(currency, "(")', "as a method"),
+        ('currency.matches("\\\\d")', "all engines read alike"),
+        ('currency.matches("[a&&b]")', "all engines read alike"),
+        ('currency.matches("a{1001}")', "all engines read alike"),
         # Hidden behind a condition that no sample may fulfil: the literal itself is tried.
         ('amount_minor > 123456789 && currency.matches("[")', "no regular expression"),
         ("currency.matches(charge_currency)", "must be a literal"),
         ('currency.matches("a" + "(")', "must be a literal"),
-        ('occurred_at.getHours("Nowhere/X") > 8', "no time zone"),
-        ('amount_minor > 5 && occurred_at.getDayOfWeek("Mars") == 0', "no time zone"),
+        # What the engines do not mean alike, or what nobody compared.
+        ('occurred_at.getHours("Europe/Berlin") > 8', "local_hour"),
+        ("size(currency) == 3", "lengths are facts"),
+        ("currency.size() == 3", "lengths are facts"),
+        ("-amount_minor > 5", "write 0 - x"),
+        ("triage_confidence * 2.0 > 1.0", "compared, not computed with"),
+        ("0.0 / triage_confidence > 1.0", "compared, not computed with"),
+        ('int("x") == 1', "is refused here"),
+        ('string(triage_confidence) == "0.1"', "is refused here"),
+        ("abstained < customer_vip", "is refused here"),
+        ("null == null", "no fact is one"),
+        ('b"a" == b"b"', "no fact is one"),
+        ("5u == 5u", "no fact is one"),
+        ("type(amount_minor) == int", "is refused here"),
+        ("int == int", "a type's name"),
+        ('{"a": true}.a', "has()"),
+        ('has({"a": true}.a)', "has()"),
+        ('{"a": true, "a": false}["a"]', "each there once"),
+        ('{currency: true}["a"]', "literal"),
+        ('{"a": true}.exists(key, key == "a")', "not for maps"),
+        ('(risk_flags + signals).exists(f, f == "a")', "each list by itself"),
+        ("[1, 2, 3].all(n, n / 0 > 1)", "no arithmetic"),
+        ("risk_flags.exists(f, signals[0] == f)", "no index"),
+        ("amount_minor > 5 && .domain == currency", "leading dot"),
+        ("currency in .risk_flags", "leading dot"),
+        ('currency == """E"""', "triple quotes"),
+        ('currency == "\\x41"', "escapes"),
+        ("triage_confidence > .5", "both sides of the point"),
+        (" + ".join(["amount_minor"] * 120) + " > 0", "recursion"),
+        (" && ".join(["risk_flags.all(f, f == 'x')"] * 60), "more than 40 list macros"),
         ('occurred_at > timestamp("yesterday")', "no time"),
         ('duration("1 day") > duration("1h")', "no duration"),
         ("risk_flags.exists(amount_minor, true)", "hides the fact"),
@@ -70,13 +101,13 @@ def test_a_refusal_says_where_in_the_condition() -> None:
     ("condition", "names"),
     [
         ("true", ()),
-        ("amount_minor > 5 && .domain == currency", ("amount_minor", "currency", "domain")),
+        ("amount_minor > 5 && domain == currency", ("amount_minor", "currency", "domain")),
         ("risk_flags.exists(f, f in signals || abstained)", ("abstained", "risk_flags", "signals")),
         ('{"amount_minor": customer_vip}["amount_minor"]', ("customer_vip",)),
         ("[amount_minor, case_events][0] == (reversible ? case_round : 1)", (
             "amount_minor", "case_events", "case_round", "reversible",
         )),
-        ('occurred_at.getHours("Europe/Berlin") > 8', ("occurred_at",)),
+        ("occurred_at.getHours() > 8", ("occurred_at",)),
         ('"amount_minor" in untrusted_arguments // and currency', ("untrusted_arguments",)),
     ],
 )  # fmt: skip
@@ -92,7 +123,9 @@ def test_a_condition_knows_which_facts_it_names(condition: str, names: tuple[str
         ("triage_confidence >= 0.95 && reversible == false", True),
         ("size(risk_flags) == 0 && !('x' in risk_flags)", True),
         ('currency.matches("^E.R$") && !currency.matches("^e")', True),
-        ('occurred_at.getHours("America/New_York") == 7', True),
+        ("occurred_at.getHours() == 12 && occurred_at.getDayOfWeek() == 5", True),
+        ('{"EUR": 5000, "USD": 6000}[currency] == 5000', True),
+        ('currency == "\\u0045UR" && currency.matches("(?i)^[a-f]u(r|s){1,2}$")', True),
         ('occurred_at > timestamp("2026-11-20T11:59:59Z")', True),
         # An error on one side is no error where the other side decides; the language says so.
         ("true || 1 / 0 > 1", True),
@@ -111,9 +144,7 @@ def test_a_condition_answers_yes_or_no(condition: str, answer: bool) -> None:
         "1 / 0 > 1",
         "amount_minor + 9223372036854775807 > 0",
         'risk_flags[0] == "x"',
-        'int("x") == 1',
         '{"a": true}["b"]',
-        "[1, 2, 3].all(n, n / 0 > 1)",
     ],
 )
 def test_an_error_is_no_match_although_the_engine_gives_truthy_text(condition: str) -> None:
@@ -123,11 +154,11 @@ def test_an_error_is_no_match_although_the_engine_gives_truthy_text(condition: s
     assert result.reason
 
 
-def test_the_engines_budget_is_a_fault_too() -> None:
+def test_as_many_list_macros_as_are_allowed_stay_within_the_engines_budget() -> None:
     many = raw(risk_flags=["x"] * 200)
-    program = ENVIRONMENT.compile(" && ".join(["risk_flags.all(f, f == 'x')"] * 60))
+    program = ENVIRONMENT.compile(" && ".join(["risk_flags.all(f, f == 'x')"] * 40))
 
-    assert isinstance(program.evaluate(ENVIRONMENT.bind(many)), Fault)
+    assert program.evaluate(ENVIRONMENT.bind(many)) is True
 
 
 BAD_VALUES: list[Any] = [

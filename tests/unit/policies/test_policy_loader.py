@@ -98,7 +98,7 @@ def test_the_error_can_be_read_as_it_is() -> None:
     ("condition", "why"),
     [
         ('currency.matches("(")', "no regular expression"),
-        ('occurred_at.getHours("Nowhere/X") > 8', "no time zone"),
+        ('occurred_at.getHours("Nowhere/X") > 8', "local_hour"),
         ("(" * 33 + "true" + ")" * 33, "recursion limit"),
         ("true || " + " " * 2000, "2000 at most"),
         ("amont > 5", "undeclared"),

@@ -1,0 +1,116 @@
+"""The declared facts before one engine or the other: which is chosen, what types facts must have, what may be compiled.
+
+The engines are lax about what they are given (True counts as 1, text is cut at NUL), each in its own way; so types are
+checked here, alike for both, before either sees a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import import_module
+from time import thread_time
+from typing import Any, Final
+
+from pydantic import AwareDatetime, BaseModel
+
+from policies.cel.contract import Backend, Bound, Engine, Fault, Program, Refused, checked_text, reason
+
+_PYTHON: Final[dict[Any, type]] = {AwareDatetime: datetime}
+#: a decision that has taken so much of its thread's CPU time is not made by the rules that are still to be asked
+SECONDS: Final = 2.0
+_BACKENDS: Final = {"google": "policies.cel.google", "rust": "policies.cel.rust"}
+_PACKAGES: Final = {"google": "cel-expr-python", "rust": "common-expression-language"}
+
+
+class NoEngine(RuntimeError):
+    """The engine that was asked for cannot be imported."""
+
+
+class Environment:
+    """The declared facts: what conditions are checked against, and what must be bound, all of it, each time."""
+
+    def __init__(self, declared: type[BaseModel], engine: Engine = "auto") -> None:
+        """Raise `NoEngine` where there is none."""
+        self.facts: Final = frozenset(declared.model_fields)
+        self._python: Final[dict[str, type]] = {}
+        for name, info in declared.model_fields.items():
+            annotation: Any = info.annotation
+            is_list = getattr(annotation, "__origin__", None) is list
+            self._python[name] = list if is_list else _PYTHON.get(annotation, annotation)
+        self._backend: Final = _open(engine, self._python)
+        self._some: dict[frozenset[str], dict[str, type]] = {}
+
+    @property
+    def engine(self) -> str:
+        """Name and version, for the decision record."""
+        return self._backend.engine
+
+    @property
+    def checks(self) -> bool:
+        """Whether `compile` finds all that can be known beforehand. If not, only what was checked elsewhere may be loaded."""
+        return self._backend.checks
+
+    def compile(self, text: str) -> Program:
+        """Compile a condition and check what this engine can. Raise `Refused`."""
+        return self._backend.compile(checked_text(text))
+
+    def bind(self, facts: Mapping[str, Any], names: frozenset[str] | None = None) -> Bound | Fault:
+        """Make facts ready for evaluation. Each declared fact must be there, and nothing else. With `names` only those are
+        looked at and bound: for conditions that name no other, and facts that `Facts` has seen."""
+        declared = self._python
+        if facts.keys() != declared.keys():
+            return Fault("the facts are not exactly those declared")
+        if names is not None:
+            declared = self._some.get(names) or self._some.setdefault(names, {n: declared[n] for n in sorted(names)})
+        bound: dict[str, Any] = {}
+        value: Any
+        for name, python in declared.items():
+            value = facts[name]
+            # A bool is an int to Python, and 1 to an engine.
+            if value.__class__ is not python and (not isinstance(value, python) or isinstance(value, bool)):
+                return Fault(f"the fact {name} is no {python.__name__}")
+            if value.__class__ is datetime:
+                # A naive time would be taken for the process's own; and one engine asks a time for the hour where it was told.
+                if value.tzinfo is None:
+                    return Fault(f"the fact {name} has no time zone")
+                value = _utc(value)
+            bound[name] = value
+        try:
+            return Bound(self._backend.activation(bound), thread_time() + SECONDS)
+        except Exception as error:  # noqa: BLE001 - facts that the engine cannot take are an error of every rule
+            return Fault(reason(error))
+
+
+def _utc(moment: datetime) -> datetime:
+    """A time at the very edge of the calendar has no UTC; the engine says so itself."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment
+
+
+def installed() -> str:
+    """The engine that ``auto`` means here, by name and version; empty where there is none."""
+    for name in _BACKENDS.values():
+        with suppress(ImportError):
+            return str(import_module(name).ENGINE)
+    return ""
+
+
+def _open(engine: Engine, declared: Mapping[str, type]) -> Backend:
+    wanted = ("google", "rust") if engine == "auto" else (engine,)
+    missing: list[str] = []
+    for name in wanted:
+        try:
+            module = import_module(_BACKENDS[name])
+        except ImportError as error:
+            missing.append(f"{_PACKAGES[name]} ({error})")
+            continue
+        backend: Backend = module.Backend(declared)
+        return backend
+    raise NoEngine(f"no engine for the policy's conditions: cannot import {' nor '.join(missing)}")
+
+
+__all__ = ["SECONDS", "Environment", "NoEngine", "Refused", "installed"]
