@@ -23,7 +23,7 @@ from integrations.registry import Writers
 from workers import faults
 from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
-from workers.actions.digest import action_digest
+from workers.actions.digest import row_digest
 from workers.deadlines import lapse
 from workers.drafting import rejudge
 from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, uncertain
@@ -161,15 +161,7 @@ def _earlier(one: Action, other: Action) -> bool:
 
 def _changed_since_approval(system: System, case: Case, action: Action) -> bool:
     """True when what is about to be sent is not what was approved, or was approved under another policy."""
-    computed = action_digest(
-        kind=action.kind,
-        arguments=action.arguments,
-        target=action.target,
-        target_version=action.target_version,
-        policy_hash=action.policy_hash,
-        revision=action.revision,
-        requirements=action.verdict["requirements"],
-    )
+    computed = row_digest(action)
     if computed != action.digest or computed != action.approved_digest:
         redraft(system, action, "What was approved is not what would be sent.")
         return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import unicodedata
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.actions.digest import action_digest, canonical, digest_of
+from workers.actions.digest import action_digest, canonical, digest_of, row_digest, terms_of
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(
@@ -82,6 +83,73 @@ BASE = {
 )
 def test_everything_that_could_change_the_effect_is_in_it(change):
     assert action_digest(**{**BASE, **change}) != action_digest(**BASE)
+
+
+DELAY = {"kind": "delay", "minutes": 30}
+TERMS = {
+    "exclude": ["editor"],
+    "authorised": ["finance"],
+    "obligations": [DELAY],
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """An action's row, as far as a digest is made of it."""
+
+    verdict: dict
+    kind: str = BASE["kind"]
+    arguments: dict = field(default_factory=lambda: BASE["arguments"])
+    target: str = BASE["target"]
+    target_version: str = BASE["target_version"]
+    policy_hash: str = BASE["policy_hash"]
+    revision: int = 1
+
+
+def verdict(**more):
+    made = {"requirements": BASE["requirements"], "exclude": [], **more}
+    return {**made, "bound": sorted(terms_of(made))}
+
+
+def test_a_verdict_without_terms_has_the_digest_that_it_had_before_there_were_any():
+    assert row_digest(Row({"requirements": BASE["requirements"]})) == action_digest(**BASE)
+    assert row_digest(Row(verdict())) == action_digest(**BASE)
+    assert action_digest(**BASE) == digest_of(
+        {**{k: v for k, v in BASE.items() if k != "policy_hash"}, "policy": BASE["policy_hash"]}
+    )
+
+
+def test_a_row_of_before_digests_covered_exclusions_keeps_its_digest():
+    of_old = {"requirements": BASE["requirements"], "exclude": ["editor"], "reasons": [], "rules": []}
+
+    assert row_digest(Row(of_old)) == action_digest(**BASE)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_every_term_of_a_verdict_is_bound_and_none_can_be_taken_away_or_changed(name):
+    bound = verdict(**{name: TERMS[name]})
+    as_it_was = row_digest(Row(bound))
+    assert as_it_was != action_digest(**BASE)
+
+    tampered = [
+        {**bound, name: [*TERMS[name], *TERMS[name]]},
+        {**bound, name: []},
+        {key: value for key, value in bound.items() if key != name},
+        {**bound, "bound": []},
+        {key: value for key, value in bound.items() if key != "bound"},
+    ]
+    assert as_it_was not in {row_digest(Row(one)) for one in tampered}
+
+
+def test_nobody_being_authorised_is_a_term_and_the_absence_of_limits_is_none():
+    assert terms_of({"authorised": []}) == {"authorised": []}
+    assert terms_of({"authorised": None}) == {}
+
+
+def test_a_sample_was_drawn_when_it_was_judged_and_is_bound_no_more():
+    sampled = verdict(obligations=[{"kind": "sample", "percent": 2.5, "role": None}])
+
+    assert row_digest(Row(sampled)) == action_digest(**BASE)
 
 
 def _shuffled(value):

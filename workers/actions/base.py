@@ -17,6 +17,10 @@ from pydantic import BaseModel, ConfigDict
 from integrations.base import Receipt
 from policies import messages
 
+#: arguments that name what an action is about, whatever its kind. They are no text: nothing is said in them, and to replace a
+#: part of one would be to act on something else
+NAMING = frozenset({"charge_id", "currency", "slug", "to", "team", "url"})
+
 
 class Delivery(StrEnum):
     """What the other side offers against doing a thing twice (DESIGN invariant 5)."""
@@ -63,7 +67,12 @@ class ActionKind:
         guarded: the target's version token is re-read before execution and must be the one drafted against.
         moves_money: puts it before the actions that speak of it; those rest on it.
         speaks: its text leaves the house.
-        hold: time between approval and execution in which it can be undone.
+        hold: time between approval and execution in which it can be stopped.
+        undo: the kind that takes it back, where there is one.
+        letter: the argument whose text somebody outside reads; what the policy wants said is put at its end.
+        fixed: nobody may change its arguments, neither a person nor the policy: they can only be taken or refused.
+        never_automatic: however often people said yes, nobody proposes to let it run by itself. What weighs much and
+            cannot be taken back is always so.
         long_fields: arguments shown as a text area rather than a line.
     """
 
@@ -84,15 +93,27 @@ class ActionKind:
     speaks: bool = False
     hold: timedelta = timedelta(0)
     long_fields: tuple[str, ...] = ()
+    letter: str = ""
+    fixed: bool = False
+    never_automatic: bool = False
 
     def __post_init__(self) -> None:
         if (self.delivery is Delivery.RECONCILABLE) != (self.look is not None):
             raise ValueError(f"{self.name!r}: exactly the reconcilable kinds can look for their effect")
+        if self.letter and self.letter not in self.arguments.model_fields:
+            raise ValueError(f"{self.name!r} has no argument {self.letter!r}")
+        if self.risk is Risk.HIGH and not self.reversible and not self.never_automatic:
+            raise ValueError(f"{self.name!r} weighs much and cannot be taken back: it must be marked never_automatic")
 
     def describe(self, arguments: Mapping[str, Any], customer: str) -> str:
         """The sentence that tells a person what will happen, from the arguments alone, never from the model's prose."""
         shown = {name: _shown(value) for name, value in arguments.items()}
         return self.sentence.format_map({"customer": customer or "the customer", "amount": money(arguments), **shown})
+
+
+def vendor_of(target: str) -> str:
+    """The system that an action changes, as its kill switch names it: ``stripe`` of ``stripe:charge:ch_1``."""
+    return target.partition(":")[0]
 
 
 def money(arguments: Mapping[str, Any]) -> str:

@@ -15,6 +15,9 @@ def _by_name(*groups: tuple[ActionKind, ...]) -> Mapping[str, ActionKind]:
         if kind.name in kinds:
             raise ValueError(f"two action kinds are called {kind.name!r}")
         kinds[kind.name] = kind
+    for kind in kinds.values():
+        if kind.undo is not None and kind.undo not in kinds:
+            raise ValueError(f"{kind.name!r} would be taken back by {kind.undo!r}, which there is not")
     return MappingProxyType(kinds)
 
 

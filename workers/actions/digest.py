@@ -10,7 +10,27 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
+
+
+class DigestedRow(Protocol):
+    """What a digest is computed from; an action's row has it all."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def arguments(self) -> Mapping[str, Any]: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def target_version(self) -> str: ...
+    @property
+    def policy_hash(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def verdict(self) -> Mapping[str, Any]: ...
+
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -46,10 +66,15 @@ def action_digest(
     policy_hash: str,
     revision: int,
     requirements: Sequence[Mapping[str, Any]],
+    terms: Mapping[str, Any] | None = None,
 ) -> str:
-    """What a person approves and what `execute` computes again from the row that it is about to send."""
+    """What a person approves and what `execute` computes again from the row that it is about to send.
+
+    `terms` are what else the verdict asks for; a digest of a verdict without any is the same as before there were any.
+    """
     return digest_of(
         {
+            **({"terms": dict(terms)} if terms else {}),
             "kind": kind,
             "arguments": arguments,
             "target": target,
@@ -58,4 +83,37 @@ def action_digest(
             "revision": revision,
             "requirements": [dict(requirement) for requirement in requirements],
         }
+    )
+
+
+#: what a verdict may ask for besides people's yes, and that must be as it was when they said it
+_TERMS = ("exclude", "authorised", "obligations")
+#: met when it was judged: whether a person looks was drawn then, and its share is a float, which has no single form
+_MET_BEFORE = frozenset({"sample"})
+
+
+def terms_of(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """What a new digest binds to of a verdict besides its requirements. Its names are kept beside it, under ``bound``."""
+    terms = {name: verdict.get(name) for name in _TERMS}
+    if terms["obligations"]:
+        terms["obligations"] = [o for o in verdict["obligations"] if o.get("kind") not in _MET_BEFORE]
+    return {name: value for name, value in terms.items() if value or (name == "authorised" and value is not None)}
+
+
+def row_digest(row: DigestedRow) -> str:
+    """The digest of an action as it stands, whatever it says its digest is.
+
+    A row of before digests covered a verdict's terms names none as bound. Who takes a name away changes the digest.
+    """
+    named = row.verdict.get("bound", ())
+    terms = terms_of(row.verdict)
+    return action_digest(
+        kind=row.kind,
+        arguments=row.arguments,
+        target=row.target,
+        target_version=row.target_version,
+        policy_hash=row.policy_hash,
+        revision=row.revision,
+        requirements=row.verdict["requirements"],
+        terms={name: terms.get(name) for name in named},
     )

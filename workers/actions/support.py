@@ -91,6 +91,7 @@ REPLY = ActionKind(
     perform=_reply,
     look=_find_reply,
     speaks=True,
+    letter="body",
     long_fields=("body",),
 )
 
@@ -107,6 +108,7 @@ ASK = ActionKind(
     perform=_reply,
     look=_find_reply,
     speaks=True,
+    letter="body",
     long_fields=("body",),
 )
 
@@ -122,6 +124,7 @@ REFUND = ActionKind(
     writer=PaymentsWriter,
     perform=_refund,
     moves_money=True,
+    never_automatic=True,
 )
 
 ESCALATE = ActionKind(

@@ -86,6 +86,8 @@ RELEASE = ActionKind(
     delivery=Delivery.IDEMPOTENT,
     writer=PaymentsWriter,
     perform=_release,
+    # What was let go through cannot be called back once the goods are sent.
+    never_automatic=True,
 )
 
 DOCUMENTS = ActionKind(
@@ -101,6 +103,7 @@ DOCUMENTS = ActionKind(
     writer=MailWriter,
     perform=_ask,
     speaks=True,
+    letter="body",
     long_fields=("body",),
 )
 

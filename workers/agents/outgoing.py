@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from workers.actions.base import NAMING
 from workers.agents.library import prompt
 from workers.agents.origins import INVISIBLE, Evidence, leaves, normal, readable, unknowns
 
@@ -65,8 +66,6 @@ _PERSONAL = frozenset(
     | {"tracking_number", "card_fingerprint", "ip", "home_ip", "dispute_id", "device_id"}
 )
 _NUMBERED = ("order_number", "charge_id", "customer_id", "tracking_number", "dispute_id")
-#: arguments that name what an action is about; they are judged by their origin
-_NO_TEXT = frozenset({"charge_id", "currency", "slug", "to", "team", "url"})
 _SHOWN, _LONGEST = 5, 80
 
 
@@ -99,7 +98,7 @@ class Outgoing:
 
 def inspect(domain: str, arguments: Mapping[str, Any], evidence: Evidence) -> Outgoing:
     """Look through everything in an action's arguments that is text."""
-    texts = [v for path, v in leaves(arguments) if isinstance(v, str) and path.rpartition(".")[2] not in _NO_TEXT]
+    texts = [v for path, v in leaves(arguments) if isinstance(v, str) and path.rpartition(".")[2] not in NAMING]
     text = "\n".join(texts)
     if not text:
         return Outgoing()

@@ -83,6 +83,7 @@ class Situation:
 class _Case:
     domain: str
     subject: str = "shop:ticket:7"
+    id: str = "case_1"
     source: str = "shop"
     events_total: int = 1
     round: int = 1
