@@ -26,6 +26,7 @@ from workers.store import (  # noqa: F401 - declared here, so that the check for
     autonomy_tables,
     consultation_tables,
     learning_tables,
+    limit_tables,
     notice_tables,
     people_tables,
     policy_tables,

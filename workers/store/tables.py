@@ -69,6 +69,8 @@ cases = Table(
         "wake_at",
         where="priority = 'urgent' AND claimed_by IS NULL AND wake_at IS NOT NULL",
     ),
+    # What else is going on for a customer.
+    partial("ix_cases_open_customer", "customer", where="closed_at IS NULL AND customer <> ''"),
     # Room on each page for the next versions of its rows, so that a step that moves no index stays on the page.
     postgresql_with={"fillfactor": "70"},
 )
@@ -178,6 +180,8 @@ actions = Table(
     partial("ix_actions_open", "state", "created_at", where="settled_at IS NULL"),
     # Whether the same was done to the same target before.
     Index("ix_actions_target", "target", "kind"),
+    # What was done of a kind lately.
+    partial("ix_actions_kind_decided_at", "kind", "decided_at", where="decided_at IS NOT NULL"),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -386,7 +390,7 @@ allowances = Table(
 switches = Table(
     "switches",
     metadata,
-    Column("scope", String(80), primary_key=True),
+    Column("scope", String(140), primary_key=True),
     Column("reason", Text, nullable=False),
     Column("actor", String(200), nullable=False),
     at("thrown_at"),

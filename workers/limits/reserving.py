@@ -1,0 +1,104 @@
+"""Reserves what decisions use up of the limits that they fall under, within the transaction that stores them.
+
+Called by `workers.reserving` for what rules allow, and by the inbox with the last yes of people. All or nothing: an action
+that does not fit one of its limits holds none of them, and its verdict says why. A counter's turn is taken before it is added
+up and kept until the commit, so that two who reserve at once cannot both have the last of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from policies.limits import tightened, told
+from policies.record import from_json
+from policies.types import DecisionRecord, Outcome, Reserved, Use
+from workers import switchboard
+from workers.log import logger
+from workers.store import actions, limits, switches
+from workers.store.database import Tx
+from workers.store.limits import Holding
+from workers.store.records import Action
+
+
+class LimitReached(Exception):
+    """This cannot be approved now: it would go beyond a limit. The message is for people."""
+
+
+def reserves(record: DecisionRecord) -> bool:
+    """Whether storing this decision reserves anything: rules let it run, within limits."""
+    return bool(record.uses) and record.verdict.outcome < Outcome.REVIEW
+
+
+def reserve(tx: Tx, decided: Sequence[tuple[str, DecisionRecord]], *, now: datetime) -> list[DecisionRecord]:
+    """Reserve for each (action id, decision) in order; each decision comes back as it stands now.
+
+    What waits for people reserves nothing yet. A limit that trips throws the switch of the action's kind.
+    """
+    limits.take_turns(tx, (_counter(use) for _, record in decided if reserves(record) for use in record.uses))
+    return [_reserved(tx, action_id, record, now) if reserves(record) else record for action_id, record in decided]
+
+
+def reserve_for_approval(tx: Tx, action: Action, *, now: datetime) -> None:
+    """Reserve with the yes that completes an action's approval. Raise `LimitReached` where a limit refuses more; where it only
+    asks for a person, there was one, and it counts all the same."""
+    if not action.verdict.get("limits"):
+        return
+    record = from_json(actions.revisions_of(tx, action.id)[-1].record)
+    limits.take_turns(tx, map(_counter, record.uses))
+    refusing = []
+    for use in record.uses:
+        tried = _tried(tx, action.id, use, now)
+        if not tried.held and use.limit.over is Outcome.DENY:
+            refusing.append(told(use, tried))
+    if refusing:
+        raise LimitReached(f"This cannot be approved now. {'. '.join(refusing)}.")
+    _hold(tx, action.id, record.uses, now)
+
+
+def _reserved(tx: Tx, action_id: str, record: DecisionRecord, now: datetime) -> DecisionRecord:
+    tried = [_tried(tx, action_id, use, now) for use in record.uses]
+    if all(one.held for one in tried):
+        _hold(tx, action_id, record.uses, now)
+    else:
+        _trip(tx, record, tried, now)
+    return tightened(record, tried)
+
+
+def _tried(tx: Tx, action_id: str, use: Use, now: datetime) -> Reserved:
+    limit = use.limit
+    count, minor = limits.used(tx, _counter(use), since=now - timedelta(minutes=limit.window_minutes), own=action_id)
+    fits = (limit.max_count is None or count < limit.max_count) and (
+        # Nothing gives room back by being negative.
+        limit.max_minor is None or minor + max(use.amount_minor, 0) <= limit.max_minor
+    )
+    return Reserved(limit.ref, use.key, count, minor, fits)
+
+
+def _hold(tx: Tx, action_id: str, uses: Sequence[Use], now: datetime) -> None:
+    limits.drop(tx, action_id)
+    # Two rules may name one counter; it is used once.
+    holdings = {
+        _counter(use): Holding(
+            action_id, _counter(use), use.limit.ref, use.limit.window_minutes, max(use.amount_minor, 0)
+        )
+        for use in uses
+    }
+    limits.hold(tx, list(holdings.values()), now)
+
+
+def _trip(tx: Tx, record: DecisionRecord, tried: Sequence[Reserved], now: datetime) -> None:
+    """A limit that was never meant to be reached: the kind is stopped, and a person looks."""
+    for use, one in zip(record.uses, tried, strict=True):
+        if one.held or not use.limit.trips:
+            continue
+        scope = f"action:{record.facts['action_kind']}"
+        if switches.thrown(tx, [scope]) is None:
+            logger.warning("limit_tripped", limit=use.limit.ref, scope=scope)
+            switchboard.throw(tx, scope, reason=told(use, one), actor=f"policy:{use.limit.ref}", now=now)
+
+
+def _counter(use: Use) -> str:
+    """Names a counter without saying whom it counts."""
+    return hashlib.sha256(use.key.encode("utf-8", "surrogatepass")).hexdigest()

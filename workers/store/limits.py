@@ -1,0 +1,148 @@
+"""Named queries on what is used up of limits: taking a counter's turn, adding up what counts in a window that rolls, holding.
+
+A use counts as long as its action is approved, being carried out or uncertain, and for the length of its window after it was
+done. Nothing has to be released: the action's own state says it, so a process that dies leaves nothing behind. Called by
+`workers.limits`; a caller must have taken a counter's turn (`take_turns`) before it adds up and holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, text, union_all, update
+
+from workers.store.database import Database, Tx
+from workers.store.limit_tables import limit_uses
+from workers.store.records import ActionState
+from workers.store.tables import actions
+
+#: still to be done, or perhaps done
+LIVE = (ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN)
+_TURN = text("SELECT pg_advisory_xact_lock(:number)")
+_SINCE = bindparam("since", type_=limit_uses.c.at.type)
+_DONE = select(limit_uses.c.minor.label("minor")).where(
+    limit_uses.c.counter == bindparam("counter"),
+    limit_uses.c.done_at > _SINCE,
+    limit_uses.c.action_id != bindparam("own"),
+)
+_OPEN = (
+    select(limit_uses.c.minor.label("minor"))
+    .outerjoin(actions, actions.c.id == limit_uses.c.action_id)
+    .where(
+        limit_uses.c.counter == bindparam("counter"),
+        limit_uses.c.done_at.is_(None),
+        limit_uses.c.action_id != bindparam("own"),
+        or_(
+            # Held in this transaction, and its row is yet to be written; or its case has been archived.
+            and_(actions.c.id.is_(None), limit_uses.c.at > _SINCE),
+            actions.c.state.in_(LIVE),
+            and_(actions.c.state == ActionState.DONE, actions.c.settled_at > _SINCE),
+        ),
+    )
+)
+_COUNTING = union_all(_DONE, _OPEN).subquery()
+_USED = select(func.count(), func.coalesce(func.sum(_COUNTING.c.minor), 0)).select_from(_COUNTING)
+_HOLD = insert(limit_uses)
+_DROP = delete(limit_uses).where(limit_uses.c.action_id == bindparam("action"))
+_HELD = select(literal(1)).where(limit_uses.c.action_id == bindparam("action")).limit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one action holds of one limit."""
+
+    action_id: str
+    counter: str
+    limit_ref: str
+    window_minutes: int
+    minor: int
+
+
+def take_turns(tx: Tx, counters: Iterable[str]) -> None:
+    """Wait until nobody else reserves from these, and keep them until the commit. In one order, so that no two wait for each
+    other. On SQLite whoever writes is alone."""
+    if tx.dialect.name == "sqlite":
+        return
+    for number in sorted({int(counter[:15], 16) for counter in counters}):
+        tx.execute(_TURN, {"number": number})
+
+
+def used(tx: Tx, counter: str, *, since: datetime, own: str) -> tuple[int, int]:
+    """How many actions, and how much, count since a time; without the action `own`."""
+    count, minor = tx.execute(_USED, {"counter": counter, "since": since, "own": own}).one()
+    return int(count), int(minor)
+
+
+def hold(tx: Tx, holdings: Sequence[Holding], now: datetime) -> None:
+    tx.execute(
+        _HOLD,
+        [
+            {
+                "action_id": h.action_id,
+                "counter": h.counter,
+                "limit_ref": h.limit_ref,
+                "window_minutes": h.window_minutes,
+                "minor": h.minor,
+                "at": now,
+            }
+            for h in holdings
+        ],
+    )
+
+
+def drop(tx: Tx, action_id: str) -> None:
+    """An action holds nothing any more, until it is judged again."""
+    tx.execute(_DROP, {"action": action_id})
+
+
+def holds(db: Database, action_id: str) -> bool:
+    """Whether an action holds anything."""
+    with db.read() as tx:
+        return tx.execute(_HELD, {"action": action_id}).first() is not None
+
+
+def tidy(tx: Tx, now: datetime, limit: int) -> int:
+    """Write down of settled actions when they were done, drop what was released and what no window reaches any more. Returns
+    how many rows that were; it changes nothing of what counts."""
+    waiting = (
+        select(
+            limit_uses.c.action_id,
+            limit_uses.c.counter,
+            limit_uses.c.window_minutes,
+            limit_uses.c.at,
+            actions.c.id,
+            actions.c.state,
+            actions.c.settled_at,
+        )
+        .outerjoin(actions, actions.c.id == limit_uses.c.action_id)
+        .where(limit_uses.c.done_at.is_(None), or_(actions.c.id.is_(None), actions.c.settled_at.is_not(None)))
+        .limit(limit)
+    )
+    done, released = [], []
+    for row in tx.execute(waiting).all():
+        key = {"which": row.action_id, "of": row.counter}
+        if row.id is not None and row.state not in (ActionState.DONE, *LIVE):
+            released.append(key)
+        else:
+            ended = row.settled_at or row.at
+            done.append({**key, "ended": ended, "over": ended + timedelta(minutes=row.window_minutes)})
+    this = (limit_uses.c.action_id == bindparam("which"), limit_uses.c.counter == bindparam("of"))
+    if done:
+        change = (
+            update(limit_uses)
+            .where(*this)
+            .values(
+                done_at=bindparam("ended", type_=limit_uses.c.done_at.type),
+                gone_at=bindparam("over", type_=limit_uses.c.gone_at.type),
+            )
+        )
+        tx.execute(change, done)
+    if released:
+        tx.execute(delete(limit_uses).where(*this), released)
+    old = select(limit_uses.c.action_id, limit_uses.c.counter).where(limit_uses.c.gone_at <= now).limit(limit)
+    gone = [{"which": row.action_id, "of": row.counter} for row in tx.execute(old).all()]
+    if gone:
+        tx.execute(delete(limit_uses).where(*this), gone)
+    return len(done) + len(released) + len(gone)
