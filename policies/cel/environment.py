@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
+from math import isfinite
 from time import thread_time
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel
 from policies.cel.contract import Backend, Bound, Engine, Fault, Program, Refused, checked_text, reason
 
 _PYTHON: Final[dict[Any, type]] = {AwareDatetime: datetime}
+INT64: Final = 2**63
 #: a decision that has taken so much of its thread's CPU time is not made by the rules that are still to be asked
 SECONDS: Final = 2.0
 _BACKENDS: Final = {"google": "policies.cel.google", "rust": "policies.cel.rust"}
@@ -56,7 +58,9 @@ class Environment:
         """Compile a condition and check what this engine can. Raise `Refused`."""
         return self._backend.compile(checked_text(text))
 
-    def bind(self, facts: Mapping[str, Any], names: frozenset[str] | None = None) -> Bound | Fault:
+    def bind(  # noqa: C901 - one pass over the facts of every decision
+        self, facts: Mapping[str, Any], names: frozenset[str] | None = None
+    ) -> Bound | Fault:
         """Make facts ready for evaluation. Each declared fact must be there, and nothing else. With `names` only those are
         looked at and bound: for conditions that name no other, and facts that `Facts` has seen."""
         declared = self._python
@@ -71,7 +75,13 @@ class Environment:
             # A bool is an int to Python, and 1 to an engine.
             if value.__class__ is not python and (not isinstance(value, python) or isinstance(value, bool)):
                 return Fault(f"the fact {name} is no {python.__name__}")
-            if value.__class__ is datetime:
+            if python is int:
+                if not -INT64 <= value < INT64:
+                    return Fault(f"the fact {name} is larger than a condition can take")
+            elif python is float:
+                if not isfinite(value):
+                    return Fault(f"the fact {name} is no number")
+            elif python is datetime:
                 # A naive time would be taken for the process's own; and one engine asks a time for the hour where it was told.
                 if value.tzinfo is None:
                     return Fault(f"the fact {name} has no time zone")
