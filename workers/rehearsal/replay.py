@@ -139,4 +139,4 @@ def _shown(value: Any) -> str:
 
 def engine_now() -> str:
     """The engine that decides here and now, for whoever sees another one in a record."""
-    return cel.ENGINE
+    return cel.installed()

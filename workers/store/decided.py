@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Column, Select, Text, cast, func, select, type_coerce
@@ -85,6 +86,26 @@ def stream(db: Database, window: Window, *, page: int = PAGE) -> Iterator[Decide
         if len(found) < page:
             return
         before = found[-1].id
+
+
+def after(tx: Tx, floor: str, *, until: datetime, limit: int) -> list[Kept]:
+    """First judgements of the actions that follow the id `floor` and were drafted by `until`, oldest first."""
+    query = (
+        select(revisions.c.action_id, revisions.c.revision, revisions.c.author, actions.c.created_at, _unread(tx))
+        .join(actions, (revisions.c.action_id == actions.c.id) & (revisions.c.revision == 1))
+        .where(actions.c.id > floor)
+        .order_by(actions.c.id)
+        .limit(limit)
+    )
+    found = [Kept(*row) for row in tx.execute(query)]
+    # In the order of ids: what follows one that is too young is looked at next time, whenever it was drafted.
+    return list(takewhile(lambda one: one.created_at <= until, found))
+
+
+def last_before(tx: Tx, moment: datetime) -> str:
+    """The newest action drafted before `moment`; "" where there is none."""
+    query = select(actions.c.id).where(actions.c.created_at < moment).order_by(actions.c.id.desc()).limit(1)
+    return tx.execute(query).scalar() or ""
 
 
 def records(db: Database, *, since: datetime | None = None, page: int = PAGE) -> Iterator[Kept]:
