@@ -14,11 +14,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from integrations.errors import Permanent
+from policies.approvals import first_wake
 from workers.actions.base import ActionKind
 from workers.actions.catalogue import CATALOGUE
 from workers.agents.base import Agent, Draft, Proposal
+from workers.circumstances import Circumstances
 from workers.journal import output_of
 from workers.judgement import Judged, Matter, judge
+from workers.obligations import cooling
+from workers.obligations.meeting import bare
+from workers.reserving import Judgement, within_limits
 from workers.store import actions, events, flow, steps
 from workers.store.audit import Note
 from workers.store.database import Tx
@@ -47,6 +52,11 @@ def live_targets(system: System, matter: Matter, drafted: Draft) -> Mapping[tupl
     return flow.live_on(system.db, sorted({kind.name for kind, _ in proposed}), sorted(targets))
 
 
+def circumstances(system: System) -> Circumstances:
+    """What holds for everything that is judged now. Raise `StoreUnavailable` where it cannot be known."""
+    return Circumstances(zone=system.settings.time_zone, thrown=system.switchboard.thrown())
+
+
 def matter_of(tx: Tx, case: Case) -> Matter:
     """What the case's present round is judged on."""
     triage = output_of(steps.latest(tx, case.id, "triage", up_to_round=case.round))
@@ -69,6 +79,7 @@ def lay_out(
     """Rows for each proposed action and its first revision, money first, what speaks of it resting on it."""
     case = matter.case
     now = system.clock()
+    policy, around = system.policy, circumstances(system)
     laid_out: list[LaidOut] = []
     money: list[str] = []
     seen: dict[tuple[str, str], int] = dict(live)
@@ -78,7 +89,7 @@ def lay_out(
         target = kind.target(arguments, case.subject)
         version = version_of(matter, target) if kind.guarded else ""
         judged = judge(
-            system.policy,
+            policy,
             matter,
             kind,
             arguments,
@@ -89,7 +100,9 @@ def lay_out(
             repeats=bool(seen.get((kind.name, target))),
             edited=False,
             now=now,
+            circumstances=around,
         )
+        arguments = dict(judged.arguments)
         seen[kind.name, target] = seen.get((kind.name, target), 0) + 1
         action_id = new_id("act")
         rests_on = list(money) if kind.speaks else []
@@ -150,6 +163,7 @@ def standing(system: System, kind: ActionKind, judged: Judged, *, waits: bool, n
         "waiting_for": None,
         "expires_at": None,
         "settled_at": None,
+        "snoozed_until": None,
         "wake_at": None,
     }
     if outcome == "deny":
@@ -162,10 +176,17 @@ def standing(system: System, kind: ActionKind, judged: Judged, *, waits: bool, n
             "decided_by": f"policy:{rules}",
             "decided_at": now,
             "approved_digest": judged.digest,
-            "wake_at": None if waits else now + kind.hold,
+            "wake_at": None if waits else now + cooling.pause(kind.name, judged.verdict),
         }
-    expires = now + timedelta(days=system.settings.decide_within_days)
-    return columns | {"state": ActionState.PENDING, "expires_at": expires, "wake_at": expires}
+    expires = now + decide_within(system, judged.verdict)
+    wake = first_wake(judged.record.verdict, now, expires)
+    return columns | {"state": ActionState.PENDING, "expires_at": expires, "wake_at": wake}
+
+
+def decide_within(system: System, verdict: Mapping[str, Any]) -> timedelta:
+    """How long people have to decide: what the policy says, else what the house says."""
+    minutes = verdict.get("deadline_minutes")
+    return timedelta(days=system.settings.decide_within_days) if minutes is None else timedelta(minutes=minutes)
 
 
 def revision_row(action: Mapping[str, Any], judged: Judged, author: str, now: datetime) -> dict[str, Any]:
@@ -197,13 +218,54 @@ def rejudge(
     """Make the next revision of an action and judge it anew; earlier approvals lapse. None when it changed meanwhile."""
     kind = CATALOGUE[action.kind]
     matter = matter_of(tx, case)
-    target = kind.target(arguments, case.subject)
-    version = action.target_version if target == action.target else version_of(matter, target)
-    judged = judge(
+    judged = judge_anew(system, tx, matter, action, arguments, edited=edited, now=now, extra_roles=extra_roles)
+    made = dict(judged.arguments)
+    target, version = _target(matter, kind, action, made)
+    revised = Judgement(action.id, judged, kind, made, target, version, action.revision + 1)
+    (judged,) = within_limits(tx, [revised], now=now)
+    changed = actions.change(
+        tx,
+        action,
+        now=now,
+        revision=action.revision + 1,
+        arguments=made,
+        target=target,
+        target_version=version,
+        sentence=kind.describe(made, case.customer),
+        **standing(system, kind, judged, waits=bool(action.rests_on), now=now),
+    )
+    if changed is not None:
+        row = {
+            "id": changed.id,
+            "revision": changed.revision,
+            "arguments": made,
+            "target": target,
+            "target_version": version,
+        }
+        actions.add_revision(tx, revision_row(row, judged, author, now))
+    return changed
+
+
+def judge_anew(
+    system: System,
+    tx: Tx,
+    matter: Matter,
+    action: Action,
+    arguments: Mapping[str, Any],
+    *,
+    edited: bool,
+    now: datetime,
+    extra_roles: Sequence[str] = (),
+) -> Judged:
+    """What the next revision of an action would be, with these arguments. Changes nothing."""
+    kind = CATALOGUE[action.kind]
+    target, version = _target(matter, kind, action, arguments)
+    return judge(
         system.policy,
         matter,
         kind,
-        arguments,
+        # What the policy said at the end of it is not judged as if the agent had written it.
+        bare(kind, arguments, action.verdict),
         target=target,
         target_version=version,
         revision=action.revision + 1,
@@ -212,28 +274,13 @@ def rejudge(
         edited=edited,
         now=now,
         extra_roles=extra_roles,
+        circumstances=circumstances(system),
     )
-    changed = actions.change(
-        tx,
-        action,
-        now=now,
-        revision=action.revision + 1,
-        arguments=dict(arguments),
-        target=target,
-        target_version=version,
-        sentence=kind.describe(arguments, case.customer),
-        **standing(system, kind, judged, waits=bool(action.rests_on), now=now),
-    )
-    if changed is not None:
-        row = {
-            "id": changed.id,
-            "revision": changed.revision,
-            "arguments": dict(arguments),
-            "target": target,
-            "target_version": version,
-        }
-        actions.add_revision(tx, revision_row(row, judged, author, now))
-    return changed
+
+
+def _target(matter: Matter, kind: ActionKind, action: Action, arguments: Mapping[str, Any]) -> tuple[str, str]:
+    target = kind.target(arguments, matter.case.subject)
+    return target, action.target_version if target == action.target else version_of(matter, target)
 
 
 def version_of(matter: Matter, target: str) -> str:

@@ -17,15 +17,17 @@ from integrations.models.flags import MAX_CHARS, suspects_injection
 from integrations.outsiders import written
 from policies import engine
 from policies.approvals import with_requirements
-from policies.record import to_json
+from policies.record import to_json, verdict_json
 from policies.rules import Policy
 from policies.types import MAX_ITEMS, MAX_TEXT, DecisionRecord
-from workers.actions.base import ActionKind
-from workers.actions.digest import action_digest
+from workers.actions.base import ActionKind, vendor_of
+from workers.actions.digest import action_digest, terms_of
 from workers.agents.library import house
 from workers.agents.origins import Evidence, Origin, leaves, normal, origins
 from workers.agents.outgoing import inspect
 from workers.agents.thanks import asks
+from workers.circumstances import ORDINARY, Circumstances
+from workers.obligations.meeting import meet
 from workers.store.records import Case, Event, Fact
 
 EXACT_HIT = 0.9
@@ -38,19 +40,15 @@ class Judged:
     record: DecisionRecord
     origins: Mapping[str, Any]
     digest: str
+    #: as they will leave: with what the policy obliges to say, without what it obliges to mask
+    arguments: Mapping[str, Any]
+    #: what the policy itself changed in them, in words
+    changed: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> dict[str, Any]:
         """As stored beside the action."""
-        verdict = self.record.verdict
-        return {
-            "outcome": verdict.outcome.name.lower(),
-            "requirements": [{"role": r.role, "n": r.n} for r in verdict.requirements],
-            "reasons": list(verdict.reasons),
-            "rules": list(verdict.rules),
-            "exclude": list(verdict.exclude),
-            "policy": self.record.policy,
-        }
+        return as_stored(self.record, self.changed)
 
     @property
     def as_stored(self) -> dict[str, Any]:
@@ -126,8 +124,10 @@ def judge(
     edited: bool,
     now: datetime,
     extra_roles: Sequence[str] = (),
+    circumstances: Circumstances = ORDINARY,
 ) -> Judged:
-    """Judge one revision of one action. Never raises for odd facts: those end in review."""
+    """Judge one revision of one action, and do to its arguments what the verdict obliges to. Never raises for odd facts:
+    those end in review."""
     evidence = matter.evidence
     found = origins(arguments, evidence)
     raw = {
@@ -148,13 +148,24 @@ def judge(
         "asks_for_something": matter.asks,
         "missing_context": sorted(matter.missing),
         "domain": matter.case.domain,
+        "customer_id": matter.customer_id or "",
+        "draw": matter.case.id,
         "occurred_at": now,
+        **circumstances.facts(matter.case.domain, kind.name, vendor_of(target), now=now),
     }
     record = engine.judge(policy, {name: _clean(value) for name, value in raw.items()}, at=now)
     if extra_roles:
         record = replace(record, verdict=with_requirements(record.verdict, extra_roles))
+    met = meet(record, kind, arguments)
     return seal(
-        record, found, kind=kind, arguments=arguments, target=target, target_version=target_version, revision=revision
+        met.record,
+        found,
+        kind=kind,
+        arguments=met.arguments,
+        target=target,
+        target_version=target_version,
+        revision=revision,
+        changed=met.changed,
     )
 
 
@@ -167,8 +178,10 @@ def seal(
     target: str,
     target_version: str,
     revision: int,
+    changed: tuple[str, ...] = (),
 ) -> Judged:
     """A record with the digest of exactly what it judged; made again whenever the verdict is tightened afterwards."""
+    verdict = as_stored(record, changed)
     digest = action_digest(
         kind=kind.name,
         arguments=arguments,
@@ -176,9 +189,24 @@ def seal(
         target_version=target_version,
         policy_hash=record.policy_hash,
         revision=revision,
-        requirements=[{"role": r.role, "n": r.n} for r in record.verdict.requirements],
+        requirements=verdict["requirements"],
+        terms=terms_of(verdict),
     )
-    return Judged(record, found, digest)
+    return Judged(record, found, digest, arguments, changed)
+
+
+def as_stored(record: DecisionRecord, changed: Sequence[str] = ()) -> dict[str, Any]:
+    """A verdict as it is kept beside its action: what people and `execute` go by. Says itself which terms its digest covers."""
+    verdict = verdict_json(record.verdict)
+    bound = sorted(terms_of(verdict))
+    return {
+        **verdict,
+        "policy": record.policy,
+        **({"bound": bound} if bound else {}),
+        **({"changed": list(changed)} if changed else {}),
+        # What approving it uses up of, so that nobody else need look into the record to know that there is something.
+        **({"limits": sorted({use.limit.ref for use in record.uses})} if record.uses else {}),
+    }
 
 
 def _action_facts(kind: ActionKind, arguments: Mapping[str, Any], target: str) -> dict[str, Any]:
@@ -193,6 +221,7 @@ def _action_facts(kind: ActionKind, arguments: Mapping[str, Any], target: str) -
         "currency": arguments.get("currency", ""),
         "target_system": system,
         "target_kind": rest.partition(":")[0],
+        "policy_loosens": arguments.get("loosens") is True,
     }
 
 

@@ -11,9 +11,10 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from integrations.models.routing import SHIPPED as SHIPPED_ROUTING
@@ -42,7 +43,8 @@ class Settings(BaseSettings):
     )
     policy_dir: Path = Field(SHIPPED_POLICY, description="Folder with the policy bundles (*.yaml).")
     policy_changes: Literal["approved", "folder"] = Field(
-        "approved", description="approved: people say yes to each change. folder: what lies there at a start is in force."
+        "approved",
+        description="approved: people say yes to each change. folder: what lies there at a start is in force.",
     )
     sample_company: bool = Field(True, description="Run the sample company beside the real integrations.")
     worker_threads: int = Field(16, ge=1, le=1000, description="Cases and actions worked on at once, per process.")
@@ -74,6 +76,9 @@ class Settings(BaseSettings):
     )
     door_wait_seconds: float = Field(
         5.0, gt=0, description="Longest wait of a request to be stored; then 503, below the senders' own time-outs."
+    )
+    time_zone: str = Field(
+        "UTC", description="Where the house is: the zone of hours, weekdays and dates in the policy (Europe/Berlin)."
     )
     decide_within_days: int = Field(7, ge=1, description="Pending actions expire, as refused, after so many days.")
     session_hours: int = Field(12, ge=1, description="How long a sign-in lasts.")
@@ -124,6 +129,15 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which a process shows its metrics; 0: none.")
     metrics_host: str = Field("127.0.0.1", description="Address of that port. It asks nobody for a password.")
     traces: Literal["off", "otlp", "console"] = Field("off", description="Where OpenTelemetry's spans go.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, LookupError, OSError) as error:
+            raise ValueError(f"{name!r} is no time zone: give an IANA name such as Europe/Berlin or UTC") from error
+        return name
 
     @property
     def lease(self) -> timedelta:

@@ -11,10 +11,10 @@ from typing import Any
 
 from policies.approvals import Approval, may_fill
 from workers.actions.catalogue import CATALOGUE
-from workers.drafting import matter_of, version_of
+from workers.drafting import judge_anew, matter_of
 from workers.inbox.changes import Change, between
 from workers.inbox.forms import Filled, read
-from workers.judgement import Judged, judge
+from workers.judgement import Judged
 from workers.store import actions, cases
 from workers.store.database import Tx
 from workers.store.records import Action, Case, Person
@@ -58,19 +58,4 @@ def preview(system: System, tx: Tx, person: Person, action_id: str, submitted: M
 
 
 def _judged(system: System, tx: Tx, case: Case, action: Action, arguments: Mapping[str, Any]) -> Judged:
-    kind = CATALOGUE[action.kind]
-    matter = matter_of(tx, case)
-    target = kind.target(arguments, case.subject)
-    return judge(
-        system.policy,
-        matter,
-        kind,
-        arguments,
-        target=target,
-        target_version=action.target_version if target == action.target else version_of(matter, target),
-        revision=action.revision + 1,
-        confidence=action.confidence,
-        repeats=bool(actions.same_kind_and_target(tx, kind.name, target, excluding=action.id)),
-        edited=True,
-        now=system.clock(),
-    )
+    return judge_anew(system, tx, matter_of(tx, case), action, arguments, edited=True, now=system.clock())

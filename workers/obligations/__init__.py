@@ -1,0 +1,1 @@
+"""What the policy obliges to besides the yes, and how it is met: see docs/obligations.md."""
