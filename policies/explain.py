@@ -2,29 +2,87 @@
 
 from __future__ import annotations
 
-from policies.messages import money, plain
-from policies.types import DecisionRecord, Enforcement, Outcome, Requirement, RuleAnswer
+from typing import Final
 
+from policies import limits
+from policies.messages import money, plain
+from policies.obligations import Cap, Delay, Disclose, Mask, Notify, Obligation, Sample
+from policies.types import DecisionRecord, Enforcement, Outcome, Requirement, Reserved, RuleAnswer, Use, Verdict
+
+EXCLUDED: Final = {
+    "editor": "whoever is its editor",
+    "initiator": "whoever brought the case about",
+    "last_approver": "whoever last said yes to this customer's action of this kind",
+}
+#: why a match does not count, as `RuleAnswer.set_aside` has it
+ASIDE: Final = {
+    "canary": "not rolled out to this case",
+    "suspended": "its permission is taken away by a switch",
+    "waiver": "waived by",
+}
 _MARKS = {True: "+", False: "-", None: "!"}
 
 
 def explain(record: DecisionRecord) -> list[str]:
-    """What was decided, who must say yes, why, and what each rule saw. Matching rules (+) come first."""
+    """What was decided, who must say yes, why, and what each rule saw. Matching rules (+) come first, those whose match
+    does not count (o) after them."""
     verdict = record.verdict
     lines = [f"{verdict.outcome.name.lower()}: {_action(record)}"]
-    if verdict.outcome is Outcome.REVIEW:
-        needed = " and ".join(map(_people, verdict.requirements))
-        without = f", not whoever is its {' or '.join(verdict.exclude)}" if verdict.exclude else ""
-        lines.append(f"needs: {needed}{without}")
+    lines += _people(verdict) if verdict.outcome is Outcome.REVIEW else []
+    lines += (f"obliges: {obligation(said)}" for said in verdict.obligations)
     lines += (f"because: {reason}" for reason in verdict.reasons)
-    for matched in (True, None, False):
+    lines += (f"waived by {waiver}" for waiver in verdict.waivers)
+    tried = {each.key: each for each in record.reserved}
+    lines += (f"limit: {_limit(use, tried.get(use.key))}" for use in record.uses)
+    lines += (f"limit: {each.limit} was reached" for each in record.reserved if not each.held and not record.uses)
+    for mark in ("+", "o", "!", "-"):
         for answer in record.answers:
-            if answer.matched is matched:
+            if _mark(answer) == mark:
                 lines += _rule(answer)
     lines.append(
         f"policy {record.policy} ({record.policy_hash[:12]}), {record.engine}, {record.decided_at.isoformat()}"
     )
     return lines
+
+
+def obligation(said: Obligation) -> str:
+    """An obligation as people say it."""
+    match said:
+        case Delay():
+            return f"wait {limits.window(said.minutes)} after the last yes"
+        case Cap():
+            return f"at most {money(said.amount_minor, said.currency)}"
+        case Mask():
+            return f"hide what is of these kinds in the text: {', '.join(said.what)}"
+        case Disclose():
+            return f"say at the end: {said.text}"
+        case Sample():
+            return f"{said.percent:g} % are looked at by {said.role or 'people'}"
+        case Notify():
+            return f"tell {said.role} once it is done"
+
+
+def _people(verdict: Verdict) -> list[str]:
+    by_stage: dict[int, list[str]] = {}
+    for requirement in verdict.requirements:
+        by_stage.setdefault(requirement.stage, []).append(_asked(requirement))
+    needed = ", then ".join(" and ".join(by_stage[stage]) for stage in sorted(by_stage))
+    without = f", not {' or '.join(EXCLUDED.get(who, who) for who in verdict.exclude)}" if verdict.exclude else ""
+    lines = [f"needs: {needed}{without}"]
+    if verdict.authorised is not None:
+        lines.append(f"authority over so much: {', '.join(verdict.authorised)}")
+    if verdict.deadline_minutes is not None:
+        lines.append(f"within: {limits.window(verdict.deadline_minutes)}, else it counts as refused")
+    return lines
+
+
+def _limit(use: Use, tried: Reserved | None) -> str:
+    limit = use.limit
+    most = [] if limit.max_count is None else [f"{limit.max_count} times"]
+    most += [] if limit.max_minor is None else [money(limit.max_minor, limit.currency or "")]
+    per = f" for the same {' and '.join(limit.per)}" if limit.per else ""
+    said = f"{limit.ref}: {' and '.join(most)} in {limits.window(limit.window_minutes)}{per}, else {limit.over.name.lower()}"
+    return said if tried is None else f"{said}; {'there was room' if tried.held else 'reached'}"
 
 
 def _action(record: DecisionRecord) -> str:
@@ -36,14 +94,26 @@ def _action(record: DecisionRecord) -> str:
     return f"{kind} in {domain}"
 
 
-def _people(requirement: Requirement) -> str:
-    return f"{requirement.n} x {requirement.role or 'anybody who may decide'}"
+def _asked(requirement: Requirement) -> str:
+    said = f"{requirement.n} x {requirement.role or 'anybody who may decide'}"
+    rungs = (f"{rung.role} after {limits.window(rung.after_minutes)}" for rung in requirement.ladder)
+    ladder = ", or ".join(rungs)
+    return f"{said} (or {ladder})" if ladder else said
+
+
+def _mark(answer: RuleAnswer) -> str:
+    if answer.matched and (answer.set_aside is not None or answer.enforcement is not Enforcement.ENFORCE):
+        return "o"
+    return _MARKS[answer.matched]
 
 
 def _rule(answer: RuleAnswer) -> list[str]:
     level = "" if answer.enforcement is Enforcement.ENFORCE else f", {answer.enforcement.value} only"
+    if answer.set_aside is not None:
+        kind, _, waiver = answer.set_aside.partition(":")
+        level += f", {ASIDE[kind]}{f' {waiver}' if waiver else ''}"
     lines = [
-        f"  {_MARKS[answer.matched]} {answer.bundle}/{answer.rule} ({answer.outcome.name.lower()}{level}): {answer.message}",
+        f"  {_mark(answer)} {answer.bundle}/{answer.rule} ({answer.outcome.name.lower()}{level}): {answer.message}",
         f"      when {' '.join(answer.when.split())}",
     ]
     if answer.values:

@@ -19,7 +19,7 @@ def test_every_action_kind_of_the_catalogue_is_known_to_the_policy_and_no_other(
 
 
 def test_every_shipped_bundle_is_in_force() -> None:
-    assert SHIPPED.name == "platform@2 content@1 support@3 transactions@2"
+    assert SHIPPED.name == "platform@3 content@1 governance@1 support@4 transactions@3"
     assert {bundle.enforcement for bundle in SHIPPED.bundles} == {Enforcement.ENFORCE}
 
 

@@ -78,7 +78,7 @@ def test_a_decision_is_explained_with_what_each_rule_saw() -> None:
         "  + platform/large (review): because of large",
         "      when amount_minor > 1000",
         "      with amount_minor = 2000",
-        "  + trial/maybe (deny, warn only): because of maybe",
+        "  o trial/maybe (deny, warn only): because of maybe",
         "      when true",
         "  ! platform/broken (deny): because of broken",
         "      when 1000 / (case_events - 7) > 0",
@@ -107,7 +107,7 @@ def test_a_check_of_the_shipped_policy_reports_every_test() -> None:
     report = testing.run(loader.SHIPPED)
 
     assert report.ok
-    assert {result.bundle for result in report.results} == {"platform", "support", "transactions", "content"}
+    assert {result.bundle for result in report.results} == {"platform", "support", "transactions", "content", "governance"}
     told = testing.lines(report)
     assert "ok   support: small and clean runs by itself" in told
     assert told[-1].endswith(f"{len(report.results)} of {len(report.results)} tests passed")
@@ -125,8 +125,9 @@ def test_a_check_tells_failed_tests_and_problems_and_raises_nothing(tmp_path: Pa
     assert not report.ok
     told = testing.lines(report)
     assert told[0] == "FAIL platform: no"
-    assert "platform.test.yaml:1: groups[0].tests[0].expect: test 'no': expected deny, got allow" in told[1]
-    assert told[2].endswith("1 rules, 0 of 1 tests passed")
+    assert "platform.test.yaml:1: groups[0].tests[0].expect: test 'no': expected deny, got allow" in "\n".join(told)
+    assert told[1:3] == ["rule           matched  not matched", "platform/fine        1            -"]
+    assert told[-1].endswith("1 rules, 0 of 1 tests passed")
 
 
 def test_a_check_of_what_is_no_policy_tells_why(tmp_path: Path) -> None:
