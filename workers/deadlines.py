@@ -1,16 +1,21 @@
-"""What happens to an action that waits for people when its time comes: the end of a snooze, or of the time in which it had
-to be decided.
+"""What happens to an action that waits for people when its time comes: the end of a snooze, a rung of its ladder, or the end
+of the time in which it had to be decided.
 
-`execute` asks it for each pending action that is due. Time that passes only ever makes an action stricter: nobody having
-decided counts as a refusal.
+`execute` asks it for each pending action that is due. Time that passes never approves anything: a rung lets further people
+decide, and at the end nobody having decided counts as a refusal.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from policies.approvals import climbed, next_rung
+from workers.quorum import Position, Staff, position
 from workers.settlement import settle
-from workers.store import actions, audit, cases
+from workers.store import actions, audit, cases, inbox
 from workers.store.audit import Note
-from workers.store.records import Action, ActionState
+from workers.store.database import Tx
+from workers.store.records import Action, ActionState, Case
 from workers.wiring import System
 
 
@@ -18,17 +23,55 @@ def lapse(system: System, action: Action) -> None:
     """A pending action's time came."""
     now = system.clock()
     with system.db.write() as tx:
-        if action.expires_at is None or action.expires_at > now:
-            actions.change(tx, action, now=now, wake_at=action.expires_at)
-            return
-        why = "Nobody decided in time. That counts as a refusal."
-        changed = actions.change(
-            tx, action, now=now, state=ActionState.EXPIRED, reason=why, wake_at=None, settled_at=now
-        )
-        if changed is None:
-            return
-        audit.append(tx, action.case_id, now, Note("caseworker", "expired", {"action": action.id}))
-        case = cases.lock(tx, action.case_id)
-        hints = settle(tx, case, now=now) if case is not None else []
+        if action.expires_at is not None and action.expires_at <= now:
+            hints = _expire(tx, action, now)
+        else:
+            hints = []
+            _look_again(tx, action, now)
     for action_id in hints:
         system.hints.action(action_id)
+
+
+def _expire(tx: Tx, action: Action, now: datetime) -> list[str]:
+    why = "Nobody decided in time. That counts as a refusal."
+    changed = actions.change(tx, action, now=now, state=ActionState.EXPIRED, reason=why, wake_at=None, settled_at=now)
+    if changed is None:
+        return []
+    audit.append(tx, action.case_id, now, Note("caseworker", "expired", {"action": action.id}))
+    case = cases.lock(tx, action.case_id)
+    return settle(tx, case, now=now) if case is not None else []
+
+
+def _look_again(tx: Tx, action: Action, now: datetime) -> None:
+    """A snooze is over, or the ladder has come to its next rung: say so, and wait on."""
+    case = cases.lock(tx, action.case_id)
+    if case is None:
+        return
+    stands = _position(tx, action, case, now)
+    # It is due at the next rung at the latest, so what was reached since it was due is what nobody was told of.
+    new = [found for found in climbed(stands.asked, stands.given, now) if _untold(action, found[0])]
+    rung = next_rung(stands.asked, stands.given, now)
+    wake_at = min((at for at in (rung, action.expires_at) if at is not None), default=None)
+    changes: dict[str, object] = {"wake_at": wake_at, "snoozed_until": None}
+    if new and stands.tally.since is not None:
+        minutes = int((now - stands.tally.since).total_seconds() // 60)
+        roles = " and ".join(dict.fromkeys(rung.role for _, _, rung in new))
+        changes["waiting_for"] = f"Asked since {minutes} minutes: {roles} may decide now."
+    if actions.change(tx, action, now=now, **changes) is None:
+        return
+    for _, place, rung_of in new:
+        told = {
+            "action": action.id,
+            "asked": place.role,
+            "role": rung_of.role,
+            "after_minutes": rung_of.after_minutes,
+        }
+        audit.append(tx, case.id, now, Note("caseworker", "passed_on", told))
+
+
+def _position(tx: Tx, action: Action, case: Case, now: datetime) -> Position:
+    return position(inbox.standing_of(tx, action, case), Staff.at(tx, now), now)
+
+
+def _untold(action: Action, reached: datetime) -> bool:
+    return action.wake_at is None or reached >= action.wake_at

@@ -19,7 +19,8 @@ from workers.inbox.explained import Sureness, Why, sureness, why
 from workers.inbox.shown import Entry, entries
 from workers.inbox.standing import Standing, standing
 from workers.inbox.timeline import made_at
-from workers.store import actions, cases, events, inbox, people, steps
+from workers.quorum import Position, Staff, position
+from workers.store import actions, cases, events, inbox, steps
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Attempt, Case, Decision, Event, Fact, Person, Revision, Step
 
@@ -79,6 +80,7 @@ class Card:
     why: Why
     sureness: Sureness
     since: tuple[Happening, ...]
+    position: Position
     standing: Standing
     decisions: tuple[Decision, ...]
     attempts: tuple[Attempt, ...]
@@ -108,13 +110,13 @@ class Card:
         return tuple(a for a in self.siblings if a.id in self.action.rests_on)
 
 
-def load(tx: Tx, action_id: str, person: Person) -> Card | None:
+def load(tx: Tx, action_id: str, person: Person, *, now: datetime) -> Card | None:
     """The card of an action as this person sees it; None where there is no such action."""
     action = actions.get(tx, action_id)
     case = cases.get(tx, action.case_id) if action is not None else None
     if action is None or case is None:
         return None
-    everyone = {p.id: p for p in people.everyone(tx)}
+    stands = position(inbox.standing_of(tx, action, case), Staff.at(tx, now), now)
     kind = CATALOGUE.get(action.kind)
     thread = events.of_case(tx, case.id)
     # A later round looked things up again; this draft rests on what was known in its own.
@@ -141,8 +143,9 @@ def load(tx: Tx, action_id: str, person: Person) -> Card | None:
         summary=str(drafted.get("summary", "")),
         why=why(action, revisions[-1].record if revisions else {}),
         sureness=sureness(action, triage, missing, told),
-        since=_since(action, thread, revisions, decisions),
-        standing=standing(inbox.standing_of(tx, action, case), person, everyone),
+        since=_since(action, thread, revisions, decisions, stands.staff),
+        position=stands,
+        standing=standing(stands, person),
         decisions=tuple(decisions),
         attempts=tuple(actions.attempts_of(tx, action_id)),
         siblings=tuple(a for a in actions.of_case(tx, case.id) if a.id != action_id and a.round == action.round),
@@ -194,7 +197,11 @@ def _message(event: Event) -> Message:
 
 
 def _since(
-    action: Action, thread: Sequence[Event], revisions: Sequence[Revision], decisions: Sequence[Decision]
+    action: Action,
+    thread: Sequence[Event],
+    revisions: Sequence[Revision],
+    decisions: Sequence[Decision],
+    staff: Staff,
 ) -> tuple[Happening, ...]:
     told = [
         Happening(event.received_at, f"source:{event.source}", "A new message came in.")
@@ -202,10 +209,12 @@ def _since(
         if event.received_at > action.created_at
     ]
     told += [Happening(made_at(r, decisions), r.author, f"Made revision {r.revision}.") for r in revisions[1:]]
-    told += [Happening(d.decided_at, d.actor, _said(d)) for d in decisions]
+    told += [Happening(d.decided_at, d.actor, _said(d, staff)) for d in decisions]
     return tuple(sorted(told, key=lambda happening: happening.at))
 
 
-def _said(decision: Decision) -> str:
+def _said(decision: Decision, staff: Staff) -> str:
     word = decision.decision.replace("_", " ").capitalize()
+    if decision.on_behalf_of is not None:
+        word += f" for {staff.name(decision.on_behalf_of)}"
     return f"{word}: {decision.reason}" if decision.reason else f"{word}."

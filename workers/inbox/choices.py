@@ -5,20 +5,22 @@ Each function makes one conditional update and returns what became of it, or Non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from policies.approvals import Approval, may_fill, still_needed
-from policies.types import Requirement
+from policies.approvals import Approval, next_rung, tally
 from workers.actions.catalogue import CATALOGUE
 from workers.drafting import rejudge
 from workers.inbox.case_service import take_case_over
-from workers.inbox.words import Choice, Invalid, Word
-from workers.store import actions, cases, people
+from workers.inbox.words import Choice, Invalid, NotAllowed, Word
+from workers.limits import reserving
+from workers.obligations import cooling, telling
+from workers.quorum import LEAD, Position, in_words, position
+from workers.store import actions, cases, inbox
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
@@ -38,14 +40,12 @@ class Deciding:
     person: Person
     choice: Choice
     now: datetime
+    #: how the action stands with the people there are
+    stands: Position
 
     @property
     def actor(self) -> str:
         return f"person:{self.person.email}"
-
-    @property
-    def approval(self) -> Approval:
-        return Approval(self.person.id, frozenset(self.person.groups))
 
     def settle_as(self, state: ActionState, reason: str | None) -> Action | None:
         return actions.change(
@@ -67,32 +67,55 @@ class Taken:
 
     action: Action
     word: str
+    #: whom the yes was said for, where that is somebody who is away: id and e-mail address
+    on_behalf_of: str | None = None
+    for_whom: str = ""
 
 
 def approve(d: Deciding) -> Taken | None:
     """Yes to exactly this revision. With other arguments: first a new revision, which the policy judges anew."""
-    action = d.action
+    action, stands = d.action, d.stands
     if d.choice.arguments is not None and dict(d.choice.arguments) != dict(action.arguments):
         edited = _edit(d, d.choice.arguments)
         if edited is None:
             return None
-        if edited.state != ActionState.PENDING or not _may_approve(d, edited):
+        action, stands = edited, position(inbox.standing_of(d.tx, edited, d.case), d.stands.staff, d.now)
+        if edited.state != ActionState.PENDING or stands.voice(d.person) is None:
             return Taken(edited, EDIT)
-        action = edited
-    approvals = [*_approvals(d, action), d.approval]
-    if len({approval.person for approval in approvals}) < len(approvals):
-        raise Invalid("You have approved this already; it waits for somebody else.")
-    missing = still_missing(action, approvals)
+    voice = stands.voice(d.person)
+    if voice is None:
+        # `service` has asked before; whatever came between, such a yes is not written down.
+        return None
+    given = [*stands.given, voice]
+    missing = tally(stands.asked, given).missing
     if missing:
-        waits = "Approved in part. Still needed: " + ", ".join(f"{r.n} of {r.role or 'anybody'}" for r in missing)
-        return _taken(d, actions.change(d.tx, action, now=d.now, waiting_for=waits))
-    return _taken(d, actions.change(d.tx, action, now=d.now, **approved(action, actor=d.actor, now=d.now)))
+        waits = f"Approved in part. Still needed: {in_words(missing)}."
+        changes = {"waiting_for": waits, "wake_at": _next_look(action, stands, given, d.now)}
+    else:
+        _reserve(d, action)
+        changes = approved(action, actor=d.actor, now=d.now)
+    changed = actions.change(d.tx, action, now=d.now, **changes)
+    if changed is None:
+        return None
+    return Taken(changed, d.choice.word.value, voice.on_behalf_of, _email(d, voice))
 
 
-def still_missing(action: Action, approvals: Sequence[Approval]) -> list[Requirement]:
-    """What an action's verdict asks for beyond these approvals."""
-    needed = [Requirement(str(r["role"]), int(r["n"])) for r in action.verdict["requirements"]]
-    return list(still_needed(needed, approvals))
+def _reserve(d: Deciding, action: Action) -> None:
+    try:
+        reserving.reserve_for_approval(d.tx, action, now=d.now)
+    except reserving.LimitReached as error:
+        raise NotAllowed(str(error)) from error
+
+
+def _next_look(action: Action, stands: Position, given: list[Approval], now: datetime) -> datetime | None:
+    """When an action that still waits for people is next due: the end of a snooze, the next rung, or the deadline."""
+    put_off = action.snoozed_until
+    moments = [put_off if put_off is not None and put_off > now else None, next_rung(stands.asked, given, now)]
+    return min((at for at in (*moments, action.expires_at) if at is not None), default=None)
+
+
+def _email(d: Deciding, voice: Approval) -> str:
+    return d.stands.staff.everyone[voice.on_behalf_of].email if voice.on_behalf_of is not None else ""
 
 
 def approved(action: Action, *, actor: str, now: datetime) -> dict[str, Any]:
@@ -103,7 +126,7 @@ def approved(action: Action, *, actor: str, now: datetime) -> dict[str, Any]:
         "decided_by": actor,
         "decided_at": now,
         "waiting_for": "Waits for what it rests on." if action.rests_on else None,
-        "wake_at": None if action.rests_on else now + CATALOGUE[action.kind].hold,
+        "wake_at": None if action.rests_on else now + cooling.pause(action.kind, action.verdict),
     }
 
 
@@ -139,20 +162,25 @@ def take_over(d: Deciding) -> Taken | None:
 
 
 def snooze(d: Deciding) -> Taken | None:
-    """Out of sight until a time, never past the deadline."""
+    """Out of sight until a time, never past the deadline nor past the moment from which others may decide too."""
     until = d.choice.until
     if until is None or until <= d.now:
         raise Invalid("Say until when: a time in the future.")
     if d.action.expires_at is not None and until > d.action.expires_at:
         raise Invalid(f"This must be decided by {d.action.expires_at:%Y-%m-%d %H:%M} UTC: snooze until then at most.")
-    return _taken(d, actions.change(d.tx, d.action, now=d.now, wake_at=until))
+    rung = next_rung(d.stands.asked, d.stands.given, d.now)
+    if rung is not None and until > rung:
+        raise Invalid(f"From {rung:%Y-%m-%d %H:%M} UTC on others may decide this too: snooze until then at most.")
+    return _taken(d, actions.change(d.tx, d.action, now=d.now, wake_at=until, snoozed_until=until))
 
 
 def escalate(d: Deciding) -> Taken | None:
     """Ask for a further group. What was approved so far lapses: the requirement is part of what is approved."""
-    group = d.choice.group or "lead"
-    if group in [str(r["role"]) for r in d.action.verdict["requirements"]]:
+    group = d.choice.group or LEAD
+    if group in {r.role for r in d.stands.asked.requirements}:
         raise Invalid(f"It waits for {group!r} already.")
+    if not d.stands.staff.has(group, d.stands.asked.authorised):
+        raise Invalid(f"Nobody who is here could say yes to this for {group!r}.")
     judged = rejudge(
         d.system,
         d.tx,
@@ -169,7 +197,10 @@ def escalate(d: Deciding) -> Taken | None:
 
 def confirm(d: Deciding) -> Taken | None:
     """An uncertain action did happen: a person looked."""
-    return _taken(d, d.settle_as(ActionState.DONE, d.choice.reason or "A person looked: it happened."))
+    done = d.settle_as(ActionState.DONE, d.choice.reason or "A person looked: it happened.")
+    if done is not None:
+        telling.tell(d.tx, done, d.now)
+    return _taken(d, done)
 
 
 TAKE: Mapping[Word, Callable[[Deciding], Taken | None]] = {
@@ -211,28 +242,3 @@ def _have_read_again(d: Deciding, edited: Action) -> None:
             if anew is not None:
                 why = f"Read it again: since it was drafted, this was changed by hand to “{edited.sentence}”."
                 actions.change(d.tx, anew, now=d.now, waiting_for=why)
-
-
-def _may_approve(d: Deciding, edited: Action) -> bool:
-    """Whether the editor's own yes counts for the new revision."""
-    if "editor" in edited.verdict.get("exclude", ()):
-        return False
-    roles = [str(r["role"]) for r in edited.verdict["requirements"]]
-    return not roles or any(may_fill(d.approval, role) for role in roles)
-
-
-def _approvals(d: Deciding, action: Action) -> list[Approval]:
-    """Earlier approvals of exactly this revision by people who are still active, with the groups they are in now."""
-    found = []
-    # An approval is used up by the attempt that it led to: doing an uncertain action again needs a fresh one.
-    tried = actions.attempts_of(d.tx, action.id) if action.tries else []
-    begun = max((attempt.started_at for attempt in tried), default=None)
-    for decision in actions.decisions_of(d.tx, action.id):
-        if begun is not None and decision.decided_at <= begun:
-            continue
-        same = decision.revision == action.revision and decision.digest == action.digest
-        if decision.decision == Word.APPROVE and same and decision.person_id:
-            person = people.get(d.tx, decision.person_id)
-            if person is not None and person.active:
-                found.append(Approval(person.id, frozenset(person.groups)))
-    return found

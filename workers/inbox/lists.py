@@ -8,8 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from workers.actions.catalogue import CATALOGUE
-from workers.inbox.standing import Standing, obstacle, standing
-from workers.store import cases, inbox, people
+from workers.inbox.standing import Standing, standing, waits_for
+from workers.quorum import Position, Staff, position
+from workers.store import cases, inbox
 from workers.store.database import Tx
 from workers.store.inbox import Waiting
 from workers.store.records import ActionState, Case, CaseState, Person
@@ -52,18 +53,17 @@ class Inbox:
 
 
 def load(tx: Tx, person: Person, *, tab: Tab, domain: str, domains: Iterable[str], now: datetime) -> Inbox:
-    everyone = {p.id: p for p in people.everyone(tx)}
-    waiting = _in_order(inbox.waiting(tx, now=now, domain=domain or None))
-    mine = [item for item in waiting if obstacle(item, person) is None]
+    waiting = _in_order(tx, domain, now)
+    mine = [item for item in waiting if waits_for(item, person)]
     asking = [c for c in cases.needing_attention(tx) if domain in ("", c.domain)]
     stuck = inbox.find_cases(tx, states=[CaseState.WAITING], domain=domain or None)
     counts = {Tab.MINE: len(mine) + len(asking), Tab.ALL: len(waiting) + len(asking), Tab.WAITING: len(stuck)}
     rows: Sequence[Row] = ()
     match tab:
         case Tab.MINE:
-            rows = [_row(item, standing(item, person, everyone)) for item in mine]
+            rows = [_row(item.waiting, standing(item, person)) for item in mine]
         case Tab.ALL:
-            rows = [_row(item, standing(item, person, everyone)) for item in waiting]
+            rows = [_row(item.waiting, standing(item, person)) for item in waiting]
         case Tab.DONE:
             rows = [_row(item, None) for item in inbox.finished(tx, domain=domain or None)]
     listed = {Tab.MINE: asking, Tab.ALL: asking, Tab.WAITING: stuck, Tab.DONE: []}[tab]
@@ -82,8 +82,8 @@ def neighbours(
     tx: Tx, person: Person, action_id: str, *, tab: Tab, domain: str, now: datetime
 ) -> tuple[str | None, str | None]:
     """The items before and after one in the list that it was opened from; after the last comes the first."""
-    waiting = _in_order(inbox.waiting(tx, now=now, domain=domain or None))
-    ids = [i.action.id for i in waiting if tab is Tab.ALL or obstacle(i, person) is None]
+    waiting = _in_order(tx, domain, now)
+    ids = [i.waiting.action.id for i in waiting if tab is Tab.ALL or waits_for(i, person)]
     if action_id in ids:
         place = ids.index(action_id)
         others = ids[place + 1 :] + ids[:place]
@@ -98,18 +98,28 @@ def _row(item: Waiting, stands: Standing | None) -> Row:
         waiting=item,
         title=kind.title if kind is not None else item.action.kind,
         risk=kind.risk.value if kind is not None else "",
-        why=str(reasons[0]),
+        why=_why(stands, str(reasons[0])),
         standing=stands,
     )
 
 
-def _in_order(items: Sequence[Waiting]) -> list[Waiting]:
-    """What may have happened already first, then by urgency, then by age."""
+def _why(stands: Standing | None, reason: str) -> str:
+    """What is urgent about it before why it was asked."""
+    if stands is None:
+        return reason
+    return " ".join(filter(None, (stands.shortage, stands.overdue, reason)))
+
+
+def _in_order(tx: Tx, domain: str, now: datetime) -> list[Position]:
+    """What may have happened already first, then what the ladder has passed on, then by urgency, then by age."""
+    staff = Staff.at(tx, now)
+    items = [position(item, staff, now) for item in inbox.waiting(tx, now=now, domain=domain or None)]
     return sorted(
         items,
         key=lambda item: (
-            item.action.state != ActionState.UNCERTAIN,
-            _URGENCY.get(item.case.priority, 2),
-            item.action.created_at,
+            item.waiting.action.state != ActionState.UNCERTAIN,
+            not item.rungs(),
+            _URGENCY.get(item.waiting.case.priority, 2),
+            item.waiting.action.created_at,
         ),
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 
+from policies.approvals import next_rung
 from policies.rules import Policy
-from workers.inbox.standing import requirements
-from workers.store.records import Action
+from workers.quorum import Position
 
 MORNING = time(9)
 
 
-def snooze_until(now: datetime, deadline: datetime | None) -> list[tuple[str, str]]:
-    """(time, words) of the offers that end before the deadline."""
+def snooze_until(position: Position) -> list[tuple[str, str]]:
+    """(time, words) of the offers that end before the deadline and before others may decide too."""
+    now = position.now
+    ends = (position.waiting.action.expires_at, next_rung(position.asked, position.given, now))
+    latest = min((at for at in ends if at is not None), default=None)
     tomorrow = datetime.combine(now.date() + timedelta(days=1), MORNING, now.tzinfo)
     monday = datetime.combine(now.date() + timedelta(days=7 - now.weekday()), MORNING, now.tzinfo)
     offers = [
@@ -21,12 +24,10 @@ def snooze_until(now: datetime, deadline: datetime | None) -> list[tuple[str, st
         (tomorrow, "until tomorrow, 09:00 UTC"),
         (monday, "until Monday, 09:00 UTC"),
     ]
-    return [
-        (at.replace(microsecond=0).isoformat(), words) for at, words in offers if deadline is None or at <= deadline
-    ]
+    return [(at.replace(microsecond=0).isoformat(), words) for at, words in offers if latest is None or at <= latest]
 
 
-def groups_to_ask(policy: Policy, action: Action) -> list[str]:
+def groups_to_ask(policy: Policy, position: Position) -> list[str]:
     """The groups that the policy knows and that this action does not wait for yet."""
     known = {role for bundle in policy.bundles for role in bundle.roles}
-    return sorted(known - {r.role for r in requirements(action)})
+    return sorted(known - {r.role for r in position.asked.requirements})

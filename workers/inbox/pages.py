@@ -73,7 +73,7 @@ def card_page(
     now = system.clock()
     with system.db.read() as tx:
         last_change = audit.last_id(tx)  # before the card: what comes between is told once more, never missed
-        card = cards.load(tx, action_id, identity.person)
+        card = cards.load(tx, action_id, identity.person, now=now)
         if card is None:
             raise Refused(404, "There is no such action. It may belong to another installation.")
         before, following = lists.neighbours(tx, identity.person, action_id, tab=tab, domain=domain, now=now)
@@ -88,8 +88,8 @@ def card_page(
             "flash": flash(tx, after),
             "problem": "",
             "lost": (),
-            "snooze_until": snooze_until(now, card.action.expires_at),
-            "groups": groups_to_ask(system.policy, card.action),
+            "snooze_until": snooze_until(card.position),
+            "groups": groups_to_ask(system.policy, card.position),
         }
     return pages_of(request).page(
         request, "action.html", {**shown, **(context or {})}, identity=identity, status=status
@@ -195,8 +195,8 @@ def _became(action: Action, last: Decision) -> str:
             return "Left as not done"
         case "confirm", _:
             return "Noted that it happened"
-        case "snooze", _ if action.wake_at is not None:
-            return f"Snoozed until {action.wake_at:%Y-%m-%d %H:%M} UTC"
+        case "snooze", _ if action.snoozed_until is not None:
+            return f"Snoozed until {action.snoozed_until:%Y-%m-%d %H:%M} UTC"
         case "escalate", _:
             return "Escalated"
     return f"{last.decision.replace('_', ' ').capitalize()} by {who(last.actor)}"

@@ -1,7 +1,8 @@
 """What people can do to a drafted action, whichever door they come through: page, API or command line.
 
 A decision names the revision and digest that its person saw. One conditional update decides who was first; everybody else
-is told who it was. Who edited a draft counts as its author. A word that is not a decision is refused, never read as yes.
+is told who it was. Whose yes counts is asked within that transaction: by turn, authority, exclusion and absence. A word
+that is not a decision is refused, never read as yes.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from policies.approvals import Approval, may_fill
-from workers.inbox.choices import TAKE, Deciding, Taken, approved, still_missing
+from policies.approvals import Approval, Asked, tally
+from policies.record import verdict_of
+from workers import renewal
+from workers.actions.catalogue import CATALOGUE
+from workers.inbox.choices import TAKE, Deciding, Taken, approved
+from workers.inbox.standing import may_refuse
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
+from workers.quorum import Position, Staff, position
 from workers.settlement import at_rest, settle, weigh
-from workers.store import actions, audit, cases, flow
+from workers.store import actions, audit, cases, flow, inbox
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.flow import Consent
@@ -25,6 +31,8 @@ from workers.wiring import System
 
 def decide(system: System, person: Person, action_id: str, choice: Choice) -> Action:
     """Take one decision. Returns the action as it is now. Raises a `DecisionError`."""
+    if choice.word is Word.APPROVE and renewal.renew(system, action_id):
+        raise AlreadyDecided(renewal.JUDGED_ANEW, state=ActionState.PENDING, decided_by=None, decision=None)
     at_once = _approved_at_once(system, person, action_id, choice)
     if at_once is not None:
         return at_once
@@ -39,8 +47,9 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
         if case is None:
             raise NotFound(f"The case of {action_id!r} is gone.")
         _is_what_was_seen(tx, action, choice)
-        _may_decide(tx, person, action, choice)
-        taken = TAKE[choice.word](Deciding(system, tx, case, action, person, choice, now))
+        stands = position(inbox.standing_of(tx, action, case), Staff.at(tx, now), now)
+        _may_decide(stands, person, choice)
+        taken = TAKE[choice.word](Deciding(system, tx, case, action, person, choice, now, stands))
         if taken is None:
             raise _too_late(tx, action_id)
         _write_down(tx, action, taken, person, choice, now)
@@ -69,7 +78,7 @@ def _approved_at_once(system: System, person: Person, action_id: str, choice: Ch
     action, now = errand.action, system.clock()
     seen = (action.state, action.revision, action.digest) == (ActionState.PENDING, choice.revision, choice.digest)
     untouched = action.revision == 1 and not action.tries
-    if not (seen and untouched and _may_fill(person, action)) or still_missing(action, [_approval(person)]):
+    if not (seen and untouched and _suffices(person, action, now)):
         return None
     changes = approved(action, actor=_actor(person), now=now)
     after = replace(action, **changes)
@@ -106,30 +115,34 @@ def _is_what_was_seen(tx: Tx, action: Action, choice: Choice) -> None:
         raise Invalid("Only an uncertain action can be confirmed as done.")
     if choice.arguments is not None and (choice.word is not Word.APPROVE or action.state != ActionState.PENDING):
         raise Invalid("Arguments can be changed only together with an approval.")
+    kind = CATALOGUE.get(action.kind)
+    another = choice.arguments is not None and dict(choice.arguments) != dict(action.arguments)
+    if kind is not None and kind.fixed and (another or choice.word is Word.REQUEST_CHANGES):
+        raise Invalid("This is approved as it was proposed, or not at all: reject it, and propose another.")
     if choice.word in (Word.REJECT, Word.REQUEST_CHANGES) and not (choice.reason or "").strip():
         raise Invalid("Say why: a reason is needed for this decision.")
 
 
-def _may_decide(tx: Tx, person: Person, action: Action, choice: Choice) -> None:
+def _may_decide(stands: Position, person: Person, choice: Choice) -> None:
     if not person.active:
         raise NotAllowed("This account is not active.")
-    if not _may_fill(person, action):
-        roles = [str(r["role"]) for r in action.verdict["requirements"]]
-        raise NotAllowed(f"This needs somebody of: {', '.join(dict.fromkeys(roles))}. You are in: {_groups(person)}.")
-    if choice.word is Word.APPROVE and "editor" in action.verdict.get("exclude", ()):
-        editors = {r.author for r in actions.revisions_of(tx, action.id) if r.author.startswith("person:")}
-        if f"person:{person.email}" in editors:
-            raise NotAllowed("You edited this draft, so somebody else must approve it.")
+    obstacle = stands.obstacle(person)
+    edits = choice.arguments is not None and dict(choice.arguments) != dict(stands.waiting.action.arguments)
+    # An edit makes another draft, and whose yes counts for that is asked anew. A no is for all who are asked, and for leads.
+    if obstacle is None or (may_refuse(stands, person) and (edits or choice.word is not Word.APPROVE)):
+        return
+    raise (Invalid if obstacle.passes else NotAllowed)(obstacle.told)
 
 
-def _may_fill(person: Person, action: Action) -> bool:
-    """Whether somebody may say anything of an action: who is active, and in one of the groups that are asked."""
-    roles = [str(r["role"]) for r in action.verdict["requirements"]]
-    return person.active and (not roles or any(may_fill(_approval(person), role) for role in roles))
-
-
-def _approval(person: Person) -> Approval:
-    return Approval(person.id, frozenset(person.groups))
+def _suffices(person: Person, action: Action, now: datetime) -> bool:
+    """Whether this one yes is all that is asked for, as far as the action alone tells: by a person's own groups, where nobody
+    is excluded by what other rows say, and where nothing has to be reserved with it."""
+    verdict = verdict_of(action.verdict)
+    if not person.active or action.verdict.get("limits") or not {"initiator", "last_approver"}.isdisjoint(verdict.exclude):
+        return False
+    yes = Approval(person.id, frozenset(person.groups), None, now)
+    # Of a first revision that nobody touched, the action's beginning is when it was asked for.
+    return not tally(Asked.of(verdict, action.created_at), [yes]).missing
 
 
 def _actor(person: Person) -> str:
@@ -153,14 +166,12 @@ def _too_late(tx: Tx, action_id: str) -> AlreadyDecided:
     return AlreadyDecided(message, state=state, decided_by=by, decision=last)
 
 
-def _groups(person: Person) -> str:
-    return ", ".join(person.groups) or "no group"
-
-
 def _write_down(tx: Tx, before: Action, taken: Taken, person: Person, choice: Choice, now: datetime) -> None:
     after = taken.action
-    actions.add_decision(tx, _row(before, after, taken.word, person, choice, now))
-    told = _told(before, after, taken.word, choice)
+    actions.add_decision(
+        tx, {**_row(before, after, taken.word, person, choice, now), "on_behalf_of": taken.on_behalf_of}
+    )
+    told = _told(before, after, taken.word, choice) | ({"for": taken.for_whom} if taken.for_whom else {})
     audit.append(tx, after.case_id, now, Note(_actor(person), "decided", told))
 
 

@@ -148,15 +148,7 @@ def waiting_for_people(tx: Tx, *, now: datetime, limit: int = 200, snoozed: bool
         .limit(limit)
     )
     if not snoozed:
-        # A snooze is a wake-up before the deadline; see inbox.service.
-        query = query.where(
-            or_(
-                actions.c.wake_at.is_(None),
-                actions.c.expires_at.is_(None),
-                actions.c.wake_at >= actions.c.expires_at,
-                actions.c.wake_at <= now,
-            )
-        )
+        query = query.where(or_(actions.c.snoozed_until.is_(None), actions.c.snoozed_until <= now))
     return many(Action, tx.execute(query).all())
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from workers.store import exclusions
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case, CaseState, Decision
 from workers.store.rows import columns, many
@@ -23,18 +24,30 @@ _OPEN_STATES = (ActionState.PENDING, ActionState.UNCERTAIN)
 #: states of actions that are not settled and of cases that are not closed: partial indexes know these rows
 _UNSETTLED = frozenset({ActionState.PENDING, ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN})
 _UNCLOSED = frozenset(state for state in CaseState if state is not CaseState.CLOSED)
-#: put off until `wake_at`, which otherwise is the deadline or unset
-_SNOOZED = and_(actions.c.state == ActionState.PENDING, actions.c.wake_at < actions.c.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A yes that was given: by whom, for whom where that is somebody else, and when."""
+
+    person_id: str
+    on_behalf_of: str | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An action that waits for people, with its case, who has approved this very revision, and who wrote it."""
+    """An action that waits for people, with its case, who has approved this very revision, and who must not."""
 
     action: Action
     case: Case
-    approved_by: tuple[str, ...] = ()  # ids of people
+    approvals: tuple[Given, ...] = ()
+    #: when this very revision was asked for
+    asked_at: datetime | None = None
     editors: tuple[str, ...] = ()  # actors: ``person:ana@example.com``
+    #: e-mail addresses, and ids of people; looked up only where the verdict excludes them
+    initiators: frozenset[str] = frozenset()
+    last_approvers: frozenset[str] = frozenset()
 
 
 def waiting(tx: Tx, *, now: datetime, domain: str | None = None, limit: int = 200) -> list[Waiting]:
@@ -45,7 +58,7 @@ def waiting(tx: Tx, *, now: datetime, domain: str | None = None, limit: int = 20
         .where(
             actions.c.state.in_(_OPEN_STATES),
             actions.c.settled_at.is_(None),
-            or_(~_SNOOZED, actions.c.wake_at <= now, actions.c.wake_at.is_(None), actions.c.expires_at.is_(None)),
+            or_(actions.c.snoozed_until.is_(None), actions.c.snoozed_until <= now),
         )
         .order_by(actions.c.created_at, actions.c.ordinal)
         .limit(limit)
@@ -57,13 +70,15 @@ def waiting(tx: Tx, *, now: datetime, domain: str | None = None, limit: int = 20
 
 
 def standing_of(tx: Tx, action: Action, case: Case) -> Waiting:
-    """One action with who has approved and edited it."""
+    """One action with who has approved it and who must not."""
     return _with_people(tx, [(action, case)])[0]
 
 
 def snoozed(tx: Tx, *, now: datetime) -> int:
     """How many actions are put off."""
-    query = select(func.count()).where(_SNOOZED, actions.c.settled_at.is_(None), actions.c.wake_at > now)
+    query = select(func.count()).where(
+        actions.c.state == ActionState.PENDING, actions.c.settled_at.is_(None), actions.c.snoozed_until > now
+    )
     return int(tx.execute(query).scalar_one())
 
 
@@ -190,27 +205,44 @@ def _with_people(tx: Tx, rows: Sequence[tuple[Action, Case]]) -> list[Waiting]:
         .group_by(attempts.c.action_id)
     ):
         begun[action_id] = at
-    approvals: defaultdict[str, dict[tuple[int, str], dict[str, None]]] = defaultdict(dict)
+    approvals: defaultdict[tuple[str, int, str], list[Given]] = defaultdict(list)
     query = select(
-        decisions.c.action_id, decisions.c.revision, decisions.c.digest, decisions.c.person_id, decisions.c.decided_at
+        decisions.c.action_id,
+        decisions.c.revision,
+        decisions.c.digest,
+        decisions.c.person_id,
+        decisions.c.on_behalf_of,
+        decisions.c.decided_at,
     ).where(decisions.c.action_id.in_(ids), decisions.c.decision == "approve", decisions.c.person_id.is_not(None))
-    for action_id, revision, digest, person_id, at in tx.execute(query.order_by(decisions.c.decided_at)):
+    for action_id, revision, digest, person_id, behalf, at in tx.execute(
+        query.order_by(decisions.c.decided_at, decisions.c.id)
+    ):
         # An approval is used up by the attempt that it led to.
         if action_id not in begun or at > begun[action_id]:
-            approvals[action_id].setdefault((revision, digest), {})[person_id] = None
+            approvals[action_id, revision, digest].append(Given(person_id, behalf, at))
     editors: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for action_id, author in tx.execute(
-        select(revisions.c.action_id, revisions.c.author).where(
-            revisions.c.action_id.in_(ids), revisions.c.author.like("person:%")
+    asked: dict[tuple[str, int], datetime] = {}
+    for action_id, revision, author, at in tx.execute(
+        select(revisions.c.action_id, revisions.c.revision, revisions.c.author, revisions.c.created_at).where(
+            revisions.c.action_id.in_(ids)
         )
     ):
-        editors[action_id][author] = None
+        asked[action_id, revision] = at
+        if author.startswith("person:"):
+            editors[action_id][author] = None
+    excluding = {action.id: action.verdict.get("exclude", ()) for action, _ in rows}
+    brought = exclusions.initiators(tx, {case.id for action, case in rows if "initiator" in excluding[action.id]})
     return [
         Waiting(
             action,
             case,
-            tuple(approvals[action.id].get((action.revision, action.digest), ())),
-            tuple(editors[action.id]),
+            approvals=tuple(approvals[action.id, action.revision, action.digest]),
+            asked_at=asked.get((action.id, action.revision)),
+            editors=tuple(editors[action.id]),
+            initiators=brought.get(case.id, frozenset()),
+            last_approvers=exclusions.last_approvers(tx, action, case)
+            if "last_approver" in excluding[action.id]
+            else frozenset(),
         )
         for action, case in rows
     ]

@@ -223,6 +223,7 @@ def test_the_first_of_two_yeses_is_counted_and_shown(site):
     site.engine.house.refundable = 1_000_000
     action = site.drafted(refund(200_000))[0]
     client = site.signed_in("ana", groups=("lead",))
+    site.person("bo", groups=("finance",))
     before = plain(client.get("/?tab=all").text)
 
     answer = decide(client, action, "approve")
