@@ -197,16 +197,15 @@ def seal(
 
 def as_stored(record: DecisionRecord, changed: Sequence[str] = ()) -> dict[str, Any]:
     """A verdict as it is kept beside its action: what people and `execute` go by. Says itself which terms its digest covers."""
-    verdict = verdict_json(record.verdict)
-    bound = sorted(terms_of(verdict))
-    return {
-        **verdict,
+    stored = {
+        **verdict_json(record.verdict),
         "policy": record.policy,
-        **({"bound": bound} if bound else {}),
         **({"changed": list(changed)} if changed else {}),
         # What approving it uses up of, so that nobody else need look into the record to know that there is something.
         **({"limits": sorted({use.limit.ref for use in record.uses})} if record.uses else {}),
     }
+    bound = sorted(terms_of(stored))
+    return {**stored, "bound": bound} if bound else stored
 
 
 def _action_facts(kind: ActionKind, arguments: Mapping[str, Any], target: str) -> dict[str, Any]:
