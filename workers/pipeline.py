@@ -29,14 +29,15 @@ from integrations.models.base import Usage
 from integrations.models.failures import paid
 from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
+from workers.conclusion import conclude, limited, settle_again
 from workers.consulting import OWN, asked_of, gave_up, subject_of, withdrawn
 from workers.deliberation import LOOPING, about, answer_question, deliberate
-from workers.drafting import LaidOut, lay_out, live_targets
+from workers.drafting import lay_out, live_targets
 from workers.journal import Entry, Work, entry, found_as_fact, output_of, recalled, record, usage_rows
 from workers.judgement import Matter
 from workers.log import discreet, logger
 from workers.patience import pause
-from workers.settlement import settle, weigh
+from workers.settlement import weigh
 from workers.store import actions, audit, cases, children, events, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
@@ -98,7 +99,7 @@ def _next(system: System, work: Work) -> Work:
     if case.round - case.events_total > system.settings.max_redrafts:
         raise Permanent(f"{case.round} rounds did not settle this case.")
     if case.step == DECIDED:
-        return _settle_again(system, work)
+        return settle_again(system, work)
     system.courtesy.give_way()
     faults.point(f"case.{case.step}.begun")
     with observed.step(case.domain, case.step, case.id, case.round):
@@ -213,7 +214,6 @@ def _decide(
         {"actions": [laid.action["id"] for laid in laid_out]},
     )
     entries = [decided] if made is None else [made, decided]
-    notes = [made.note for made in entries] + [laid.note for laid in laid_out]
     unsure = None if laid_out else drafted.unsure or "The agent proposed nothing."
     changes = {
         "step": DECIDED,
@@ -223,9 +223,9 @@ def _decide(
         "wake_at": None,
         "attention": unsure or work.case.attention,
     }
-    if work.case.round > 1:
-        # Actions of earlier rounds may be changing at this moment, so the case is settled under its lock.
-        return outage.insist(_settle_with_earlier, system, work, changes, entries, laid_out, notes)
+    if work.case.round > 1 or limited(laid_out):
+        # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
+        return outage.insist(conclude, system, work, changes, entries, laid_out)
     fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
     standing = weigh(replace(work.case, attention=changes["attention"]), fresh, now=now)
     progress = Progress(
@@ -234,7 +234,7 @@ def _decide(
         usage=[row for made in entries for row in made.usage],
         actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
         revisions=[laid.revision for laid in laid_out],
-        notes=[*notes, *standing.notes],
+        notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *standing.notes],
         # An answer to the message before the newest must not even be judged.
         unjoined=True,
     )
@@ -287,46 +287,6 @@ def _new_round(system: System, work: Work, agent: Agent) -> Work:
             children.cancel(tx, case.id, now)
         chain = audit.append(tx, case.id, now, Note("caseworker", "new_round", {"withdrawn": stale}))
         return Work(moved, chain, events.of_case(tx, case.id))
-
-
-def _settle_with_earlier(
-    system: System,
-    work: Work,
-    changes: Mapping[str, Any],
-    entries: Sequence[Entry],
-    laid_out: Sequence[LaidOut],
-    notes: Sequence[Note],
-) -> Work:
-    """Commit a decision in a case that has actions of earlier rounds: under its lock, with all of them."""
-    now = system.clock()
-    progress = Progress(
-        {**changes, "claimed_by": work.case.claimed_by},
-        steps=[made.step for made in entries],
-        usage=[row for made in entries for row in made.usage],
-        actions=[laid.action for laid in laid_out],
-        revisions=[laid.revision for laid in laid_out],
-        notes=notes,
-        unjoined=True,
-    )
-    with system.db.write() as tx:
-        case = flow.record_in(tx, work.case, progress, now=now)
-        case = cases.release(tx, case, state=CaseState.INBOX, wake_at=None, now=now)
-        hints = settle(tx, case, now=now)
-        faults.point("case.decide.committing")
-    faults.point("case.decide.committed")
-    for action_id in hints:
-        system.hints.action(action_id)
-    return replace(work, case=case)
-
-
-def _settle_again(system: System, work: Work) -> Work:
-    """Woken though all is decided: nothing but to bring the case in line with its actions."""
-    with system.db.write() as tx:
-        case = cases.release(tx, work.case, state=CaseState.INBOX, wake_at=None, now=system.clock())
-        hints = settle(tx, case, now=system.clock())
-    for action_id in hints:
-        system.hints.action(action_id)
-    return replace(work, case=case)
 
 
 def _wait(system: System, case: Case, error: Temporary) -> None:

@@ -1,0 +1,53 @@
+"""Judged actions within their limits: what rules allow is reserved, and a verdict that could not have it is made stricter.
+
+Called with the transaction that stores the actions, by the pipeline for what an agent proposes and by `drafting` for what is
+judged anew. An action that no limit is about comes back as it is, without a statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from workers.actions.base import ActionKind
+from workers.judgement import Judged, seal
+from workers.limits.reserving import reserve, reserves
+from workers.store.database import Tx
+
+__all__ = ["Judgement", "reserves", "within_limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One revision of an action as it was judged, with all that its digest is made of."""
+
+    action_id: str
+    judged: Judged
+    kind: ActionKind
+    arguments: Mapping[str, Any]
+    target: str
+    target_version: str
+    revision: int
+
+
+def within_limits(tx: Tx, made: Sequence[Judgement], *, now: datetime) -> list[Judged]:
+    """Reserve for each in order, and seal anew what came of it."""
+    records = reserve(tx, [(one.action_id, one.judged.record) for one in made], now=now)
+    tightened = []
+    for one, record in zip(made, records, strict=True):
+        if record is one.judged.record:
+            tightened.append(one.judged)
+            continue
+        sealed = seal(
+            record,
+            one.judged.origins,
+            kind=one.kind,
+            arguments=one.arguments,
+            target=one.target,
+            target_version=one.target_version,
+            revision=one.revision,
+        )
+        tightened.append(replace(one.judged, record=record, digest=sealed.digest))
+    return tightened
