@@ -13,6 +13,7 @@ from typing import Any
 
 from integrations.errors import Postponed, Temporary
 from workers import faults
+from workers.actions.catalogue import CATALOGUE
 from workers.log import discreet, logger
 from workers.patience import pause
 from workers.settlement import at_rest, settle, weigh
@@ -183,14 +184,20 @@ def redraft(system: System, action: Action, why: str) -> None:
         data = {"action": action.id, "reason": discreet(why), "withdrawn": withdrawn}
         audit.append(tx, action.case_id, now, Note("caseworker", "stale", data))
         case = cases.lock(tx, action.case_id)
+        # What nobody drafts again is over.
+        kind = CATALOGUE.get(action.kind)
+        over = kind is not None and kind.fixed
+        hints = _settle(system, tx, action, None) if over else []
         again_from = (
             cases.change(
                 tx, case.id, now=now, state=CaseState.WORKING, step="gather", round=case.round + 1, wake_at=now
             )
-            if case is not None and case.state != CaseState.TAKEN_OVER
+            if case is not None and case.state != CaseState.TAKEN_OVER and not over
             else None
         )
     metrics.action_ended(action.kind, "stale")
+    for action_id in hints:
+        system.hints.action(action_id)
     if again_from is not None:
         system.hints.case(again_from.id, again_from.domain)
 

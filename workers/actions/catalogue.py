@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from workers.actions import content, support, transactions
+from workers.actions import content, governing, support, transactions
 from workers.actions.base import ActionKind
 
 
@@ -21,4 +21,4 @@ def _by_name(*groups: tuple[ActionKind, ...]) -> Mapping[str, ActionKind]:
     return MappingProxyType(kinds)
 
 
-CATALOGUE = _by_name(support.KINDS, transactions.KINDS, content.KINDS)
+CATALOGUE = _by_name(support.KINDS, transactions.KINDS, content.KINDS, governing.KINDS)

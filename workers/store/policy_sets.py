@@ -68,17 +68,17 @@ _IN_FORCE = select(*_ACTIVATION).order_by(_A.seq.desc()).limit(1)
 _FILES = select(policy_sets.c.files).where(policy_sets.c.hash == bindparam("of_hash"))
 
 
-def _once(make: Callable[..., Any], table: Any) -> Any:
-    return make(table).on_conflict_do_nothing()
+def _once(make: Callable[..., Any], table: Any, key: Any) -> Any:
+    return make(table).on_conflict_do_nothing().returning(key)
 
 
 _ADD = {
-    "sqlite": _once(sqlite_insert, policy_sets),
-    "postgresql": _once(pg_insert, policy_sets),
+    "sqlite": _once(sqlite_insert, policy_sets, policy_sets.c.hash),
+    "postgresql": _once(pg_insert, policy_sets, policy_sets.c.hash),
 }
 _ACTIVATE = {
-    "sqlite": _once(sqlite_insert, policy_activations),
-    "postgresql": _once(pg_insert, policy_activations),
+    "sqlite": _once(sqlite_insert, policy_activations, _A.seq),
+    "postgresql": _once(pg_insert, policy_activations, _A.seq),
 }
 
 
@@ -103,7 +103,7 @@ def add(
         "added_at": now,
         "state": state,
     }
-    return tx.execute(_ADD[tx.dialect.name], row).rowcount == 1
+    return tx.execute(_ADD[tx.dialect.name], row).first() is not None
 
 
 def of_hash(tx: Tx, hash_: str) -> dict[str, str] | None:
@@ -173,7 +173,7 @@ def activate(
         at=now,
     )
     values = {column.name: getattr(row, column.name) for column in _ACTIVATION}
-    if tx.execute(_ACTIVATE[tx.dialect.name], values).rowcount != 1:
+    if tx.execute(_ACTIVATE[tx.dialect.name], values).first() is None:
         return None
     if after is not None:
         set_state(tx, after.hash, SetState.RETIRED)
