@@ -8,7 +8,8 @@ crash at any place we know that a call *may* have been made, and what its kind o
 - at most once: nobody can know. The action is `uncertain` and goes back to people. Never a blind retry.
 
 Just before the attempt the digest is computed again from the row that is about to be sent, the policy must still be the
-one that was decided under, no kill switch may be thrown, and the target must not have changed. Otherwise: not sent.
+one that was decided under, no kill switch may be thrown, what it uses up of limits must be reserved, and the target must not
+have changed. Otherwise: not sent.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
 from workers.actions.digest import row_digest
 from workers.deadlines import lapse
-from workers.drafting import rejudge
 from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, uncertain
 from workers.log import logger
-from workers.store import actions, cases, flow, switches
+from workers.renewal import judge_again
+from workers.store import actions, cases, flow, limits, switches
 from workers.store.flow import Errand
-from workers.store.records import Action, ActionState, Case
+from workers.store.records import Action, ActionState
 from workers.switchboard import RULE
 from workers.telemetry import traces
 from workers.wiring import System
@@ -81,7 +82,8 @@ def _begin(system: System, writers: Writers, errand: Errand) -> None:
     action = errand.action
     if (
         _held_back(system, errand)
-        or _changed_since_approval(system, errand.case, action)
+        or _changed_since_approval(system, action)
+        or _lost_its_place(system, action)
         or _not_its_turn(system, errand)
     ):
         return
@@ -110,7 +112,7 @@ def _held_back(system: System, errand: Errand, *, doubtful: bool = False) -> boo
     if switch.scope.startswith(RULE):
         if errand.action.state == ActionState.APPROVED:
             system.switchboard.forget()
-            _judge_again(system, errand.case, errand.action)
+            judge_again(system, errand.action)
             return True
         if doubtful:
             # What may have been done under a rule is brought to its end, though the rule allows nothing new.
@@ -159,7 +161,7 @@ def _earlier(one: Action, other: Action) -> bool:
     return (one.round, one.ordinal) < (other.round, other.ordinal)
 
 
-def _changed_since_approval(system: System, case: Case, action: Action) -> bool:
+def _changed_since_approval(system: System, action: Action) -> bool:
     """True when what is about to be sent is not what was approved, or was approved under another policy."""
     computed = row_digest(action)
     if computed != action.digest or computed != action.approved_digest:
@@ -168,17 +170,17 @@ def _changed_since_approval(system: System, case: Case, action: Action) -> bool:
     if action.policy_hash == system.policy.hash:
         return False
     logger.info("policy_changed_since_approval", action_id=action.id)
-    _judge_again(system, case, action)
+    judge_again(system, action)
     return True
 
 
-def _judge_again(system: System, case: Case, action: Action) -> None:
-    """What it was approved under no longer holds: a new revision, which may go on by itself or wait for people."""
-    now = system.clock()
-    with system.db.write() as tx:
-        judged = rejudge(system, tx, case, action, action.arguments, author="caseworker", edited=False, now=now)
-    if judged is not None and judged.wake_at is not None:
-        system.hints.action(action.id)
+def _lost_its_place(system: System, action: Action) -> bool:
+    """True when what it uses up of limits is not reserved: then it is judged anew, and reserved or not."""
+    if not action.verdict.get("limits") or limits.holds(system.db, action.id):
+        return False
+    logger.warning("reservation_missing", action_id=action.id)
+    judge_again(system, action)
+    return True
 
 
 def _prepare(writers: Writers, errand: Errand) -> _Call:
