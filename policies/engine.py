@@ -178,7 +178,7 @@ def _record(
         facts=facts,
         policy=policy.name,
         policy_hash=policy.hash,
-        engine=cel.ENGINE,
+        engine=policy.environment.engine,
         decided_at=at,
         uses=uses,
     )

@@ -6,7 +6,7 @@ says what is wrong with it; there is no half-loaded policy, and a broken one nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from policies import checked as fingerprints
 from policies import documents, references, suites
 from policies.authority import Authority
-from policies.cel import Environment, Fault, Program, Refused
+from policies.cel import Engine, Environment, Fault, Program, Refused
 from policies.documents import Document
 from policies.envelope import ApproverEntry, BundleEntry, DefaultsEntry, Entry, LimitEntry, RuleEntry, SuiteEntry
 from policies.errors import PolicyError, Problem
@@ -29,6 +30,11 @@ from policies.types import Enforcement, Facts, Limit, Outcome, Requirement, Rung
 #: the policies that come with Caseworker
 SHIPPED: Final = Path(__file__).parent / "bundles"
 TEST_SUFFIX: Final = ".test.yaml"
+
+_UNCHECKED: Final = (
+    "the engine {} cannot check conditions, and no other one has: run `caseworker policy check --lock` where "
+    "cel-expr-python is installed, and bring checked.lock along"
+)
 
 E = TypeVar("E", bound=Entry)
 
@@ -44,14 +50,21 @@ class Loaded:
     problems: tuple[Problem, ...]
 
 
-def load(directory: Path, *, run_tests: bool = True) -> Policy:
+def load(directory: Path, *, run_tests: bool = True, engine: Engine = "auto") -> Policy:
     """The policy made of all ``*.yaml`` in `directory`. Raise `PolicyError` with every problem of every file."""
-    return loads(read(directory), run_tests=run_tests)
+    return loads(read(directory), run_tests=run_tests, engine=engine, checked=fingerprints.known([directory]))
 
 
-def loads(files: Mapping[str, str | bytes], *, run_tests: bool = True) -> Policy:
-    """The same from contents by file name."""
-    loaded = examine(files)
+def loads(
+    files: Mapping[str, str | bytes],
+    *,
+    run_tests: bool = True,
+    engine: Engine = "auto",
+    checked: Collection[str] = (),
+    vouched: bool = False,
+) -> Policy:
+    """The same from contents by file name. `checked` and `vouched`: see `examine`."""
+    loaded = examine(files, engine=engine, checked=checked, vouched=vouched)
     if loaded.policy is None:
         raise PolicyError(loaded.problems)
     if run_tests:
@@ -72,8 +85,18 @@ def read(directory: Path) -> dict[str, bytes]:
     return files
 
 
-def examine(files: Mapping[str, str | bytes]) -> Loaded:
-    """Check everything that does not need the tests."""
+def examine(
+    files: Mapping[str, str | bytes],
+    *,
+    engine: Engine = "auto",
+    checked: Collection[str] = (),
+    vouched: bool = False,
+) -> Loaded:
+    """Check everything that does not need the tests.
+
+    An engine that cannot check types takes only bundles that another one checked: those whose fingerprints are among
+    `checked` or stand beside the shipped bundles; or all of them, where the caller vouches that they were.
+    """
     problems: list[Problem] = []
     bundles: list[tuple[Document, BundleEntry]] = []
     found: list[Suite] = []
@@ -89,11 +112,14 @@ def examine(files: Mapping[str, str | bytes]) -> Loaded:
         problems.append(Problem(min(files, default="policy"), 1, "", "there are tests here, but no bundle"))
 
     known = references.Known.of([entry for _, entry in bundles])
-    environment = Environment(Facts)
+    environment = Environment(Facts, engine)
+    trusted = None if vouched or environment.checks else {*checked, *fingerprints.known([SHIPPED])}
     compiled: list[Bundle] = []
     for document, entry in bundles:
         problems += references.problems(document, entry, known)
         compiled.append(_bundle(document, entry, environment, problems))
+        if trusted is not None and fingerprints.fingerprint(compiled[-1]) not in trusted:
+            problems.append(document.problem((), _UNCHECKED.format(environment.engine)))
     return Loaded(
         policy=None if problems else assemble(compiled, environment),
         suites=tuple(found),

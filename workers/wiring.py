@@ -16,6 +16,7 @@ from integrations import registry
 from integrations.models.base import Embedder, Model
 from integrations.models.redaction import Classifying, Redaction, kept_key
 from integrations.registry import Readers, Writers
+from policies import cel
 from policies.rules import Policy
 from workers.agents.base import Agent
 from workers.agents.roster import AGENTS
@@ -93,6 +94,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     The policy is in the database, which may have to be migrated first: `Book.begin` takes it up.
     """
     env = vendor_environment() if environment is None else environment
+    cel.choose(settings.policy_engine)
     db = Database(settings.database, connections=settings.database_connections)
     app = make_app(settings.broker_url, stop_seconds=settings.stop_seconds)
     courtesy = Courtesy()

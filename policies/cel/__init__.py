@@ -6,12 +6,18 @@ language may be used, `tree` is what a condition consists of.
 
 from __future__ import annotations
 
-from typing import Final
-
 from policies.cel.contract import MAX_LENGTH, Bound, Engine, Fault, Program, Refused
-from policies.cel.environment import Environment, NoEngine, installed
+from policies.cel.environment import Environment, NoEngine, choose, installed
 
-#: the engine that decides here where nothing else is asked for
-ENGINE: Final = installed()
-
-__all__ = ["ENGINE", "MAX_LENGTH", "Bound", "Engine", "Environment", "Fault", "NoEngine", "Program", "Refused"]
+__all__ = [
+    "MAX_LENGTH",
+    "Bound",
+    "Engine",
+    "Environment",
+    "Fault",
+    "NoEngine",
+    "Program",
+    "Refused",
+    "choose",
+    "installed",
+]

@@ -26,6 +26,9 @@ _BACKENDS: Final = {"google": "policies.cel.google", "rust": "policies.cel.rust"
 _PACKAGES: Final = {"google": "cel-expr-python", "rust": "common-expression-language"}
 
 
+_chosen: Engine = "auto"
+
+
 class NoEngine(RuntimeError):
     """The engine that was asked for cannot be imported."""
 
@@ -41,7 +44,7 @@ class Environment:
             annotation: Any = info.annotation
             is_list = getattr(annotation, "__origin__", None) is list
             self._python[name] = list if is_list else _PYTHON.get(annotation, annotation)
-        self._backend: Final = _open(engine, self._python)
+        self._backend: Final[Backend] = _module(engine).Backend(self._python)
         self._some: dict[frozenset[str], dict[str, type]] = {}
 
     @property
@@ -63,7 +66,7 @@ class Environment:
     ) -> Bound | Fault:
         """Make facts ready for evaluation. Each declared fact must be there, and nothing else. With `names` only those are
         looked at and bound: for conditions that name no other, and facts that `Facts` has seen."""
-        declared = self._python
+        declared: Mapping[str, Any] = self._python
         if facts.keys() != declared.keys():
             return Fault("the facts are not exactly those declared")
         if names is not None:
@@ -93,6 +96,14 @@ class Environment:
             return Fault(reason(error))
 
 
+def choose(engine: Engine) -> None:
+    """What ``auto`` means in this process from now on. Raise `NoEngine` where that cannot be had."""
+    global _chosen  # noqa: PLW0603 - one setting of the process, made when it starts
+    if engine != "auto":
+        _module(engine)
+    _chosen = engine
+
+
 def _utc(moment: datetime) -> datetime:
     """A time at the very edge of the calendar has no UTC; the engine says so itself."""
     try:
@@ -103,24 +114,20 @@ def _utc(moment: datetime) -> datetime:
 
 def installed() -> str:
     """The engine that ``auto`` means here, by name and version; empty where there is none."""
-    for name in _BACKENDS.values():
-        with suppress(ImportError):
-            return str(import_module(name).ENGINE)
+    with suppress(NoEngine):
+        return str(_module("auto").ENGINE)
     return ""
 
 
-def _open(engine: Engine, declared: Mapping[str, type]) -> Backend:
-    wanted = ("google", "rust") if engine == "auto" else (engine,)
+def _module(engine: Engine) -> Any:
+    wanted = _chosen if engine == "auto" else engine
     missing: list[str] = []
-    for name in wanted:
+    for name in ("google", "rust") if wanted == "auto" else (wanted,):
         try:
-            module = import_module(_BACKENDS[name])
+            return import_module(_BACKENDS[name])
         except ImportError as error:
             missing.append(f"{_PACKAGES[name]} ({error})")
-            continue
-        backend: Backend = module.Backend(declared)
-        return backend
     raise NoEngine(f"no engine for the policy's conditions: cannot import {' nor '.join(missing)}")
 
 
-__all__ = ["SECONDS", "Environment", "NoEngine", "Refused", "installed"]
+__all__ = ["SECONDS", "Environment", "NoEngine", "Refused", "choose", "installed"]

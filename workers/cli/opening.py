@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from policies import cel
 from workers import log
 from workers.cli.failures import Failure
 from workers.settings import Settings
@@ -40,6 +41,10 @@ def settings(**given: Any) -> Settings:
         raise Failure(f"Settings are wrong. {wrong}. See docs/settings.md.") from error
     _check_scheme("CASEWORKER_DATABASE_URL", found.database, DATABASES)
     _check_scheme("CASEWORKER_BROKER_URL", found.broker_url, BROKERS)
+    try:
+        cel.choose(found.policy_engine)
+    except cel.NoEngine as error:
+        raise Failure(f"CASEWORKER_POLICY_ENGINE: {error}. See docs/settings.md.") from error
     return found
 
 

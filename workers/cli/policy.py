@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from policies import loader, record, testing
+from policies import checked, loader, record, testing
 from policies.explain import explain as explained
 from policies.rules import Route
 from policies.types import DecisionRecord
@@ -33,9 +33,15 @@ Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The policy's
 
 
 @app.command()
-def check(directory: Folder = None, as_json: AsJson = False) -> None:
+def check(
+    directory: Folder = None,
+    lock: Annotated[bool, typer.Option("--lock", help="Write checked.lock, for the engine that cannot check.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check every policy file, its tests included, and name each problem with its place. Exit status 1 when there is one."""
     report = testing.run(_folder(directory))
+    if lock:
+        _lock(_folder(directory), report)
     if as_json:
         show_json({"ok": report.ok, "problems": report.problems, "policy": report.policy and report.policy.name})
     elif report.policy is not None and report.ok:
@@ -89,6 +95,14 @@ def explain(
         rows = [(r["rule"], r["outcome"], r["message"], r["when"]) for r in _rules(route)]
         title = f"{what} in {name}, where no rule allows it: {route.no_match.name.lower()}"
         show_table(title, ("rule", "outcome", "says", "when"), rows, nothing=f"No rule is for {what} in {name}.")
+
+
+def _lock(directory: Path, report: testing.Report) -> None:
+    if report.policy is None or not report.ok:
+        return
+    if not report.policy.environment.checks:
+        raise Failure(f"{report.policy.environment.engine} cannot check: install cel-expr-python and try again there.")
+    (directory / checked.FILE).write_text(checked.text(report.policy), encoding="utf-8")
 
 
 def _folder(directory: Path | None) -> Path:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from policies import loader
+from policies import checked, loader
 from policies.errors import PolicyError
 from policies.rules import Policy
 from workers.log import logger
@@ -118,7 +118,7 @@ class Book:
     def _take_the_folder(self) -> Activation:
         """The folder's policy in force, tested. Of several processes that start at once one puts it there."""
         files = loader.read(self._folder)
-        policy = loader.loads(files)
+        policy = loader.loads(files, checked=checked.known([self._folder]))
         texts = {Path(name).name: text.decode() for name, text in files.items()}
         while True:
             with self._db.write() as tx:
