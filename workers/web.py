@@ -28,7 +28,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from integrations.base import WebhookSource
 from workers import exposition
-from workers.inbox import api, cost, learning, memory, pages, posting, reference
+from workers.inbox import api, away_page, cost, explanation, learning, memory, pages, posting, reference, rules_page
 from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in
 from workers.inbox.live import Live
 from workers.inbox.rendering import STATIC, Pages
@@ -86,7 +86,7 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        openapi_tags=[{"name": "Actions"}, {"name": "Cases"}, {"name": "Live"}],
+        openapi_tags=[{"name": "Actions"}, {"name": "Cases"}, {"name": "Policy"}, {"name": "Live"}],
     )
     app.state.system = system
     app.state.live = live
@@ -94,11 +94,14 @@ def make_app(
     app.state.pages = Pages(system, sample_url=_sample_url(extra_routes))
     for router in (
         api.router,
+        rules_page.router,
+        explanation.router,
         pages.router,
         posting.router,
         memory.router,
         cost.router,
         learning.router,
+        away_page.router,
         reference.router,
     ):
         app.include_router(router)

@@ -1,4 +1,4 @@
-"""The pages: the inbox, the card, cases, the policy in force. GET shows and changes nothing; `posting` takes the forms.
+"""The pages: the inbox, the card, cases. GET shows and changes nothing; `posting` takes the forms.
 
 Each page works without JavaScript. Pages are rendered from views (`lists`, `cards`, `timeline`); no template queries.
 """
@@ -165,11 +165,6 @@ def case_page(request: Request, identity: Identity, case_id: str, *, status: int
         raise Refused(404, "There is no such case. It may belong to another installation.")
     context = {"life": life, "problem": problem, "remembered": remembered(system_of(request), life)}
     return pages_of(request).page(request, "case.html", context, identity=identity, status=status)
-
-
-@router.api_route("/policy", methods=_GET)
-def show_policy(request: Request, identity: Visitor) -> Response:
-    return pages_of(request).page(request, "policy.html", {"policy": system_of(request).policy}, identity=identity)
 
 
 def flash(tx: Tx, action_id: str) -> str:

@@ -18,8 +18,10 @@ from pydantic import ValidationError
 
 from policies import cel, engine, record
 from policies.approvals import with_requirements
+from policies.limits import Reserved, tightened
 from policies.rules import Policy
 from policies.types import DecisionRecord, Facts
+from policies.unmet import denied
 from workers.judgement import Judged
 from workers.store.decided import Kept
 
@@ -28,7 +30,8 @@ Known = Callable[[str], Policy | None]
 
 #: differences that are named; more are counted
 SHOWN = 20
-_ESCALATED = "escalation"
+#: the author of a revision in which a person asked somebody besides
+ESCALATION = "escalation"
 _LONG = 120
 
 
@@ -66,7 +69,7 @@ def replay(kept: Kept, known: Known) -> Replayed:
     if policy is None:
         return replace(here, reason=f"The policy {of[:12]} that decided is not kept here.")
     try:
-        again = _as_stored(_decided(policy, stored, escalated=kept.author == _ESCALATED))
+        again = _as_stored(reach(policy, stored, author=kept.author))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return replace(here, reason=f"The record cannot be read: {type(error).__name__}.")
     told = list(_differences("", stored, again))
@@ -77,8 +80,13 @@ def replay(kept: Kept, known: Known) -> Replayed:
     return replace(here, result=Result.DIFFERENT, differences=tuple(told))
 
 
-def _decided(policy: Policy, stored: Mapping[str, Any], *, escalated: bool) -> DecisionRecord:
-    """The decision from its facts. Facts that were refused then are judged as unchecked facts again."""
+def reach(policy: Policy, stored: Mapping[str, Any], *, author: str) -> DecisionRecord:
+    """The decision made again from what is stored of it, with every rule's answer. Raise `KeyError`, `TypeError`,
+    `ValueError` or `AttributeError` where that is no decision.
+
+    What was no answer of the policy is taken from the record and can only make the verdict stricter: whom a person asked
+    besides, which obligations could not be met, and what of the limits could not be had.
+    """
     at = datetime.fromisoformat(stored["decided_at"])
     facts = record.facts_of(stored)
     sound = _sound(facts) if stored.get("usual_left_out") else None
@@ -86,11 +94,12 @@ def _decided(policy: Policy, stored: Mapping[str, Any], *, escalated: bool) -> D
         made = engine.decide(policy, sound, at=at, trace=True)
     else:
         made = engine.judge(policy, _unchecked(facts), at=at)
-    if escalated:
-        # Whom a person asked besides is no answer of the policy: it is taken from the record, and may only add.
+    if author == ESCALATION:
         roles = [str(r["role"]) for r in stored["requirements"]]
         made = replace(made, verdict=with_requirements(made.verdict, roles))
-    return made
+    made = denied(made, [str(reason) for reason in stored.get("unmet", ())])
+    reserved = [Reserved(**tried) for tried in stored.get("reserved", ())]
+    return tightened(made, reserved) if reserved else made
 
 
 def _sound(facts: Mapping[str, Any]) -> Facts | None:
@@ -110,7 +119,7 @@ def _unchecked(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_stored(made: DecisionRecord) -> dict[str, Any]:
     """As it would be stored now, through JSON and back, as the stored one went."""
-    stored: dict[str, Any] = json.loads(json.dumps(Judged(record=made, origins={}, digest="").as_stored))
+    stored: dict[str, Any] = json.loads(json.dumps(Judged(record=made, origins={}, digest="", arguments={}).as_stored))
     return stored
 
 

@@ -1,0 +1,117 @@
+"""The rules with their hits, and a verdict explained to the last rule and reached again on the spot."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import select, update
+
+from tests.integration.inbox.test_templates import problems
+from tests.kit.engine import POLICY, refund, reply, tags
+from workers.store.tables import revisions
+
+
+def tampered(site, action_id, change):
+    with site.engine.system.db.write() as tx:
+        where = revisions.c.action_id == action_id
+        stored = json.loads(json.dumps(tx.execute(select(revisions.c.record).where(where)).scalar_one()))
+        tx.execute(update(revisions).where(where).values(record=change(stored)))
+
+
+def test_every_rule_in_force_is_shown_with_its_condition_and_hits(site):
+    action = site.drafted(tags())[0]
+    bundle, rule = action.verdict["rules"][0].split("/")
+
+    page = site.signed_in().get("/policy").text
+
+    for each in POLICY.rules:
+        assert f'id="{each.ref.replace("/", "-")}"' in page
+    assert f'<a href="/policy/rules/{bundle}/{rule}" aria-label="{bundle}/{rule}: 1 matches">1</a>' in page
+    assert problems(page) == []
+
+
+def test_a_rules_page_lists_what_it_matched(site):
+    action = site.drafted(tags())[0]
+    ref = action.verdict["rules"][0]
+
+    page = site.signed_in().get(f"/policy/rules/{ref}").text
+
+    assert f'href="/actions/{action.id}/explanation"' in page
+    assert f"{site.engine.clock():%Y-%m-%d}: 1 matched, 1 decided" in page
+    assert problems(page) == []
+
+
+def test_a_rule_that_never_was_is_not_found(site):
+    assert site.signed_in().get("/policy/rules/none/such").status_code == 404
+
+
+def test_a_verdict_is_explained_to_the_last_rule(site):
+    action = next(a for a in site.drafted(refund(), reply()) if a.kind == "refund_payment")
+    asked = POLICY.route("support", "refund_payment").rules
+
+    page = site.signed_in().get(f"/actions/{action.id}/explanation").text
+
+    for rule in asked:
+        assert rule.ref in page
+    assert "The same</span> From the stored facts" in page
+    assert POLICY.hash in page
+    assert problems(page) == []
+
+
+def test_a_changed_record_is_shown_as_such(site):
+    action = site.drafted(tags())[0]
+    tampered(site, action.id, lambda stored: {**stored, "reasons": ["<b>It was fine.</b>"]})
+
+    page = site.signed_in().get(f"/actions/{action.id}/explanation").text
+
+    assert "Not the same</span>" in page
+    assert "&lt;b&gt;It was fine.&lt;/b&gt;" in page
+    assert problems(page) == []
+
+
+def test_each_revision_has_its_own(site):
+    site.person("ana")
+    action = site.drafted(refund())[0]
+    edited = site.engine.decide(action, arguments={**action.arguments, "amount_minor": 2600}, by=site.person("ana"))
+
+    first = site.signed_in().get(f"/actions/{action.id}/explanation?revision=1").text
+    last = site.signed_in().get(f"/actions/{action.id}/explanation").text
+
+    assert edited.revision == 2
+    assert '<a href="/actions/' in first
+    assert 'revision=1" aria-current' in first
+    assert 'revision=2" aria-current' in last
+    assert "Edited by person" in last
+    assert site.signed_in().get(f"/actions/{action.id}/explanation?revision=9").status_code == 404
+
+
+def test_what_was_erased_is_said_to_be(site):
+    action = site.drafted(tags())[0]
+    tampered(site, action.id, lambda _: {})
+
+    answer = site.signed_in().get(f"/actions/{action.id}/explanation")
+
+    assert answer.status_code == 410
+    assert "was erased" in answer.text
+
+
+def test_programs_can_have_a_decision_reached_again(site):
+    action = site.drafted(tags())[0]
+    client = site.with_token("read")
+
+    same = client.get(f"/api/v1/actions/{action.id}/replay").json()
+    tampered(site, action.id, lambda stored: {**stored, "outcome": "deny"})
+    different = client.get(f"/api/v1/actions/{action.id}/replay").json()
+
+    assert (same["result"], same["differences"]) == ("same", [])
+    assert different["result"] == "different"
+    assert different["differences"][0].startswith('outcome: stored "deny"')
+    assert client.get("/api/v1/actions/act_none/replay").status_code == 404
+
+
+def test_strangers_see_none_of_it(site):
+    action = site.drafted(tags())[0]
+
+    for address in ("/policy", "/policy/rules/a/b", f"/actions/{action.id}/explanation"):
+        assert site.anonymous().get(address).headers["location"].startswith("/sign-in")
+    assert site.anonymous().get(f"/api/v1/actions/{action.id}/replay").status_code == 401
