@@ -6,7 +6,7 @@ A role that the table does not name may approve no money at all. Several tables 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from policies.types import Requirement
 
@@ -44,4 +44,10 @@ def handed_on(
     A role that no table names keeps its place: it is asked for something else than money.
     """
     named = {role for table in tables for role in table.up_to}
-    return tuple(replace(r, role="", ladder=()) if r.role in named and r.role not in roles else r for r in asked)
+    kept = [requirement for requirement in asked if requirement.role not in named or requirement.role in roles]
+    # Added up: two places are for two people, whoever has them now.
+    handed: dict[int, int] = {}
+    for requirement in asked:
+        if requirement not in kept:
+            handed[requirement.stage] = handed.get(requirement.stage, 0) + requirement.n
+    return (*kept, *(Requirement("", n, stage) for stage, n in handed.items()))

@@ -48,7 +48,7 @@ def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[V
 
 def refused(
     route: Route, certain: Sequence[Answered], facts: Facts | None, sound: frozenset[str], reasons: Sequence[str]
-) -> Verdict:
+) -> tuple[Verdict, tuple[Use, ...]]:
     """What stands of an action whose facts cannot be trusted: never less than a review, by whomever the defaults name."""
     floors: list[_Floor] = [(max(Outcome.REVIEW, route.rule_error), reason, None) for reason in reasons]
     if not route.known:
@@ -66,7 +66,8 @@ def refused(
     outcome = _strictest(certain, floors)
     strict = [(rule, answer) for rule, answer in certain if rule.outcome is outcome]
     said = [*(reason for _, reason, _ in floors), *(answer.message for _, answer in strict)]
-    return _made(route, certain, floors, outcome, roles, said, look=False)
+    uses = () if facts is None or outcome is Outcome.DENY else _uses(route, facts, roles)
+    return _made(route, certain, floors, outcome, roles, said, look=False), uses
 
 
 def _floors(route: Route, matched: Sequence[Answered], failed: Sequence[str], facts: Facts) -> list[_Floor]:
@@ -76,7 +77,9 @@ def _floors(route: Route, matched: Sequence[Answered], failed: Sequence[str], fa
         what = f"No policy knows the action {facts.action_kind!r} in the domain {facts.domain!r}"
         floors.append((route.unknown_action, what, None))
     floors += ((route.rule_error, f"The rule {ref} could not be evaluated", None) for ref in failed)
-    floors += ((Outcome.REVIEW, reason, None) for reason in conditions.held_by(facts.thrown_switches))
+    asking = any(rule.outcome is Outcome.REVIEW for rule, _ in matched)
+    # Where a rule asks people anyway, a switch only tells them: what they approve is held until it is released.
+    floors += ((Outcome.REVIEW, why, () if asking else None) for why in conditions.held_by(facts.thrown_switches))
     spoken = any(rule.outcome >= Outcome.REVIEW or rule.outcome is Outcome.ALLOW for rule, _ in matched)
     # `notify` makes an allowed action heard; only `allow` permits. Where a stricter reason is given, this one says nothing.
     if route.known and not spoken and all(floor < route.no_match for floor, _, _ in floors):

@@ -116,9 +116,9 @@ def _refused(policy: Policy, raw: Mapping[str, Any], details: list[str], at: dat
         reasons.append(f"No policy knows the action {record.plain(kind)!r} in the domain {record.plain(domain)!r}")
     facts, sound = _sound(raw)
     strict = [] if facts is None else _certain(policy, route, facts, sound)
-    verdict = combining.refused(route, strict, facts, sound, reasons)
+    verdict, uses = combining.refused(route, strict, facts, sound, reasons)
     shown = {str(record.plain(key)): record.plain(value) for key, value in raw.items()}
-    return _record(policy, verdict, (), shown, at, ())
+    return _record(policy, verdict, (), shown, at, uses)
 
 
 def _sound(raw: Mapping[str, Any]) -> tuple[Facts | None, frozenset[str]]:
