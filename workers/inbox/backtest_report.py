@@ -81,7 +81,7 @@ def by_rule(told: Told) -> list[Lane]:
 
 def standalone(told: Told, *, now: datetime) -> str:
     """The report as one file with its style inside. Its links need the installation, so there are none."""
-    template = make_environment().get_template("policy_report.html")
+    template = make_environment().get_template("_policy_report.html")
     style = Markup((STATIC / "app.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
     return template.render(told=told, sides=sides(told), lanes=by_rule(told), style=style, now=now, links=False)
 
