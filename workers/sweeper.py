@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from workers.autonomy.upkeep import Upkeep as Autonomy
 from workers.learning.upkeep import Upkeep
 from workers.log import logger
 from workers.memory.keeper import Keeper
@@ -104,6 +105,7 @@ class Sweeper:
         self._latest = Sweep(leading=False)
         self._memory = Keeper(system.db, Terms.of(system.settings), system.clock, system.courtesy, system.embedder)
         self._learning = Upkeep(system)
+        self._autonomy = Autonomy(system)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -116,6 +118,7 @@ class Sweeper:
         if self._thread.is_alive():
             self._thread.join(5)
         self._learning.wait(5)
+        self._autonomy.wait(5)
 
     def run(self) -> None:
         """In the foreground, for ``caseworker sweep``."""
@@ -145,6 +148,7 @@ class Sweeper:
         if done.leading:
             self.upkeep()
             self._learning.run()
+            self._autonomy.run()
             if self._system.settings.memory:
                 self._memory.once()
         self._sign_off()
@@ -243,6 +247,7 @@ class Sweeper:
                     self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
                     self.upkeep()
                     self._learning.begin()
+                    self._autonomy.begin()
                     if self._system.settings.memory:
                         self._memory.wake()
                 if 0 < done.hinted < done.due:

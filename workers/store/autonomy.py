@@ -74,7 +74,7 @@ class Proposed:
 
 _DECIDED = columns(autonomy_decisions, Decided)
 _PROPOSED = columns(autonomy_proposals, Proposed)
-_FRESH: tuple[Column[Any], ...] = (
+FRESH: tuple[Column[Any], ...] = (
     *(
         examples.c[name]
         for name in ("id", "case_id", "customer", "domain", "kind", "person_id", "verdict", "decided_at")
@@ -89,7 +89,7 @@ def fresh(tx: Tx, domain: str, since: datetime | None, limit: int) -> list[Fresh
     """What people decided in a domain since then and is not kept yet, oldest first."""
     kept = select(autonomy_decisions.c.id).where(autonomy_decisions.c.id == examples.c.id).exists()
     query = (
-        select(*_FRESH)
+        select(*FRESH)
         .join(revisions, and_(revisions.c.action_id == examples.c.id, revisions.c.revision == 1))
         .where(examples.c.domain == domain, examples.c.verdict != ERASED, ~kept)
         .order_by(examples.c.decided_at, examples.c.id)

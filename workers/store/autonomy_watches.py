@@ -14,8 +14,11 @@ from sqlalchemy import Column, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store.autonomy import FRESH, Fresh
 from workers.store.autonomy_tables import autonomy_outcomes, autonomy_watches
 from workers.store.database import Tx
+from workers.store.examples import ERASED
+from workers.store.learning_tables import examples
 from workers.store.rows import columns, many, one
 from workers.store.tables import actions, revisions
 
@@ -97,6 +100,20 @@ def passed(tx: Tx, after: str, limit: int) -> list[Passed]:
         .limit(limit)
     )
     return many(Passed, tx.execute(query).all())
+
+
+def decided_since(tx: Tx, domain: str, since: datetime | None, limit: int) -> list[Fresh]:
+    """What people decided in a domain from then on, with the record of the proposal, oldest first."""
+    query = (
+        select(*FRESH)
+        .join(revisions, and_(revisions.c.action_id == examples.c.id, revisions.c.revision == 1))
+        .where(examples.c.domain == domain, examples.c.verdict != ERASED)
+        .order_by(examples.c.decided_at, examples.c.id)
+        .limit(limit)
+    )
+    if since is not None:
+        query = query.where(examples.c.decided_at >= since)
+    return many(Fresh, tx.execute(query).all())
 
 
 def known(tx: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
