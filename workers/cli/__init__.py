@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Entry] = {
     "models": Entry("workers.cli.models", RULES, "Show which model does what, and who follows when it fails."),
     "cost": Entry("workers.cli.cost", RULES, "Say what models have cost, by domain, model, day, task or case."),
     "user": Entry("workers.cli.user", ACCESS, "Manage the people who may sign in."),
+    "delegate": Entry("workers.cli.delegate", ACCESS, "Say who stands in for whom while they are away."),
     "token": Entry("workers.cli.token", ACCESS, "Manage tokens for machines."),
     "switch": Entry("workers.cli.switch", UPKEEP, "Stop actions from being carried out, and let them go on."),
     "quarantine": Entry("workers.cli.quarantine", UPKEEP, "See refused requests and replay them."),

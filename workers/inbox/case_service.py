@@ -1,15 +1,25 @@
-"""What people can do to a case that asks for them though none of its actions is pending: again, by hand, or close."""
+"""What people can do to a case that asks for them though none of its actions is pending: again, by hand, or close.
+
+That is for those whom an open action of the case asks, or, where none is open, whom its domain's rules ask; for whoever has
+taken it over; and for every lead. Everybody who is signed in may read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from workers.inbox.words import Invalid, NotFound
+from policies.record import verdict_of
+from policies.rules import Policy
+from workers.inbox.words import Invalid, NotAllowed, NotFound
+from workers.quorum import LEAD, Staff
 from workers.store import actions, audit, cases, children
 from workers.store.audit import Note
 from workers.store.database import Tx
-from workers.store.records import ActionState, Case, CaseState, Person
+from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
+
+_OPEN = (ActionState.PENDING, ActionState.UNCERTAIN)
 
 
 def take_case_over(tx: Tx, case: Case, person: Person, now: datetime) -> None:
@@ -36,6 +46,7 @@ def decide_case(system: System, person: Person, case_id: str, word: str, reason:
             raise NotFound(f"There is no case {case_id!r}.")
         if case.closed_at is not None:
             raise Invalid("The case is closed.")
+        _may_decide(tx, system.policy, person, case, now)
         if case.claimed_by:
             raise Invalid("The agent is working on this case right now. Try again in a moment.")
         # Whatever was asked of other agents was asked for a draft that is not wanted any more.
@@ -78,3 +89,28 @@ def decide_case(system: System, person: Person, case_id: str, word: str, reason:
     if hint:
         system.hints.case(case.id, case.domain)
     return after or case
+
+
+def _may_decide(tx: Tx, policy: Policy, person: Person, case: Case, now: datetime) -> None:
+    if not person.active:
+        raise NotAllowed("This account is not active.")
+    if LEAD in person.groups or case.assignee == person.id:
+        return
+    roles = _asked(policy, case, [a for a in actions.unsettled(tx, case.id) if a.state in _OPEN])
+    groups = frozenset[str]().union(*(voice.groups for voice in Staff.at(tx, now).voices(person)))
+    if roles and "" not in roles and roles.isdisjoint(groups):
+        raise NotAllowed(
+            f"This is for somebody of: {', '.join(sorted({*roles, LEAD}))}. "
+            f"You are in: {', '.join(person.groups) or 'no group'}."
+        )
+
+
+def _asked(policy: Policy, case: Case, waiting: Sequence[Action]) -> set[str]:
+    """Whose case it is: the groups that its open actions ask for, else those that rules of its domain ask for. Nobody named
+    means anybody."""
+    verdicts = [verdict_of(action.verdict) for action in waiting]
+    if verdicts:
+        return {r.role for verdict in verdicts for r in verdict.requirements} or {""}
+    own = [bundle for bundle in policy.bundles if bundle.domain == case.domain]
+    rules = [requirement for bundle in own for rule in bundle.rules for requirement in rule.requirements]
+    return {r.role for r in [*rules, *(r for bundle in own for r in bundle.defaults.requirements)]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +56,11 @@ def get(tx: Tx, person_id: str) -> Person | None:
 
 def everyone(tx: Tx) -> list[Person]:
     return many(Person, tx.execute(select(*_PERSON).order_by(people.c.email)).all())
+
+
+def hold(tx: Tx, ids: Collection[str]) -> None:
+    """Keep others who hold these people too waiting until the commit."""
+    tx.execute(select(people.c.id).where(people.c.id.in_(ids)).order_by(people.c.id).with_for_update()).all()
 
 
 def count(tx: Tx) -> int:
