@@ -28,7 +28,19 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from integrations.base import WebhookSource
 from workers import exposition
-from workers.inbox import api, away_page, cost, explanation, learning, memory, pages, posting, reference, rules_page
+from workers.inbox import (
+    api,
+    away_page,
+    backtests,
+    cost,
+    explanation,
+    learning,
+    memory,
+    pages,
+    posting,
+    reference,
+    rules_page,
+)
 from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in
 from workers.inbox.live import Live
 from workers.inbox.rendering import STATIC, Pages
@@ -95,6 +107,7 @@ def make_app(
     for router in (
         api.router,
         rules_page.router,
+        backtests.router,
         explanation.router,
         pages.router,
         posting.router,

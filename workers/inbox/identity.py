@@ -7,6 +7,7 @@ the scope it needs; one that decides acts as the person whom it was made for. A 
 from __future__ import annotations
 
 import hmac
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -73,9 +74,11 @@ def visitor(request: Request) -> Identity:
     return identity
 
 
-async def form_of(request: Request) -> FormData:
-    """The submitted form. The only thing that must be awaited, so that the endpoints need not be."""
-    return await request.form()
+async def form_of(request: Request) -> AsyncIterator[FormData]:
+    """The submitted form. The only thing that must be awaited, so that the endpoints need not be. What was uploaded is gone
+    with the request."""
+    async with request.form() as form:
+        yield form
 
 
 def poster(request: Request, form: Annotated[FormData, Depends(form_of)]) -> Identity:
