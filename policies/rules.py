@@ -184,6 +184,11 @@ class Policy:
         known = routes.get((domain, kind)) or routes.get((domain, None))
         return known or routes.get((None, kind)) or routes[None, None]
 
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every route that there is, each once."""
+        return tuple(self._routes.values())
+
     def names(self, domain: str, kind: str) -> frozenset[str]:
         """The facts that rules for this kind look at: what none of them names need not be looked up."""
         return self.route(domain, kind).names

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from policies import loader, suites
+from policies import analysis, loader, suites
 from policies.documents import Document
 from policies.errors import PolicyError, Problem
 from policies.rules import Policy
@@ -43,7 +43,16 @@ def run(directory: Path, *, at: datetime | None = None) -> Report:
         return Report(None, (), loaded.problems)
     proof = suites.run(loaded.policy, loaded.suites, loaded.sources)
     warned = () if at is None else tuple(_run_out(loaded.policy, loaded.sources, at))
-    return Report(loaded.policy, proof.results, proof.problems, proof.reach, warned)
+    idle = tuple(_idle(loaded.policy, loaded.sources))
+    return Report(loaded.policy, proof.results, proof.problems, proof.reach, (*warned, *idle))
+
+
+def _idle(policy: Policy, sources: Mapping[str, Document]) -> Iterator[Problem]:
+    for found in analysis.proved(policy):
+        bundle, _, rule = found.rule.partition("/")
+        source = sources[bundle]
+        ids = [entry["id"] for entry in source.data["rules"]]
+        yield source.problem(("rules", ids.index(rule), "when"), f"the rule {rule!r} {found.message}")
 
 
 def _run_out(policy: Policy, sources: Mapping[str, Document], at: datetime) -> Iterator[Problem]:

@@ -43,7 +43,8 @@ def check(
     if lock:
         _lock(_folder(directory), report)
     if as_json:
-        show_json({"ok": report.ok, "problems": report.problems, "policy": report.policy and report.policy.name})
+        name = report.policy and report.policy.name
+        show_json({"ok": report.ok, "problems": report.problems, "warnings": report.warnings, "policy": name})
     elif report.policy is not None and report.ok:
         say(f"Sound: {report.policy.name} ({report.policy.hash[:12]}), {len(report.policy.rules)} rules.")
     else:
@@ -57,6 +58,9 @@ def check(
 def run_tests(directory: Folder = None, as_json: AsJson = False) -> None:
     """Run the tests that lie beside the policies. Exit status 1 when one fails or a rule has none."""
     report = testing.run(_folder(directory))
+    if not as_json:
+        for warning in report.warnings:
+            say(f"warning: {warning}")
     if as_json:
         results = [{"bundle": r.bundle, "name": r.name, "passed": r.passed} for r in report.results]
         show_json({"ok": report.ok, "results": results, "problems": report.problems})
