@@ -34,6 +34,8 @@ from workers.inbox import (
     backtests,
     cost,
     explanation,
+    governing_api,
+    governing_page,
     learning,
     memory,
     pages,
@@ -115,6 +117,8 @@ def make_app(
         cost.router,
         learning.router,
         away_page.router,
+        governing_api.router,
+        governing_page.router,
         reference.router,
     ):
         app.include_router(router)

@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from integrations import registry
-from policies import testing
-from workers.cli import fleet_checks, model_checks, opening
+from workers.cli import fleet_checks, model_checks, opening, policy_checks
 from workers.cli.failures import sentence
 from workers.cli.findings import Finding, Level
 from workers.settings import Settings, vendor_environment
@@ -37,7 +36,7 @@ def examine(found: Settings) -> Iterator[Finding]:
     yield _data(found)
     yield from _database(found)
     yield from _broker(found)
-    yield _policy(found)
+    yield policy_checks.files(found)
     env = vendor_environment()
     yield from model_checks.models(env, found.models_file)
     yield from _sources(env, sample=found.sample_company)
@@ -76,6 +75,7 @@ def _database(found: Settings) -> Iterator[Finding]:
             if not _alone(found):
                 yield from fleet_checks.living(tx, opening.now())
             yield from _rows(tx)
+        yield from policy_checks.in_force(found, db, opening.now())
     except StoreUnavailable as error:
         yield Finding("database", Level.PROBLEM, sentence(error), "Start it, or mend CASEWORKER_DATABASE_URL.")
     finally:
@@ -129,16 +129,6 @@ def _broker(found: Settings) -> Iterator[Finding]:
 def _alone(found: Settings) -> bool:
     """Whether all runs in one process, which no other could see."""
     return found.broker_url.startswith("memory:")
-
-
-def _policy(found: Settings) -> Finding:
-    report = testing.run(found.policy_dir)
-    if report.policy is not None and report.ok:
-        passed = len(report.results)
-        return Finding("policy", Level.OK, f"{report.policy.name}, {len(report.policy.rules)} rules, {passed} tests")
-    first = report.problems[0] if report.problems else "there is none"
-    told = f"{len(report.problems)} problems in {found.policy_dir}; the first: {first}"
-    return Finding("policy", Level.PROBLEM, told, "`caseworker policy check` names all of them.")
 
 
 def _sources(env: Mapping[str, str], *, sample: bool) -> Iterator[Finding]:

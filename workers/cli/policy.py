@@ -17,7 +17,7 @@ from policies.explain import explain as explained
 from policies.rules import Route
 from policies.types import DecisionRecord
 from workers.actions.catalogue import CATALOGUE
-from workers.cli import opening
+from workers.cli import governing, opening
 from workers.cli.failures import Failure
 from workers.cli.reaching import replay_decision
 from workers.cli.rehearsing import backtest
@@ -28,6 +28,11 @@ from workers.store.database import Tx
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check, test and explain the approval policy.")
 app.command()(backtest)
 app.command("replay")(replay_decision)
+app.command()(governing.history)
+app.command()(governing.show)
+app.command()(governing.diff)
+app.command("propose")(governing.propose_one)
+app.command("withdraw")(governing.withdraw_one)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The policy's folder. [default: the one in force]")]
 

@@ -26,6 +26,7 @@ from workers import embedded
 from workers.cli import opening, watching, wired
 from workers.cli.failures import Failure
 from workers.cli.serving import address, listen, serve, until_stopped
+from workers.governance.folder import PROPOSE, differing
 from workers.inbox.passwords import hash_password
 from workers.settings import Settings
 from workers.store import audit, people, schema
@@ -142,6 +143,9 @@ def _welcome(system: System, listener: socket, password: str | None) -> Panel:
         lines += [f"sample      {here}/sample", "            write it a ticket, then look into the inbox"]
         if not ip_address(listener.getsockname()[0]).is_loopback:
             lines.append("            open to whoever reaches it; --no-sample closes it")
+    differs = differing(system.settings.policy_dir, system.policy)
+    if differs is not None:
+        lines += [f"policy      {escape(differs.told)}", f"            {escape(PROPOSE)}"]
     lines += [
         f"model       {system.model.name} ({system.model.provider})",
         f"data        {escape(str(system.settings.data))}",

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from workers import renewal
 from workers.inbox import service, timeline
 from workers.inbox.case_service import decide_case
 from workers.inbox.identity import Refused, decider, reader, system_of
@@ -116,6 +117,7 @@ def list_actions(
 @router.get("/actions/{action_id}", tags=["Actions"], responses=_REFUSALS)
 def show_action(request: Request, action_id: str, _: Annotated[None, Depends(reader)]) -> ActionDetail:
     """One action with its revisions, decisions and attempts."""
+    renewal.renew(system_of(request), action_id)
     with system_of(request).db.read() as tx:
         action = actions.get(tx, action_id)
         if action is None:

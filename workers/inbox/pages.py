@@ -12,7 +12,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from workers import renewal
 from workers.inbox import cards, lists, timeline
+from workers.inbox.changed_policy import changed_policy
 from workers.inbox.identity import Identity, Refused, system_of, visitor
 from workers.inbox.lists import Tab
 from workers.inbox.offers import groups_to_ask, snooze_until
@@ -70,6 +72,8 @@ def card_page(
 ) -> Response:
     """The card as it is now, with what a refused decision has to say."""
     system = system_of(request)
+    # Nobody should read, let alone decide by, what a policy said that is gone.
+    renewal.renew(system, action_id)
     now = system.clock()
     with system.db.read() as tx:
         last_change = audit.last_id(tx)  # before the card: what comes between is told once more, never missed
@@ -92,7 +96,11 @@ def card_page(
             "groups": groups_to_ask(system.policy, card.position),
         }
     return pages_of(request).page(
-        request, "action.html", {**shown, **(context or {})}, identity=identity, status=status
+        request,
+        "action.html",
+        {**shown, "change": changed_policy(system, card.action), **(context or {})},
+        identity=identity,
+        status=status,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from policies import checked, loader
-from policies.errors import PolicyError
+from policies.errors import PolicyError, Problem
 from policies.rules import Policy
 from workers.log import logger
 from workers.rulebook import compiled
@@ -113,12 +113,17 @@ class Book:
             current = policy_sets.in_force(tx)
         if current is None or self._folder_wins:
             current = self._take_the_folder()
-        return compiled.kept_or_loaded(self._db, current.hash)
+        try:
+            return compiled.kept_or_loaded(self._db, current.hash)
+        except PolicyError as error:
+            remedy = "nothing may run without the policy in force: `caseworker doctor` says what to do"
+            raise PolicyError([*error.problems, Problem(f"policy {current.hash[:12]}", 1, "", remedy)]) from error
 
     def _take_the_folder(self) -> Activation:
         """The folder's policy in force, tested. Of several processes that start at once one puts it there."""
         files = loader.read(self._folder)
         policy = loader.loads(files, checked=checked.known([self._folder]))
+        compiled.keep(policy)
         texts = {Path(name).name: text.decode() for name, text in files.items()}
         while True:
             with self._db.write() as tx:
@@ -127,7 +132,6 @@ class Book:
                     return current
                 taken = self._put(tx, policy, texts, current)
             if taken is not None:
-                compiled.keep(policy)
                 return taken
 
     def _put(self, tx: Tx, policy: Policy, texts: dict[str, str], current: Activation | None) -> Activation | None:
