@@ -14,12 +14,14 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store.audit import SYSTEM
 from workers.store.database import Database, Tx
-from workers.store.records import ActionState, Switch
+from workers.store.records import ActionState, AuditEntry, Switch
 from workers.store.rows import columns, many, one
-from workers.store.tables import actions, cases, switches
+from workers.store.tables import actions, audit, cases, switches
 
 _COLUMNS = columns(switches, Switch)
+_ENTRY = columns(audit, AuditEntry)
 _NOW = "SELECT scope, reason, actor, thrown_at FROM switches ORDER BY scope"
 #: actions let go by one release at once; the rest come up by their own time
 MOST_LET_GO = 10_000
@@ -85,6 +87,13 @@ def let_go(tx: Tx, scope: str, now: datetime) -> int:
         .with_for_update(skip_locked=True)
     )
     return tx.execute(update(actions).where(actions.c.id.in_(waiting)).values(wake_at=now)).rowcount
+
+
+def history(tx: Tx, limit: int) -> list[AuditEntry]:
+    """What was thrown and released, newest first."""
+    told = audit.c.verb.in_(["switch_thrown", "switch_released"])
+    query = select(*_ENTRY).where(audit.c.chain == SYSTEM, told).order_by(audit.c.seq.desc()).limit(limit)
+    return many(AuditEntry, tx.execute(query).all())
 
 
 @dataclass(frozen=True, slots=True)

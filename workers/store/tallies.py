@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, exists, func, literal, or_, select, union_all
+from sqlalchemy import and_, bindparam, case, exists, func, literal, or_, select, true, union_all
 
 from workers.store.database import Tx
 from workers.store.records import ActionState
@@ -79,7 +79,8 @@ _BEFORE = (
     )
     .subquery()
 )
-_COUNT = select(_RECENT, _BEFORE)
+# Both are one row.
+_COUNT = select(_RECENT, _BEFORE).select_from(_RECENT.join(_BEFORE, true()))
 
 
 def count(tx: Tx, *, domain: str, kind: str, customer: str, now: datetime) -> dict[str, int]:
