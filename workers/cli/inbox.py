@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from policies.messages import plain as written
+from policies.record import verdict_of
+from policies.types import Requirement
 from workers.actions.catalogue import CATALOGUE
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
@@ -177,8 +179,10 @@ def _describe(action: Action, case: Case) -> None:
 
 
 def _needs(action: Action) -> str:
-    needed = [f"{r['n']} of {r['role'] or 'anybody'}" for r in action.verdict["requirements"]]
-    return " and ".join(needed) or "1 of anybody"
+    stages: dict[int, list[str]] = {}
+    for r in verdict_of(action.verdict).requirements or (Requirement(""),):
+        stages.setdefault(r.stage, []).append(f"{r.n} of {r.role or 'anybody'}")
+    return ", then ".join(" and ".join(stages[stage]) for stage in sorted(stages))
 
 
 def _with_case(action: Action, case: Case | None) -> dict[str, Any]:
