@@ -1,13 +1,26 @@
-"""A decision record in plain words, line by line, for ``caseworker policy explain`` and whoever asks why."""
+"""Decisions and rules in plain words, line by line, for ``caseworker policy explain`` and whoever asks why."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from policies import limits
+from policies.authority import OTHER
 from policies.messages import money, plain
 from policies.obligations import Cap, Delay, Disclose, Mask, Notify, Obligation, Sample
-from policies.types import DecisionRecord, Enforcement, Outcome, Requirement, Reserved, RuleAnswer, Use, Verdict
+from policies.rules import Route, Rule
+from policies.types import (
+    DecisionRecord,
+    Enforcement,
+    Limit,
+    Outcome,
+    Requirement,
+    Reserved,
+    RuleAnswer,
+    Use,
+    Verdict,
+)
 
 EXCLUDED: Final = {
     "editor": "whoever is its editor",
@@ -45,6 +58,37 @@ def explain(record: DecisionRecord) -> list[str]:
     return lines
 
 
+def terms(rule: Rule) -> str:
+    """What a rule asks for besides its outcome: people in their order, who may not, obligations, how far it is rolled out."""
+    told = [_needed(rule.requirements)] if rule.requirements else []
+    told += [f"not {' or '.join(EXCLUDED[who] for who in rule.exclude)}"] if rule.exclude else []
+    told += [] if rule.deadline_minutes is None else [f"within {limits.window(rule.deadline_minutes)}"]
+    told += map(obligation, rule.obligations)
+    told += [] if rule.enforcement is Enforcement.ENFORCE else [f"{rule.enforcement.value} only"]
+    told += [] if rule.canary is None else [f"for {rule.canary:g} % of cases"]
+    return "; ".join(told)
+
+
+def around(route: Route) -> list[str]:
+    """What stands around the rules of a kind: its limits, waivers, authority, and whether it may run by itself at all."""
+    lines = ["never done without a person"] if route.never_automatic else []
+    for table in route.authority:
+        for role, up_to in sorted(table.up_to.items()):
+            which = "any other currency" if len(up_to) > 1 else "any currency"
+            most = " and ".join(
+                f"{minor} minor units of {which}" if currency == OTHER else money(minor, currency)
+                for currency, minor in sorted(up_to.items())
+            )
+            lines.append(f"authority: {role} up to {most}")
+    lines += (f"limit: {limit_told(limit)}" for limit in route.limits)
+    for waivers in route.waivers.values():
+        lines += (
+            f"waiver: {w.ref} of {w.rule} until {w.until.isoformat()}, by {w.owner}: {w.reason}; when {' '.join(w.when.split())}"
+            for w in waivers
+        )
+    return lines
+
+
 def obligation(said: Obligation) -> str:
     """An obligation as people say it."""
     match said:
@@ -62,11 +106,15 @@ def obligation(said: Obligation) -> str:
             return f"tell {said.role} once it is done"
 
 
-def _people(verdict: Verdict) -> list[str]:
+def _needed(requirements: Sequence[Requirement]) -> str:
     by_stage: dict[int, list[str]] = {}
-    for requirement in verdict.requirements:
+    for requirement in requirements:
         by_stage.setdefault(requirement.stage, []).append(_asked(requirement))
-    needed = ", then ".join(" and ".join(by_stage[stage]) for stage in sorted(by_stage))
+    return ", then ".join(" and ".join(by_stage[stage]) for stage in sorted(by_stage))
+
+
+def _people(verdict: Verdict) -> list[str]:
+    needed = _needed(verdict.requirements)
     without = f", not {' or '.join(EXCLUDED.get(who, who) for who in verdict.exclude)}" if verdict.exclude else ""
     lines = [f"needs: {needed}{without}"]
     if verdict.authorised is not None:
@@ -76,13 +124,21 @@ def _people(verdict: Verdict) -> list[str]:
     return lines
 
 
-def _limit(use: Use, tried: Reserved | None) -> str:
-    limit = use.limit
+def limit_told(limit: Limit) -> str:
+    """A limit in words."""
     most = [] if limit.max_count is None else [f"{limit.max_count} times"]
     most += [] if limit.max_minor is None else [money(limit.max_minor, limit.currency or "")]
     per = f" for the same {' and '.join(limit.per)}" if limit.per else ""
-    said = f"{limit.ref}: {' and '.join(most)} in {limits.window(limit.window_minutes)}{per}, else {limit.over.name.lower()}"
-    return said if tried is None else f"{said}; {'there was room' if tried.held else 'reached'}"
+    trips = ", and the kind is stopped" if limit.trips else ""
+    return (
+        f"{limit.ref}: {' and '.join(most)} in {limits.window(limit.window_minutes)}{per}, "
+        f"else {limit.over.name.lower()}{trips}"
+    )
+
+
+def _limit(use: Use, tried: Reserved | None) -> str:
+    told = limit_told(use.limit)
+    return told if tried is None else f"{told}; {'there was room' if tried.held else 'reached'}"
 
 
 def _action(record: DecisionRecord) -> str:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from policies import checked, loader, record, testing
+from policies.explain import around, terms
 from policies.explain import explain as explained
 from policies.rules import Route
+from policies.schema import File, schema
 from policies.types import DecisionRecord
 from workers.actions.catalogue import CATALOGUE
 from workers.cli import governing, opening
+from workers.cli.autonomy import autonomy, suggest
 from workers.cli.failures import Failure
 from workers.cli.reaching import replay_decision
 from workers.cli.rehearsing import backtest
@@ -33,6 +37,8 @@ app.command()(governing.show)
 app.command()(governing.diff)
 app.command("propose")(governing.propose_one)
 app.command("withdraw")(governing.withdraw_one)
+app.command()(suggest)
+app.command()(autonomy)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The policy's folder. [default: the one in force]")]
 
@@ -44,7 +50,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check every policy file, its tests included, and name each problem with its place. Exit status 1 when there is one."""
-    report = testing.run(_folder(directory))
+    report = testing.run(_folder(directory), at=datetime.now(UTC))
     if lock:
         _lock(_folder(directory), report)
     if as_json:
@@ -55,6 +61,9 @@ def check(
     else:
         for problem in report.problems:
             say(str(problem))
+    if not as_json:
+        for warning in report.warnings:
+            say(f"warning: {warning}")
     if not report.ok:
         sys.exit(1)
 
@@ -62,18 +71,23 @@ def check(
 @app.command("test")
 def run_tests(directory: Folder = None, as_json: AsJson = False) -> None:
     """Run the tests that lie beside the policies. Exit status 1 when one fails or a rule has none."""
-    report = testing.run(_folder(directory))
-    if not as_json:
-        for warning in report.warnings:
-            say(f"warning: {warning}")
+    report = testing.run(_folder(directory), at=datetime.now(UTC))
     if as_json:
         results = [{"bundle": r.bundle, "name": r.name, "passed": r.passed} for r in report.results]
-        show_json({"ok": report.ok, "results": results, "problems": report.problems})
+        show_json({"ok": report.ok, "results": results, "coverage": report.reach, "problems": report.problems})
     else:
         for line in testing.lines(report):
             say(line)
     if not report.ok:
         sys.exit(1)
+
+
+@app.command("schema")
+def show_schema(
+    file: Annotated[File, typer.Argument(help="For bundles, or for the test files beside them.")] = "bundle",
+) -> None:
+    """Print the JSON Schema of policy files, for editors."""
+    show_json(schema(file))
 
 
 @app.command()
@@ -101,9 +115,12 @@ def explain(
         show_json({name: _rules(route) for name, route in known.items()})
         return
     for name, route in known.items():
-        rows = [(r["rule"], r["outcome"], r["message"], r["when"]) for r in _rules(route)]
+        rows = [(r["rule"], r["outcome"], r["asks"], r["message"], r["when"]) for r in _rules(route)]
         title = f"{what} in {name}, where no rule allows it: {route.no_match.name.lower()}"
-        show_table(title, ("rule", "outcome", "says", "when"), rows, nothing=f"No rule is for {what} in {name}.")
+        heads = ("rule", "outcome", "asks", "says", "when")
+        show_table(title, heads, rows, nothing=f"No rule is for {what} in {name}.")
+        for line in around(route):
+            say(line)
 
 
 def _lock(directory: Path, report: testing.Report) -> None:
@@ -132,6 +149,7 @@ def _rules(route: Route) -> list[Mapping[str, Any]]:
             "rule": rule.ref,
             "outcome": rule.outcome.name.lower(),
             "enforcement": rule.enforcement.value,
+            "asks": terms(rule),
             "message": rule.message.template,
             "when": " ".join(rule.when.split()),
         }

@@ -87,7 +87,14 @@ def test_an_unknown_kind_is_answered_with_the_known_ones(caseworker, folder):
 
 def test_the_shipped_policy_is_sound_and_tested(caseworker, folder):
     assert caseworker("policy", "check", "--json").json["ok"] is True
-    assert caseworker("policy", "test", "--json").json["ok"] is True
+    tested = caseworker("policy", "test", "--json").json
+    assert tested["ok"] is True
+    assert all(rule["matched"] for rule in tested["coverage"])
+
+
+def test_the_schema_for_editors_is_printed(caseworker, folder):
+    assert "stages" in caseworker("policy", "schema").json["$defs"]["RuleEntry"]["properties"]
+    assert "amount_minor" in caseworker("policy", "schema", "test").json["$defs"]["Facts"]["properties"]
 
 
 def test_a_broken_policy_is_named_with_its_place_and_status_1(caseworker, folder, tmp_path):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from policy_making import AT, FAILING, FAILS, bundle, decide, policy, raw, rule
 
 from policies import engine, loader, testing
-from policies.explain import explain
+from policies.explain import around, explain, terms
 from policies.messages import Message, money, plain
 
 
@@ -107,7 +108,13 @@ def test_a_check_of_the_shipped_policy_reports_every_test() -> None:
     report = testing.run(loader.SHIPPED)
 
     assert report.ok
-    assert {result.bundle for result in report.results} == {"platform", "support", "transactions", "content", "governance"}
+    assert {result.bundle for result in report.results} == {
+        "platform",
+        "support",
+        "transactions",
+        "content",
+        "governance",
+    }
     told = testing.lines(report)
     assert "ok   support: small and clean runs by itself" in told
     assert told[-1].endswith(f"{len(report.results)} of {len(report.results)} tests passed")
@@ -139,3 +146,73 @@ def test_a_check_of_what_is_no_policy_tells_why(tmp_path: Path) -> None:
     assert "no policy files" in testing.lines(empty)[0]
     assert not broken.ok
     assert "platform.yaml:1: version: Field required" in "\n".join(testing.lines(broken))
+
+
+def test_every_word_of_the_language_is_explained() -> None:
+    ladder = [{"after_minutes": 60, "role": "finance"}]
+    look = rule(
+        "look",
+        "review",
+        "amount_minor > 1000",
+        stages=[[{"role": "lead", "ladder": ladder}], [{"role": "finance", "n": 2}]],
+        exclude=["initiator"],
+        deadline_minutes=240,
+        obligations=[{"kind": "delay", "minutes": 30}, {"kind": "notify", "role": "finance"}],
+    )
+    daily = {"id": "daily", "actions": "*", "per": ["customer"], "window_minutes": 1440, "over": "deny"}
+    waiver = {"id": "known", "rule": "waived", "when": "true", "until": "2027-01-01T00:00:00Z"}
+    made = policy(
+        bundle(
+            "platform",
+            look,
+            rule("waived", "review"),
+            rule("rolled-out", "review", canary=0),
+            authority=[{"role": "lead", "up_to": {"EUR": 5000}}],
+            limits=[daily | {"max_count": 3, "max_minor": 10000, "currency": "EUR", "trips": True}],
+            waivers=[waiver | {"owner": "Ana", "reason": "known"}],
+            never_automatic=["refund_payment"],
+        )
+    )
+
+    told = explain(decide(made, draw="case_1"))
+
+    assert told[1:10] == [
+        "needs: 1 x lead (or finance after 1 hour), then 2 x finance, not whoever brought the case about",
+        "authority over so much: lead",
+        "within: 4 hours, else it counts as refused",
+        "obliges: wait 30 minutes after the last yes",
+        "obliges: tell finance once it is done",
+        "because: because of look",
+        "waived by platform/known",
+        "limit: platform/daily: 3 times and 100.00 EUR in 24 hours for the same customer, else deny, and the kind is stopped",
+        "  + platform/look (review): because of look",
+    ]
+    assert "  o platform/rolled-out (review, observe only, not rolled out to this case): because of rolled-out" in told
+    assert "  o platform/waived (review, waived by platform/known): because of waived" in told
+    assert [terms(read) for read in made.rules if read.id == "look"] == [
+        (
+            "1 x lead (or finance after 1 hour), then 2 x finance; not whoever brought the case about; within 4 hours; "
+            "wait 30 minutes after the last yes; tell finance once it is done"
+        )
+    ]
+    assert around(made.route("support", "refund_payment")) == [
+        "never done without a person",
+        "authority: lead up to 50.00 EUR",
+        "limit: platform/daily: 3 times and 100.00 EUR in 24 hours for the same customer, else deny, and the kind is stopped",
+        "waiver: platform/known of platform/waived until 2027-01-01T00:00:00+00:00, by Ana: known; when true",
+    ]
+
+
+def test_a_check_warns_of_waivers_that_have_run_out(tmp_path: Path) -> None:
+    waiver = {"id": "known", "rule": "look", "when": "customer_vip", "until": "2026-12-01T00:00:00Z"}
+    made = bundle("platform", rule("look", "review"), waivers=[waiver | {"owner": "Ana", "reason": "known"}])
+    (tmp_path / "platform.yaml").write_text(json.dumps(made))
+
+    before = testing.run(tmp_path, at=datetime(2026, 11, 30, tzinfo=UTC))
+    after = testing.run(tmp_path, at=datetime(2026, 12, 1, tzinfo=UTC))
+
+    assert before.warnings == ()
+    [warning] = after.warnings
+    assert warning.path == "waivers[0].until"
+    assert "ran out on 2026-12-01" in warning.message
+    assert any(line.startswith("warning: ") for line in testing.lines(after))
