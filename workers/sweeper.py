@@ -21,7 +21,7 @@ from workers.learning.upkeep import Upkeep
 from workers.log import logger
 from workers.memory.keeper import Keeper
 from workers.memory.terms import Terms
-from workers.store import audit, due, processes, quarantine
+from workers.store import audit, due, limits, processes, quarantine
 from workers.store.database import StoreUnavailable, Tx
 from workers.store.due import Due
 from workers.wiring import System
@@ -32,6 +32,8 @@ BATCH = 500
 REPEAT_SECONDS = 5.0
 LONGEST_REPEAT_SECONDS = 30.0
 UPKEEP_SECONDS = 60.0
+#: rows of limits that one upkeep looks at: as many as a busy house lays down in that time
+TIDIED = 10_000
 #: a sweeper whose row did not move for so long has lost the lead
 TAKE_OVER_SECONDS = 3.0
 #: after a pass that ended in an error that nobody foresaw
@@ -155,11 +157,13 @@ class Sweeper:
         return done
 
     def upkeep(self) -> None:
-        """Seal the audit log and drop what was kept for replay long enough."""
+        """Seal the audit log, drop what was kept for replay long enough and what no limit's window reaches any more."""
         now = self._system.clock()
         with self._system.db.write() as tx:
             sealed = audit.anchor(tx, now)
             quarantine.drop_older(tx, now - timedelta(hours=self._system.settings.quarantine_hours))
+        with self._system.db.write() as tx:
+            limits.tidy(tx, now, TIDIED)
         if sealed is not None:
             logger.info("audit_anchored", last_entry=sealed[0], digest=sealed[1])
 

@@ -42,6 +42,8 @@ from workers.inbox import (
     posting,
     reference,
     rules_page,
+    switches_api,
+    switches_page,
 )
 from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in
 from workers.inbox.live import Live
@@ -100,7 +102,7 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        openapi_tags=[{"name": "Actions"}, {"name": "Cases"}, {"name": "Policy"}, {"name": "Live"}],
+        openapi_tags=[{"name": "Actions"}, {"name": "Cases"}, {"name": "Policy"}, {"name": "Switches"}, {"name": "Live"}],
     )
     app.state.system = system
     app.state.live = live
@@ -119,6 +121,8 @@ def make_app(
         away_page.router,
         governing_api.router,
         governing_page.router,
+        switches_page.router,
+        switches_api.router,
         reference.router,
     ):
         app.include_router(router)

@@ -59,6 +59,8 @@ class Pages:
             "me": identity.person if identity is not None else None,
             "csrf": identity.session.csrf if identity is not None else "",
             "sample_url": self._sample_url,
+            # As old as a decision's view of them at most; nobody who is not signed in learns of them.
+            "thrown": self._system.switchboard.thrown() if identity is not None else (),
         }
         text = self.environment.get_template(template).render({**shared, **context})
         return Page(text, status_code=status, headers=dict(headers or {}))
