@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +144,11 @@ class World:
         Upkeep(self.engine.system).run()
 
 
-def make_world(folder: Path, *, url: str | None = None) -> World:
+def make_world(folder: Path, *, url: str | None = None, now: datetime | None = None) -> World:
+    engine = make_engine(folder, url=url)
+    engine.clock.now = now or engine.clock.now
     rules = folder / "rules"
     shutil.copytree(SHIPPED_POLICY, rules)
     platform = rules / "platform.yaml"
     platform.write_text(re.sub(r"(?m)^autonomy: .*$", f"autonomy: {THRESHOLDS}", platform.read_text()))
-    return World(govern(make_engine(folder, url=url), rules))
+    return World(govern(engine, rules))

@@ -59,6 +59,7 @@ class Evidence:
     months: Mapping[str, tuple[int, int]]
     #: (decisions, exact bound, lasting bound) over time
     path: Sequence[tuple[int, float, float]]
+    yeses: Sequence[bool]
     first: datetime
     last: datetime
     busiest_day: int
@@ -99,6 +100,7 @@ class _Situation:
     facts: Facts
     #: rules that ask people; None where it is not for a domain's rules alone to change that
     asking: frozenset[str] | None
+    bound: Any
 
     @property
     def agreed(self) -> bool:
@@ -152,7 +154,7 @@ def find(policy: Policy, domain: str, kind: ActionKind, decided: Iterable[Decide
                 widest = made
         elif made.seen and (made.agreed / made.seen, made.seen) > (best.agreed / max(best.seen, 1), best.seen):
             best = made
-    return widest or best
+    return best if widest is None else replace(widest, evidence=_over_time(widest.evidence, thresholds.confidence))
 
 
 def _wider(one: Finding, other: Finding) -> bool:
@@ -171,7 +173,7 @@ def _situation(policy: Policy, decided: Decided) -> _Situation | None:
         if allowed:
             # It runs by itself already; people saw it as a sample.
             return None
-    return _Situation(decided, facts, _asking(judged.answers))
+    return _Situation(decided, facts, _asking(judged.answers), policy.environment.bind(vars(facts)))
 
 
 def _counts(answer: RuleAnswer) -> bool:
@@ -190,12 +192,7 @@ def _asking(answers: Sequence[RuleAnswer]) -> frozenset[str] | None:
 
 def _matching(policy: Policy, situations: Iterable[_Situation], parts: Sequence[Part]) -> list[_Situation]:
     programs = [policy.environment.compile(part.cel) for part in parts]
-    made = []
-    for one in situations:
-        bound = policy.environment.bind(vars(one.facts))
-        if all(program.evaluate(bound) is True for program in programs):
-            made.append(one)
-    return made
+    return [one for one in situations if all(program.evaluate(one.bound) is True for program in programs)]
 
 
 def _borne_out(
@@ -232,7 +229,7 @@ def _borne_out(
     wrong = [not one.agreed for one in group]
     if first_alarm(suspicion(wrong, thresholds.max_reversal_rate)[-1:], thresholds.alpha) is not None:
         return lacks("lately more was refused than is tolerated")
-    evidence = _evidence(group, agreed, lasting, tried, thresholds.confidence, confidence)
+    evidence = _evidence(group, agreed, lasting, tried, thresholds.confidence)
     sure = conditions.confident(one.facts for one in group)
     looked_at -= conditions.named(sure)
     return Finding(
@@ -277,9 +274,7 @@ def _asked(policy: Policy, domain: str, kind: str, in_the_way: frozenset[str]) -
     return sorted({requirement.role for rule in rules for requirement in rule.requirements if requirement.role})
 
 
-def _evidence(
-    group: Sequence[_Situation], agreed: int, lasting: float, tried: int, confidence: float, shared: float
-) -> Evidence:
+def _evidence(group: Sequence[_Situation], agreed: int, lasting: float, tried: int, confidence: float) -> Evidence:
     verdicts = Counter(one.decided.verdict for one in group)
     fates = Counter(one.decided.fate for one in group)
     days = Counter(f"{one.decided.decided_at:%Y-%m-%d}" for one in group)
@@ -296,7 +291,8 @@ def _evidence(
         customers=len({one.decided.customer or one.decided.case_id for one in group}),
         people=_counted((one.decided.person_id or "", one.agreed) for one in group),
         months=_counted((f"{one.decided.decided_at:%Y-%m}", one.agreed) for one in group),
-        path=_path([one.agreed for one in group], confidence, shared),
+        path=(),
+        yeses=tuple(one.agreed for one in group),
         first=group[0].decided.decided_at,
         last=group[-1].decided.decided_at,
         busiest_day=max(days.values()),
@@ -309,6 +305,11 @@ def _counted(said: Iterable[tuple[str, bool]]) -> dict[str, tuple[int, int]]:
         yeses, seen = made.get(key, (0, 0))
         made[key] = (yeses + agreed, seen + 1)
     return dict(sorted(made.items()))
+
+
+def _over_time(evidence: Evidence, confidence: float) -> Evidence:
+    """With how the bounds came about, which is reckoned for what is proposed alone."""
+    return replace(evidence, path=_path(evidence.yeses, confidence, 1 - (1 - confidence) / evidence.tried))
 
 
 def _path(agreed: Sequence[bool], confidence: float, shared: float) -> list[tuple[int, float, float]]:

@@ -21,7 +21,7 @@ from workers.autonomy import keeping
 from workers.autonomy.contradictions import CONTRADICTABLE, WITHIN, contradicted
 from workers.autonomy.drafting import is_earned
 from workers.log import logger
-from workers.store import autonomy, autonomy_watches, examples, switches
+from workers.store import actions, autonomy, autonomy_watches, examples, notices, switches
 from workers.store.autonomy import Fresh
 from workers.store.autonomy_watches import Outcome, Passed, Watch
 from workers.store.database import Tx
@@ -30,6 +30,9 @@ from workers.store.records import ActionState
 from workers.wiring import System
 
 ACTOR = "caseworker:autonomy"
+LEADS = "lead"
+#: of the notice on the last action that went wrong
+CAUSE = "taken_back"
 LOT = 500
 LOTS = 20
 #: an action may be committed so long after its id was made
@@ -238,12 +241,22 @@ def _reckon(system: System, rule: str) -> bool:
             reason = _reason(found, watch)
             changes |= {"state": autonomy_watches.TAKEN_BACK, "taken_back_at": now, "reason": reason}
             switchboard.throw(tx, scope, reason=reason, actor=ACTOR, now=now)
+            _tell(tx, system, next(one for one in reversed(found) if one.wrong))
         if not autonomy_watches.reckoned(tx, watch, changes):
             return False
     if alarmed:
         system.switchboard.forget()
         logger.warning("autonomy_taken_back", rule=rule, outcomes=changes["outcomes"], wrong=changes["wrong"])
     return alarmed
+
+
+def _tell(tx: Tx, system: System, last: Outcome) -> None:
+    """A notice on the last action that went wrong, to those who lead; to everybody where nobody is declared to."""
+    action = actions.get(tx, last.action_id)
+    if action is not None:
+        roles = {role for bundle in system.policy.bundles for role in bundle.roles}
+        role = LEADS if LEADS in roles else notices.EVERYBODY
+        notices.add(tx, action_id=action.id, case_id=action.case_id, told={role: CAUSE}, now=system.clock())
 
 
 def _reason(found: Sequence[Outcome], watch: Watch) -> str:
