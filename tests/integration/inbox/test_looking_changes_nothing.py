@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from sqlalchemy import select
 
-from tests.kit.engine import refund, reply
+from tests.kit.engine import POLICY, refund, reply
 from workers.store.tables import metadata
 
 #: as link previews and mail scanners call themselves
@@ -32,6 +32,15 @@ def addresses(site) -> list[str]:
     """Every route, its parameters filled in with something real; streams apart, which do not end."""
     action = site.engine.actions()[0]
     filled = {"action_id": action.id, "case_id": action.case_id, "source": "house", "path": "app.css"}
+    bundle, _, rule = POLICY.rules[0].ref.partition("/")
+    filled |= {
+        "bundle": bundle,
+        "rule": rule,
+        "hash_": POLICY.hash,
+        "backtest_id": "none",
+        "delegation_id": "none",
+        "scope": "all",
+    }
     # The doors stand in front of the routes.
     found = ["/events", "/hooks/house"]
     for path in paths(site.app.routes):
