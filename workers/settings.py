@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         None, description="Encrypts quarantined requests. Default: a key file made in the data folder."
     )
     policy_dir: Path = Field(SHIPPED_POLICY, description="Folder with the policy bundles (*.yaml).")
+    policy_shadow_dir: Path | None = Field(
+        None, description="A second policy, judged beside the one in force on every decision; it decides nothing."
+    )
     policy_changes: Literal["approved", "folder"] = Field(
         "approved",
         description="approved: people say yes to each change. folder: what lies there at a start is in force.",

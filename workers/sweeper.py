@@ -21,6 +21,7 @@ from workers.learning.upkeep import Upkeep
 from workers.log import logger
 from workers.memory.keeper import Keeper
 from workers.memory.terms import Terms
+from workers.rehearsal.upkeep import Upkeep as Rehearsal
 from workers.store import audit, due, limits, processes, quarantine
 from workers.store.database import StoreUnavailable, Tx
 from workers.store.due import Due
@@ -107,6 +108,7 @@ class Sweeper:
         self._latest = Sweep(leading=False)
         self._memory = Keeper(system.db, Terms.of(system.settings), system.clock, system.courtesy, system.embedder)
         self._learning = Upkeep(system)
+        self._rehearsal = Rehearsal(system)
         self._autonomy = Autonomy(system)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
@@ -117,6 +119,7 @@ class Sweeper:
     def stop(self) -> None:
         self._stop.set()
         self._memory.stop()
+        self._rehearsal.stop()
         if self._thread.is_alive():
             self._thread.join(5)
         self._learning.wait(5)
@@ -150,6 +153,7 @@ class Sweeper:
         if done.leading:
             self.upkeep()
             self._learning.run()
+            self._rehearsal.once()
             self._autonomy.run()
             if self._system.settings.memory:
                 self._memory.once()
@@ -251,6 +255,7 @@ class Sweeper:
                     self._upkeep_at = time.monotonic() + UPKEEP_SECONDS
                     self.upkeep()
                     self._learning.begin()
+                    self._rehearsal.begin()
                     self._autonomy.begin()
                     if self._system.settings.memory:
                         self._memory.wake()
