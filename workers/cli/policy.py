@@ -16,22 +16,25 @@ import typer
 from policies import checked, loader, record, testing
 from policies.explain import around, terms
 from policies.explain import explain as explained
-from policies.rules import Route
+from policies.rules import Policy, Route
 from policies.schema import File, schema
 from policies.types import DecisionRecord
 from workers.actions.catalogue import CATALOGUE
-from workers.cli import governing, opening
+from workers.cli import governing, opening, staffing_checks
 from workers.cli.autonomy import autonomy, suggest
 from workers.cli.failures import Failure
 from workers.cli.reaching import replay_decision
 from workers.cli.rehearsing import backtest
 from workers.cli.screen import AsJson, say, show_json, show_table
+from workers.cli.shadowing import shadow
+from workers.quorum import Staff
 from workers.store import actions
-from workers.store.database import Tx
+from workers.store.database import StoreUnavailable, Tx
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check, test and explain the approval policy.")
 app.command()(backtest)
 app.command("replay")(replay_decision)
+app.command()(shadow)
 app.command()(governing.history)
 app.command()(governing.show)
 app.command()(governing.diff)
@@ -64,6 +67,8 @@ def check(
     if not as_json:
         for warning in report.warnings:
             say(f"warning: {warning}")
+        for told in _too_few_people(report.policy):
+            say(f"warning: {told}")
     if not report.ok:
         sys.exit(1)
 
@@ -129,6 +134,19 @@ def _lock(directory: Path, report: testing.Report) -> None:
     if not report.policy.environment.checks:
         raise Failure(f"{report.policy.environment.engine} cannot check: install cel-expr-python and try again there.")
     (directory / checked.FILE).write_text(checked.text(report.policy), encoding="utf-8")
+
+
+def _too_few_people(policy: Policy | None) -> list[str]:
+    """What the people of this installation could not approve, where there is one."""
+    found = opening.settings()
+    if policy is None or not opening.exists(found):
+        return []
+    try:
+        with opening.database(found) as db, db.read() as tx:
+            return staffing_checks.warnings(policy, Staff.at(tx, opening.now()))
+    except (Failure, StoreUnavailable):
+        # Files are sound or not without it; `caseworker doctor` says what is wrong with the database.
+        return []
 
 
 def _folder(directory: Path | None) -> Path:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from policies import testing
 from policies.errors import PolicyError
+from workers.cli import staffing_checks
 from workers.cli.findings import Finding, Level
 from workers.governance import folder, staffing
 from workers.rulebook import compiled
@@ -48,6 +49,8 @@ def in_force(found: Settings, db: Database, now: datetime) -> Iterator[Finding]:
         return
     since = f"{activation.at:%Y-%m-%d %H:%M} UTC"
     yield Finding("policy in force", Level.OK, f"{policy.name} ({policy.hash[:12]}) since {since}, {activation.how}")
+    with db.read() as tx:
+        yield from staffing_checks.findings(tx, policy, now)
     if found.policy_changes == FOLDER_WINS:
         yield Finding(
             "policy changes",

@@ -63,3 +63,21 @@ def test_what_is_no_date_or_makes_no_sense_is_said(caseworker, engine):
     assert (no_date.status, oneself.status) == (2, 2)
     assert "no date" in no_date.err
     assert "Nobody stands in for themselves" in oneself.err
+
+
+def test_doctor_and_policy_check_tell_what_the_people_here_cannot_approve(caseworker, engine):
+    large(engine)  # a lead and one of finance, and nobody of support
+    rules = engine.system.settings.policy_dir
+
+    checked = caseworker("policy", "check", str(rules)).out.replace("\n", " ")
+
+    assert "ask for 1 of support: that cannot be met by the people who are here: 1 of support missing." in checked
+    assert "ask for 1 of lead: that leaves no one to spare" in checked
+
+
+def test_with_enough_people_nothing_is_told(caseworker, engine):
+    large(engine)
+    for name in ("ana", "bo", "cy"):
+        engine.person(name, ("support", "lead", "finance", "risk", "risk_lead", "editor"))
+
+    assert "warning" not in caseworker("policy", "check", str(engine.system.settings.policy_dir)).out
