@@ -17,6 +17,9 @@ from policies.types import Enforcement, Facts, Limit, Outcome, Requirement, Rule
 
 Answered = tuple[Rule, RuleAnswer]
 
+#: whom requirements are handed on to is worked out once for each of so many
+_REMEMBERED = 1_000
+
 _MONEY = {"has_amount", "amount_minor", "currency"}
 
 #: a reason that no rule gave, how strict it is, and whom it asks (None: those of the defaults)
@@ -24,7 +27,7 @@ _Floor = tuple[Outcome, str, tuple[Requirement, ...] | None]
 
 
 def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[Verdict, tuple[Use, ...]]:
-    """What the answers come to, and the limits that the action falls under."""
+    """What the answers come to, and the limits that the action falls under. Of rules that do not match nothing is needed."""
     counting = [(r, a) for r, a in answered if a.enforcement is Enforcement.ENFORCE and a.set_aside is None]
     matched = [(rule, answer) for rule, answer in counting if answer.matched]
     failed = [rule.ref for rule, answer in counting if answer.error is not None]
@@ -42,7 +45,8 @@ def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[V
     reasons += (_warning(rule, answer) for rule, answer in answered if _warns(answer))
     made = _made(route, matched, floors, outcome, roles, reasons)
     waivers = {a.set_aside.partition(":")[2] for _, a in answered if a.set_aside and a.set_aside.startswith("waiver:")}
-    made = replace(made, waivers=tuple(sorted(waivers)))
+    if waivers:
+        made = replace(made, waivers=tuple(sorted(waivers)))
     return made, () if outcome is Outcome.DENY else _uses(route, facts, roles)
 
 
@@ -159,7 +163,12 @@ def _authorised(route: Route, amount: int | None, currency: str | None) -> tuple
 def _handed_on(route: Route, roles: tuple[str, ...] | None, asked: tuple[Requirement, ...]) -> tuple[Requirement, ...]:
     if roles is None:
         return asked
-    return union([authority.handed_on(route.authority, roles, asked)])
+    found = route.handed_on.get((roles, asked))
+    if found is None:
+        found = union([authority.handed_on(route.authority, roles, asked)])
+        if len(route.handed_on) < _REMEMBERED:
+            route.handed_on[roles, asked] = found
+    return found
 
 
 def _uses(route: Route, facts: Facts, roles: tuple[str, ...] | None) -> tuple[Use, ...]:
@@ -169,8 +178,9 @@ def _uses(route: Route, facts: Facts, roles: tuple[str, ...] | None) -> tuple[Us
         # A limit on euros alone says nothing of yen; one on how many says it of all.
         if limit.max_count is None and not counted:
             continue
-        asked = replace(limit, requirements=_handed_on(route, roles, limit.requirements))
-        uses.append(Use(asked, _key(limit, facts), max(facts.amount_minor, 0) if counted else 0))
+        asked = _handed_on(route, roles, limit.requirements)
+        whole = limit if asked == limit.requirements else replace(limit, requirements=asked)
+        uses.append(Use(whole, _key(limit, facts), max(facts.amount_minor, 0) if counted else 0))
     return tuple(uses)
 
 

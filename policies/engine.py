@@ -20,6 +20,8 @@ from policies.rules import Policy, Route, Rule
 from policies.types import MUST_STATE, DecisionRecord, Enforcement, Facts, Outcome, RuleAnswer, Use, Verdict
 
 _SHOWN_REFUSALS = 5
+_NAMES = frozenset(Facts.model_fields)
+_MUST_STATE = frozenset(name for names in MUST_STATE.values() for name in names)
 
 __all__ = ["Policy", "decide", "judge"]
 
@@ -29,21 +31,30 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
     that would have allowed it; with `trace`, every rule that was asked."""
     route = policy.route(facts.domain, facts.action_kind)
     shown = record.facts_to_json(facts)
-    bound = policy.environment.bind(vars(facts))
-    answered = []
+    # `Facts` has seen them all; what no rule of the route names need not be converted.
+    bound = policy.environment.bind(vars(facts), route.names)
+    answers: list[RuleAnswer] = []
+    speaking: list[Answered] = []
     for rule in route.rules:
-        result = conditions.evaluated(rule, bound, facts)
-        if result is not False or rule.outcome is Outcome.ALLOW or trace:
-            answered.append((rule, _answer(route, rule, result, bound, facts, shown)))
-    verdict, uses = combining.verdict(route, answered, facts)
-    return _record(policy, verdict, tuple(answer for _, answer in answered), shown, at, uses)
+        asks = rule.counts or rule.tells_time
+        result = conditions.evaluated(rule, bound, facts) if asks else rule.program.evaluate(bound)
+        if result is not False:
+            answer = _answer(route, rule, result, bound, facts, shown)
+            answers.append(answer)
+            speaking.append((rule, answer))
+        elif trace or rule.outcome is Outcome.ALLOW:
+            answers.append(_silent(rule, shown))
+    verdict, uses = combining.verdict(route, speaking, facts)
+    return _record(policy, verdict, tuple(answers), shown, at, uses)
 
 
 def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime) -> DecisionRecord:
     """Judge one action by facts that nobody has checked yet. Facts that `Facts` refuses get a review at least. The record
     has every rule's answer."""
-    told = [f"{record.plain(key)} is no fact" for key in raw_facts if key not in Facts.model_fields]
-    told += (f"{name} is not stated" for name in _unstated(raw_facts))
+    stated = raw_facts.keys()
+    told = [] if stated <= _NAMES else [f"{record.plain(key)} is no fact" for key in raw_facts if key not in _NAMES]
+    if not stated >= _MUST_STATE:
+        told += (f"{name} is not stated" for name in _unstated(raw_facts))
     if told:
         return _refused(policy, raw_facts, told, at)
     try:
@@ -76,23 +87,23 @@ def _answer(
     facts: Facts,
     shown: dict[str, Any],
 ) -> RuleAnswer:
+    """Of a rule that matches or fails."""
     fault = result if isinstance(result, cel.Fault) else None
     enforcement, set_aside = rule.enforcement, None
-    if result is not False:
-        if not conditions.rolled_out(rule, facts):
-            enforcement, set_aside = min(enforcement, Enforcement.OBSERVE, key=_LEVELS.index), "canary"
-        elif fault is None and conditions.suspended(rule, facts):
-            set_aside = "suspended"
-        elif fault is None and route.waivers and (waiver := conditions.waiver_of(route, rule, bound, facts)):
-            set_aside = f"waiver:{waiver.ref}"
+    if not conditions.rolled_out(rule, facts):
+        enforcement, set_aside = min(enforcement, Enforcement.OBSERVE, key=_LEVELS.index), "canary"
+    elif fault is None and conditions.suspended(rule, facts):
+        set_aside = "suspended"
+    elif fault is None and route.waivers and (waiver := conditions.waiver_of(route, rule, bound, facts)):
+        set_aside = f"waiver:{waiver.ref}"
     return RuleAnswer(
         rule=rule.id,
         bundle=rule.bundle,
-        layer=rule.layer.value,
-        matched=None if isinstance(result, cel.Fault) else result,
+        layer=rule.layer_name,
+        matched=None if fault else True,
         outcome=rule.outcome,
         enforcement=enforcement,
-        message=rule.message.fill(shown) if result is True else rule.message.template,
+        message=rule.message.template if fault else rule.message.fill(shown),
         when=rule.when,
         values={name: shown[name] for name in rule.program.facts},
         error=fault.reason if fault else None,
@@ -101,6 +112,22 @@ def _answer(
 
 
 _LEVELS = tuple(Enforcement)
+
+
+def _silent(rule: Rule, shown: dict[str, Any]) -> RuleAnswer:
+    """Of a rule that does not match: most of them, so nothing is worked out for it."""
+    values = {name: shown[name] for name in rule.program.facts}
+    return RuleAnswer(
+        rule.id,
+        rule.bundle,
+        rule.layer_name,
+        False,
+        rule.outcome,
+        rule.enforcement,
+        rule.message.template,
+        rule.when,
+        values,
+    )
 
 
 def _refused(policy: Policy, raw: Mapping[str, Any], details: list[str], at: datetime) -> DecisionRecord:
@@ -154,7 +181,7 @@ def _certainly(rule: Rule, shown: dict[str, Any]) -> RuleAnswer:
     return RuleAnswer(
         rule=rule.id,
         bundle=rule.bundle,
-        layer=rule.layer.value,
+        layer=rule.layer_name,
         matched=True,
         outcome=rule.outcome,
         enforcement=rule.enforcement,

@@ -57,12 +57,14 @@ class Rule:
     #: what it reads that means nothing unless it was looked up
     counts: bool = field(init=False)
     tells_time: bool = field(init=False)
+    layer_name: str = field(init=False)
 
     def __post_init__(self) -> None:
         # Worked out once: these are asked for each decision.
         object.__setattr__(self, "ref", f"{self.bundle}/{self.id}")
         object.__setattr__(self, "counts", not COUNTERS.isdisjoint(self.program.facts))
         object.__setattr__(self, "tells_time", not LOCAL_CLOCK.isdisjoint(self.program.facts))
+        object.__setattr__(self, "layer_name", self.layer.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,10 @@ class Route:
     waivers: Mapping[str, tuple[Waiver, ...]] = field(default_factory=dict)
     authority: tuple[Authority, ...] = ()
     never_automatic: bool = False
+    #: whom requirements go to where authority does not reach so far, by the roles whose does; filled in as it is asked
+    handed_on: dict[tuple[tuple[str, ...], tuple[Requirement, ...]], tuple[Requirement, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
     #: every fact that is looked at, in conditions and in messages
     names: frozenset[str] = frozenset()
 

@@ -24,6 +24,8 @@ INT64 = 2**63
 
 
 def _plain(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     if any(unicodedata.category(c) in {"Cc", "Cs"} for c in text):
         raise ValueError("control characters and lone surrogates are refused")
     return unicodedata.normalize("NFC", text)
