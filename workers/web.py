@@ -42,6 +42,7 @@ from workers.inbox import (
     posting,
     reference,
     rules_page,
+    shadow_page,
     switches_api,
     switches_page,
 )
@@ -112,6 +113,7 @@ def make_app(
         api.router,
         rules_page.router,
         backtests.router,
+        shadow_page.router,
         explanation.router,
         pages.router,
         posting.router,

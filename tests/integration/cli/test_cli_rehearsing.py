@@ -7,8 +7,10 @@ import sqlite3
 
 import pytest
 
-from tests.integration.rehearsal.policies import files
+from tests.integration.rehearsal.policies import files, policy
+from workers.rehearsal.shadow import follow
 from workers.settings import SHIPPED_POLICY
+from workers.store import audit, policy_sets
 
 
 @pytest.fixture
@@ -167,6 +169,53 @@ def test_all_of_them_are_counted(caseworker, waiting):
 )
 def test_what_cannot_be_reached_is_said_in_one_line(caseworker, waiting, arguments, said):
     ran = caseworker("policy", "replay", *arguments)
+
+    assert ran.status == 2
+    assert said in ran.err
+
+
+def test_what_a_shadow_says_is_compared_with_what_was_decided(caseworker, waiting):
+    follow(waiting.system, policy("deny"))
+
+    ran = caseworker("policy", "shadow")
+    found = caseworker("policy", "shadow", policy("deny").hash[:8], "--days", "7", "--json").json
+
+    assert "judged 2 decisions in 30 days" in ran.out
+    assert "2 differ" in ran.out
+    assert {one["action_id"] for one in found["differences"]} == {action.id for action in waiting.actions()}
+    assert {one["would_be"] for one in found["differences"]} == {"deny"}
+
+
+def test_a_proposed_policy_is_followed_and_left_again(caseworker, waiting):
+    tried = policy("deny")
+    now = waiting.clock()
+    with waiting.system.db.write() as tx:
+        policy_sets.add(tx, tried.hash, name=tried.name, files=files("deny"), by="person:ana", why="To see.", now=now)
+
+    begun = caseworker("policy", "shadow", "--begin", tried.hash[:8])
+    twice = caseworker("policy", "shadow", "--begin", tried.hash[:8])
+    ended = caseworker("policy", "shadow", "--end", tried.hash[:8])
+
+    assert "is followed from now on, and decides nothing" in begun.out
+    assert (twice.status, ended.status) == (2, 0)
+    assert "it has to be proposed" in twice.err
+    with waiting.system.db.read() as tx:
+        assert policy_sets.get(tx, tried.hash).state == "proposed"
+        verbs = [entry.verb for entry in audit.of_chain(tx, audit.SYSTEM)]
+    assert verbs[-2:] == ["policy_shadow_begun", "policy_shadow_ended"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "No shadow has judged anything yet"),
+        (("--begin", "abc"), "0 policies are kept whose hash begins with 'abc'"),
+        (("--begin", ""), "name exactly one"),
+        (("--begin", "a", "--end", "b"), "not both at once"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_in_one_line(caseworker, waiting, arguments, said):
+    ran = caseworker("policy", "shadow", *arguments)
 
     assert ran.status == 2
     assert said in ran.err

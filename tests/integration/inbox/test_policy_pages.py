@@ -7,7 +7,9 @@ import json
 from sqlalchemy import select, update
 
 from tests.integration.inbox.test_templates import problems
+from tests.integration.rehearsal.policies import policy
 from tests.kit.engine import POLICY, refund, reply, tags
+from workers.rehearsal.shadow import follow
 from workers.store.tables import revisions
 
 
@@ -115,3 +117,24 @@ def test_strangers_see_none_of_it(site):
     for address in ("/policy", "/policy/rules/a/b", f"/actions/{action.id}/explanation"):
         assert site.anonymous().get(address).headers["location"].startswith("/sign-in")
     assert site.anonymous().get(f"/api/v1/actions/{action.id}/replay").status_code == 401
+
+
+def test_a_shadow_is_compared_day_by_day(site):
+    action = site.drafted(tags())[0]
+    follow(site.engine.system, policy("deny"))
+
+    page = site.signed_in().get("/policy/shadow?days=7").text
+
+    assert f"{site.engine.clock():%Y-%m-%d}: 1 differ, 0 the same" in page
+    assert f'href="/actions/{action.id}/explanation?revision=1"' in page
+    assert "<b>deny</b>" in page
+    assert page.count('<rect class="day"') == 7
+    assert problems(page) == []
+
+
+def test_where_no_shadow_is_set_the_page_says_how(site):
+    page = site.signed_in().get("/policy/shadow").text
+
+    assert "CASEWORKER_POLICY_SHADOW_DIR" in page
+    assert 'href="/policy/shadow" aria-current="page"' in page
+    assert problems(page) == []
