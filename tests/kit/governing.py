@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from integrations.registry import Writers
+from policies import loader
 from tests.kit.engine import Engine
 from workers.rulebook.book import Book
 from workers.rulebook.enacting import SYSTEM_NAME, Enacting
 from workers.store import policy_sets
-from workers.store.policy_sets import Activation
+from workers.store.policy_sets import Activation, How
 
 KINDS = ["refund_payment", "reply_to_customer", "escalate_ticket", "add_tags", "close_ticket", "request_documents"]
 FACTS = {
@@ -146,3 +147,16 @@ def in_force(engine: Engine) -> Activation:
         found = policy_sets.in_force(tx)
     assert found is not None
     return found
+
+
+def put_in_force(engine: Engine, files: dict[str, str]) -> str:
+    """Another policy in force at once, as if people had said yes; its hash. Who is judging finds out by itself."""
+    policy = loader.loads(files)
+    with engine.system.db.write() as tx:
+        now = engine.clock()
+        policy_sets.add(tx, policy.hash, name=policy.name, files=files, by="test", why="A test wants it.", now=now)
+        taken = policy_sets.activate(
+            tx, policy.hash, after=policy_sets.in_force(tx), how=How.APPROVED, by="test", now=now
+        )
+    assert taken is not None
+    return policy.hash
