@@ -6,12 +6,15 @@ import json
 from typing import Any
 
 import pytest
-from policy_making import bundle, decide, policy, raw, rule
+from hypothesis import given, settings
+from policy_making import AT, bundle, decide, policy, raw, rule
+from pydantic import ValidationError
+from test_policy_properties import SHIPPED, good_facts
 
 from policies import backtest, engine, record
 from policies.backtest import Became, Move, Recorded, Said
 from policies.rules import Policy
-from policies.types import Outcome, Requirement
+from policies.types import Facts, Outcome, Requirement
 
 SMALL = rule("small", "allow", "amount_minor <= 2500")
 LARGE = rule("large", "review", "amount_minor > 2500", approvers=[{"role": "lead"}])
@@ -137,3 +140,39 @@ def test_what_a_shadow_policy_says_is_counted_without_judging_twice() -> None:
     tally.compare("one", Said.of(decide(LIVE, amount_minor=4000).verdict), decide(LOOSER, amount_minor=4000))
 
     assert tally.report().newly_automatic == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(good_facts)
+def test_kept_facts_are_read_as_strictly_as_json_is(facts: Facts) -> None:
+    """The short way and the long way come to the same decision, bit for bit."""
+    data = json.loads(json.dumps(record.to_json(engine.decide(SHIPPED, facts, at=AT))))
+
+    again = backtest.again(SHIPPED, data)
+
+    assert again == engine.decide(SHIPPED, record.facts_from_json(record.facts_of(data)), at=AT)
+    assert again.facts == record.facts_to_json(facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amount_minor", 1.0), ("amount_minor", "1"), ("amount_minor", True), ("amount_minor", 2**63), ("currency", None),
+        ("triage_confidence", "0.9"), ("triage_confidence", 1), ("reversible", 0), ("risk_flags", "x"), ("risk_flags", [1]),
+        ("occurred_at", "yesterday"), ("occurred_at", "2026-11-20T12:00:00"), ("occurred_at", 5), ("currency", "a\x00b"),
+    ],
+)  # fmt: skip
+def test_a_kept_fact_that_is_none_is_refused_both_ways(name: str, value: object) -> None:
+    data = record.to_json(decide(LIVE, amount_minor=500))
+    data["facts"][name] = value
+
+    try:
+        record.facts_from_json(record.facts_of(data))
+    except ValidationError:
+        taken = False
+    else:
+        taken = True
+
+    again = backtest.again(LIVE, data)
+    assert bool(again.answers) is taken
+    assert taken or again.verdict.outcome is REVIEW
