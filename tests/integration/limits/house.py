@@ -13,9 +13,9 @@ from workers.store import actions
 from workers.store.records import Action
 
 
-def within(*limits: dict[str, Any], outcome: str = "allow", **rule: Any) -> Policy:
+def bundle(*limits: dict[str, Any], outcome: str = "allow", **rule: Any) -> dict[str, Any]:
     """Refunds are allowed (or whatever `outcome` says), as far as these limits go."""
-    bundle = {
+    return {
         "bundle": "house",
         "version": 1,
         "layer": "platform",
@@ -34,7 +34,11 @@ def within(*limits: dict[str, Any], outcome: str = "allow", **rule: Any) -> Poli
         ],
         "limits": [{"actions": ["refund_payment"], **limit} for limit in limits],
     }
-    return loads({"house.yaml": json.dumps(bundle)}, run_tests=False)
+
+
+def within(*limits: dict[str, Any], outcome: str = "allow", **rule: Any) -> Policy:
+    """A policy of this one bundle."""
+    return loads({"house.yaml": json.dumps(bundle(*limits, outcome=outcome, **rule))}, run_tests=False)
 
 
 def a_day(minor: int | None = 10_000, over: str = "review", **more: Any) -> dict[str, Any]:
