@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies import limits
+from policies import analysis, limits
 from policies.authority import OTHER
 from policies.explain import EXCLUDED, obligation
 from policies.messages import money
@@ -46,6 +46,8 @@ class RuleView:
     decided: int
     last_at: datetime | None
     spark: Plot
+    #: that it does nothing, and why, where its condition proves that
+    warnings: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,13 @@ def load(tx: Tx, policy: Policy, *, now: datetime) -> View:
     by_rule: dict[str, list[RuleDay]] = {}
     for day in days:
         by_rule.setdefault(day.rule, []).append(day)
+    idle: dict[str, list[str]] = {}
+    for finding in analysis.proved(policy):
+        idle.setdefault(finding.rule, []).append(finding.message)
     bundles = [
         BundleView(
             bundle,
-            [_rule(rule, by_rule.get(rule.ref, []), now) for rule in bundle.rules],
+            [_rule(rule, by_rule.get(rule.ref, []), now, idle.get(rule.ref, ())) for rule in bundle.rules],
             [(limit, limited(limit)) for limit in bundle.limits],
             _authority(bundle),
         )
@@ -135,7 +140,7 @@ def limited(limit: Limit) -> str:
     return f"{' and '.join(most)} in {limits.window(limit.window_minutes)}{per}; beyond that {then}{stop}"
 
 
-def _rule(rule: Rule, days: Sequence[RuleDay], now: datetime) -> RuleView:
+def _rule(rule: Rule, days: Sequence[RuleDay], now: datetime, warnings: Sequence[str] = ()) -> RuleView:
     return RuleView(
         rule=rule,
         people=asked(rule.requirements),
@@ -144,6 +149,7 @@ def _rule(rule: Rule, days: Sequence[RuleDay], now: datetime) -> RuleView:
         decided=sum(day.decided for day in days),
         last_at=max((day.last_at for day in days), default=None),
         spark=_plot(days, now, rule.ref),
+        warnings=warnings,
     )
 
 

@@ -93,7 +93,7 @@ def _unpacked(name: str, content: bytes, problems: list[str]) -> list[tuple[str,
                     problems.append(f"{name}: more than {MOST_TOGETHER // 1024} KB in it")
                     return []
             return parts
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError) as error:
         # Damaged, in a way of packing that is not read here, or with a password.
         problems.append(f"{name}: cannot be unpacked: {error}")
         return []

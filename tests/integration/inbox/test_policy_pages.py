@@ -6,8 +6,9 @@ import json
 
 from sqlalchemy import select, update
 
+from policies.loader import loads
 from tests.integration.inbox.test_templates import problems
-from tests.integration.rehearsal.policies import policy
+from tests.integration.rehearsal.policies import files, policy
 from tests.kit.engine import POLICY, refund, reply, tags
 from workers.rehearsal.shadow import follow
 from workers.store.tables import revisions
@@ -29,6 +30,17 @@ def test_every_rule_in_force_is_shown_with_its_condition_and_hits(site):
     for each in POLICY.rules:
         assert f'id="{each.ref.replace("/", "-")}"' in page
     assert f'<a href="/policy/rules/{bundle}/{rule}" aria-label="{bundle}/{rule}: 1 matches">1</a>' in page
+    assert problems(page) == []
+
+
+def test_a_rule_that_can_do_nothing_is_marked(site):
+    text = files("review")["tried.yaml"].replace('risk != "none"', "amount_minor > 5 && amount_minor < 3")
+    idle = loads({"tried.yaml": text}, run_tests=False)
+    site.app.state.system = site.engine.system.under(idle)
+
+    page = site.signed_in().get("/policy").text
+
+    assert "does nothing</span>" in page
     assert problems(page) == []
 
 
