@@ -30,6 +30,7 @@ from integrations.base import WebhookSource
 from workers import exposition
 from workers.inbox import (
     api,
+    autonomy_page,
     away_page,
     backtests,
     cost,
@@ -121,6 +122,7 @@ def make_app(
         cost.router,
         learning.router,
         away_page.router,
+        autonomy_page.router,
         governing_api.router,
         governing_page.router,
         switches_page.router,
