@@ -246,12 +246,3 @@ def _summed(places: Sequence[Requirement]) -> tuple[Requirement, ...]:
     for place in places:
         counts[place] = counts.get(place, 0) + 1
     return tuple(replace(place, n=n) for place, n in counts.items())
-
-
-def may_fill(approval: Approval, role: str) -> bool:
-    return not role or role in approval.groups
-
-
-def still_needed(requirements: Sequence[Requirement], approvals: Sequence[Approval]) -> tuple[Requirement, ...]:
-    """The places that the approvals leave open; empty when they suffice."""
-    return tally(Asked(tuple(requirements) or (Requirement(""),)), approvals).missing

@@ -6,16 +6,17 @@ Judged exactly as saving would judge it, but nothing is written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from policies.approvals import Approval, may_fill
+from policies.record import verdict_of
 from workers.actions.catalogue import CATALOGUE
 from workers.drafting import judge_anew, matter_of
 from workers.inbox.changes import Change, between
 from workers.inbox.forms import Filled, read
 from workers.judgement import Judged
-from workers.store import actions, cases
+from workers.quorum import Staff, in_words, position
+from workers.store import actions, cases, inbox
 from workers.store.database import Tx
 from workers.store.records import Action, Case, Person
 from workers.wiring import System
@@ -44,17 +45,23 @@ def preview(system: System, tx: Tx, person: Person, action_id: str, submitted: M
     if filled.arguments is None or not filled.edited:
         return Preview(filled)
     verdict = _judged(system, tx, case, action, filled.arguments).verdict
-    roles = [str(r["role"]) for r in verdict["requirements"]]
-    mine = Approval(person.id, frozenset(person.groups))
     return Preview(
         filled=filled,
         changes=tuple(between(action.arguments, filled.arguments)),
         sentence=kind.describe(filled.arguments, case.customer),
         outcome=str(verdict["outcome"]),
         reasons=tuple(verdict["reasons"]),
-        needed=tuple(f"{r['n']} of {r['role'] or 'anybody'}" for r in verdict["requirements"]),
-        counts="editor" not in verdict["exclude"] and (not roles or any(may_fill(mine, role) for role in roles)),
+        needed=tuple(in_words([r]) for r in verdict_of(verdict).requirements),
+        counts=_counts(system, tx, case, replace(action, verdict=verdict, revision=action.revision + 1), person),
     )
+
+
+def _counts(system: System, tx: Tx, case: Case, edited: Action, person: Person) -> bool:
+    """Whether the editor's own yes would count for the revision that their edit makes."""
+    now = system.clock()
+    waiting = inbox.standing_of(tx, edited, case)
+    waiting = replace(waiting, asked_at=now, editors=(*waiting.editors, f"person:{person.email}"))
+    return position(waiting, Staff.at(tx, now), now).voice(person) is not None
 
 
 def _judged(system: System, tx: Tx, case: Case, action: Action, arguments: Mapping[str, Any]) -> Judged:

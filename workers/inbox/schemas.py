@@ -56,9 +56,16 @@ class CaseOut(Out):
     closed_at: datetime | None
 
 
+class Rung(Out):
+    after_minutes: int
+    role: str
+
+
 class Requirement(Out):
     role: str = Field(description="The group that must say yes; empty for anybody.")
     n: int
+    stage: int = Field(0, description="Places of a later stage open when those before are full.")
+    ladder: list[Rung] = Field([], description="Who may say yes instead once it was asked for so long.")
 
 
 class Verdict(Out):
@@ -66,7 +73,9 @@ class Verdict(Out):
     requirements: list[Requirement]
     reasons: list[str]
     rules: list[str]
-    exclude: list[str] = []
+    exclude: list[str] = Field([], description="Who may not approve: editor, initiator, last_approver.")
+    authorised: list[str] | None = Field(None, description="The groups that may approve so much; null: no limit.")
+    deadline_minutes: int | None = None
     policy: str = ""
 
 
@@ -97,6 +106,7 @@ class ActionOut(Out):
     updated_at: datetime
     expires_at: datetime | None
     settled_at: datetime | None
+    snoozed_until: datetime | None
 
 
 class RevisionOut(Out):
@@ -115,6 +125,7 @@ class DecisionOut(Out):
     reason: str | None
     channel: str
     decided_at: datetime
+    on_behalf_of: str | None = Field(description="The id of the person for whom a stand-in said it.")
 
 
 class AttemptOut(Out):

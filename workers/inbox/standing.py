@@ -40,6 +40,15 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """Somebody who would be asked, were they here."""
+
+    name: str
+    until: datetime
+    stand_in: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     needed: int
     given: int
@@ -59,8 +68,8 @@ class Standing:
     #: for whom this reader's yes would count, and until when that one is away
     speaks_for: str
     speaks_until: datetime | None
-    #: who of those that are asked is away: “Ada, until Friday 27 November; Bo stands in”
-    away: tuple[str, ...]
+    #: who of those that are asked is away
+    away: tuple[Absent, ...]
     #: why nobody who is here can approve this
     shortage: str | None
     #: the ladder has let somebody in whom the rule did not ask at first
@@ -152,10 +161,6 @@ def span(passed: timedelta) -> str:
     return f"{minutes} minutes"
 
 
-def day(at: datetime) -> str:
-    return f"{at:%A} {at.day} {at:%B}"
-
-
 def _rungs(position: Position, turn: tuple[Requirement, ...]) -> tuple[Rung, ...]:
     since = position.tally.since
     if since is None:
@@ -169,12 +174,12 @@ def _name(position: Position, person_id: str, on_behalf_of: str | None) -> str:
     return name if on_behalf_of is None else f"{name} for {position.staff.name(on_behalf_of)}"
 
 
-def _away(position: Position) -> list[str]:
+def _away(position: Position) -> list[Absent]:
     """Those who would be asked, were they here."""
     staff = position.staff
     roles = {r.role for r in position.tally.missing}
     return [
-        f"{staff.name(person_id)}, until {day(found.until)}; {staff.name(found.stand_in_id)} stands in"
+        Absent(staff.name(person_id), found.until, staff.name(found.stand_in_id))
         for person_id, found in staff.away.items()
         if staff.everyone[person_id].active and not roles.isdisjoint(staff.everyone[person_id].groups)
     ]

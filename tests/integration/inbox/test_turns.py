@@ -97,7 +97,7 @@ def test_the_card_says_for_whom_a_yes_counts(site, large):
     assert named.status_code == 303
     assert lea.name in page
     assert "Your yes counts for Lea , who is away" in page
-    assert "Away: Lea, until" in page
+    assert "Away: Lea, back" in page
     assert large.sentence in bo.get("/").text
 
 
