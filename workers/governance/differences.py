@@ -19,6 +19,7 @@ _LEVELS: Final = ("observe", "warn", "enforce")
 _BUILT_IN: Final = {"unknown_action": "deny", "no_match": "review", "rule_error": "review"}
 #: of a rule: words for people, which decide nothing
 _SAID: Final = frozenset({"message"})
+_ASKING: Final = frozenset({"approvers", "stages", "exclude", "deadline_minutes", "obligations"})
 _WORDS: Final = {
     "when": "condition",
     "actions": "kinds of action",
@@ -112,7 +113,7 @@ def _bundles(name: str, before: Bundle | None, after: Bundle | None) -> Iterator
         if old == new or (key in ("layer", "domain", "enforcement") and (before is None or after is None)):
             continue
         looser = _bundle_key_is_looser(key, old, new, was, now)
-        yield Difference("changes", key.replace("_", " "), name, (), looser)
+        yield Difference("changes", f"“{key.replace('_', ' ')}” of", name, (), looser)
     for key, what in _PARTS.items():
         olds = {part["id"]: part for part in was.get(key, ())}
         news = {part["id"]: part for part in now.get(key, ())}
@@ -162,6 +163,9 @@ def _rule_is_looser(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
     if not counts or new is None:
         return not permitted
     changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)} - _SAID
+    if new["outcome"] == "deny":
+        # Whom it asked for a yes no longer matters.
+        changed -= _ASKING
     if permits and not permitted:
         return True
     if permitted and not permits:

@@ -84,7 +84,7 @@ def card_page(
         shown = {
             "card": card,
             "last_change": last_change,
-            "fields": card.fields,
+            "fields": () if card.kind is not None and card.kind.fixed else card.fields,
             "previous_id": before,
             "next_id": following,
             "tab": tab,
