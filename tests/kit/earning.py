@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from integrations.base import EventType, InboundEvent
+from policies import loader
 from tests.kit.engine import Engine, make_engine
 from tests.kit.governing import govern
 from workers.autonomy.upkeep import Upkeep
@@ -152,3 +153,37 @@ def make_world(folder: Path, *, url: str | None = None, now: datetime | None = N
     platform = rules / "platform.yaml"
     platform.write_text(re.sub(r"(?m)^autonomy: .*$", f"autonomy: {THRESHOLDS}", platform.read_text()))
     return World(govern(engine, rules))
+
+
+#: what closes tickets by itself as if it had been earned, without a look at any
+EARNED = """
+bundle: earned-support
+version: 1
+layer: agent
+domain: support
+enforcement: enforce
+rules:
+  - id: close-ticket-1
+    actions: [close_ticket]
+    when: asks_for_something
+    outcome: allow
+    message: People always said yes
+    obligations: {obligations}
+waivers:
+  - id: close-ticket-1-1
+    rule: support/close-unsettled
+    when: 'asks_for_something && !("rule:earned-support/close-ticket-1" in thrown_switches)'
+    until: "2036-01-01T00:00:00Z"
+    owner: person:ana@firm.example
+    reason: People always said yes
+"""
+
+
+def running(folder: Path, *, url: str | None = None, sample: float | None = None) -> World:
+    """A world in which closing a ticket was earned; of what it lets through `sample` per cent are looked at."""
+    engine = make_engine(folder, url=url)
+    obliged = "[]" if sample is None else f"[{{kind: sample, percent: {sample}, role: support}}]"
+    files = {path.name: path.read_text() for path in SHIPPED_POLICY.glob("*.yaml") if ".test" not in path.name}
+    policy = loader.loads({**files, "earned-support.yaml": EARNED.format(obligations=obliged)}, run_tests=False)
+    engine.system = engine.system.under(policy)
+    return World(engine)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from policies import record
+from workers import faults
 from workers.autonomy.contradictions import WITHIN, contradicted
 from workers.store import autonomy, examples
 from workers.store.database import Tx
@@ -45,6 +46,7 @@ def _of_domain(system: System, domain: str) -> int:
             kept += autonomy.keep(tx, rows)
             if found:
                 examples.set_mark(tx, mark, found[-1].decided_at.isoformat(), system.clock())
+                faults.point("autonomy.keeping")
         if len(found) < LOT:
             break
         if not rows:

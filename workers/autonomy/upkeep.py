@@ -15,6 +15,8 @@ from workers.log import logger
 from workers.store.database import StoreUnavailable
 from workers.wiring import System
 
+CRASH_POINTS = ("autonomy.keeping", "autonomy.counting", "autonomy.taking_back", "autonomy.taken_back")
+
 
 class Upkeep:
     """Of one process. `begin` returns at once; `run` works in this thread."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from policies.evidence import suspicion
 from policies.rules import Autonomy
-from workers import switchboard
+from workers import faults, switchboard
 from workers.autonomy import keeping
 from workers.autonomy.contradictions import CONTRADICTABLE, WITHIN, contradicted
 from workers.autonomy.drafting import is_earned
@@ -95,6 +95,7 @@ def _count_passed(system: System) -> int:
             if found:
                 after = found[-1].id
                 examples.set_mark(tx, _PASSED, max(after, mark), system.clock())
+                faults.point("autonomy.counting")
         if len(found) < LOT:
             break
     return counted
@@ -244,7 +245,10 @@ def _reckon(system: System, rule: str) -> bool:
             _tell(tx, system, next(one for one in reversed(found) if one.wrong))
         if not autonomy_watches.reckoned(tx, watch, changes):
             return False
+        if alarmed:
+            faults.point("autonomy.taking_back")
     if alarmed:
+        faults.point("autonomy.taken_back")
         system.switchboard.forget()
         logger.warning("autonomy_taken_back", rule=rule, outcomes=changes["outcomes"], wrong=changes["wrong"])
     return alarmed

@@ -17,9 +17,11 @@ from workers.cli import opening, wired
 from workers.cli.failures import Failure
 from workers.cli.screen import AsJson, AsPerson, say, show_json, show_table, when
 from workers.governance import NotProposed
+from workers.governance.rights import may_propose
 from workers.learning.collect import collect
 from workers.store import autonomy_watches
 from workers.store.autonomy_watches import Watch
+from workers.wiring import System
 
 
 def suggest(
@@ -31,7 +33,7 @@ def suggest(
 ) -> None:
     """Find what people always said yes to, and propose that it runs by itself, as a diff with its evidence."""
     with wired.system(opening.settings()) as system:
-        by = f"person:{opening.person(system.db, as_person).email}" if send or as_person else opening.operator()
+        by = _whoever(system, as_person, send=send)
         # What was decided in the last minute counts as well.
         collect(system)
         keep(system)
@@ -83,6 +85,16 @@ def autonomy(as_json: AsJson = False) -> None:
     for one in found:
         if one.taken_back:
             say(f"{one.rule} was taken back at {when(one.taken_back_at)}. {one.reason}")
+
+
+def _whoever(system: System, as_person: str | None, *, send: bool) -> str:
+    """Who answers for it: for a look, whoever sits here."""
+    if not send and as_person is None:
+        return opening.operator()
+    person = opening.person(system.db, as_person)
+    if send and not may_propose(person):
+        raise Failure(f"{person.email} may not propose a policy: that is for leads.")
+    return f"person:{person.email}"
 
 
 def _show(looked: Looked, chosen: list[Suggestion], opened: dict[str, str], out: Path | None) -> None:

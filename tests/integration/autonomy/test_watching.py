@@ -1,0 +1,157 @@
+"""What rules let through is counted once and looked after; an earned rule that goes wrong too often is taken back, no other is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from integrations.errors import Permanent
+from tests.kit.earning import CLOSE, running
+from tests.kit.engine import tags
+from workers.autonomy.upkeep import CRASH_POINTS
+from workers.learning.collect import collect
+from workers.store import audit, autonomy_watches, switches
+from workers.store.audit import SYSTEM
+
+RULE = "earned-support/close-ticket-1"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def earned(request, tmp_path):
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").database("autonomy")
+    made = running(tmp_path, url=url)
+    yield made
+    made.engine.system.close()
+
+
+@pytest.fixture
+def looked_at(tmp_path):
+    made = running(tmp_path, sample=100.0)
+    yield made
+    made.engine.system.close()
+
+
+def watch(world, rule=RULE):
+    with world.engine.system.db.read() as tx:
+        return autonomy_watches.watch(tx, rule)
+
+
+def outcomes(world, rule=RULE):
+    with world.engine.system.db.read() as tx:
+        return autonomy_watches.outcomes(tx, rule, 1, 1000)
+
+
+def thrown(world):
+    with world.engine.system.db.read() as tx:
+        return [switch.scope for switch in switches.listing(tx)]
+
+
+def fails(world, **draft):
+    world.engine.house.before.append(Permanent("The desk says no."))
+    return world.ticket(**draft)
+
+
+def test_what_runs_by_itself_is_counted_once_however_often_is_looked(earned):
+    for _ in range(3):
+        assert earned.ticket().state == "done"
+    for _ in range(3):
+        earned.upkeep()
+
+    assert (watch(earned).outcomes, watch(earned).wrong, watch(earned).sampled) == (3, 0, 0)
+    assert [(one.number, one.open) for one in outcomes(earned)] == [(1, False), (2, False), (3, False)]
+
+
+def test_what_could_not_be_carried_out_went_wrong(earned):
+    earned.ticket()
+    assert fails(earned).state == "failed"
+
+    earned.upkeep()
+
+    assert [(one.wrong, one.why) for one in outcomes(earned)] == [(False, ""), (True, "failed")]
+
+
+def test_what_goes_wrong_again_and_again_is_taken_back_once(earned):
+    for _ in range(6):
+        fails(earned)
+
+    for _ in range(3):
+        earned.upkeep()
+
+    assert thrown(earned) == [f"rule:{RULE}"]
+    assert watch(earned).taken_back
+    with earned.engine.system.db.read() as tx:
+        assert [entry.verb for entry in audit.of_chain(tx, SYSTEM)].count("switch_thrown") == 1
+    assert earned.ticket().state == "pending"
+
+
+def test_a_rule_that_people_wrote_is_watched_and_stays(earned):
+    for _ in range(6):
+        fails(earned, draft=tags())
+
+    earned.upkeep()
+
+    found = watch(earned, "support/tags")
+    assert found.wrong == 6
+    assert found.peak >= 1 / found.alpha
+    assert not found.taken_back
+    assert thrown(earned) == []
+
+
+def test_without_drift_nothing_is_taken_back(earned):
+    for number in range(60):
+        fails(earned) if number == 30 else earned.ticket()
+        if number % 20 == 19:
+            earned.upkeep()
+
+    assert (watch(earned).outcomes, watch(earned).wrong, watch(earned).taken_back) == (60, 1, False)
+
+
+def test_people_who_look_at_a_sample_speak_for_or_against_the_rule(looked_at):
+    looked_at.decided("approve")
+    looked_at.decided("reject")
+    looked_at.decided("request_changes")
+
+    looked_at.upkeep()
+    looked_at.upkeep()
+
+    found = [(one.sampled, one.wrong, one.why) for one in outcomes(looked_at)]
+    assert found == [(True, False, ""), (True, True, "rejected"), (True, True, "changes")]
+
+
+_KILLED = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from tests.kit.earning import running
+from workers.autonomy.upkeep import Upkeep
+world = running(Path(sys.argv[1]), url=sys.argv[2])
+world.engine.clock.now = datetime.fromisoformat(sys.argv[3])
+Upkeep(world.engine.system).run()
+"""
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+def test_killed_anywhere_everything_is_counted_once_and_taken_back_once(looked_at, tmp_path, point):
+    system = looked_at.engine.system
+    looked_at.decided("reject")
+    quick = running(tmp_path, url=system.db.url)
+    quick.engine.clock.now, quick.tickets = looked_at.engine.clock(), looked_at.tickets
+    for _ in range(6):
+        fails(quick, draft=CLOSE)
+    collect(system)
+    command = [sys.executable, "-c", _KILLED, str(tmp_path), system.db.url, quick.engine.clock().isoformat()]
+
+    ended = subprocess.run(command, env={**os.environ, "CASEWORKER_CRASH_AT": point}, check=False, timeout=100)
+    quick.upkeep()
+    quick.engine.system.close()
+
+    assert ended.returncode == -9
+    assert (watch(looked_at).outcomes, watch(looked_at).wrong, watch(looked_at).sampled) == (7, 7, 1)
+    assert thrown(looked_at) == [f"rule:{RULE}"]
+    with system.db.read() as tx:
+        assert [entry.verb for entry in audit.of_chain(tx, SYSTEM)].count("switch_thrown") == 1
