@@ -23,7 +23,7 @@ MOST_RULES = 14
 TONES = {"allow": "good", "notify": "mild", "review": "open", "deny": "bad"}
 
 _SVG = Markup(
-    '<svg class="lanes" viewBox="0 0 {wide} {high}" preserveAspectRatio="none" role="img" aria-label="{label}">{inside}</svg>'
+    '<svg class="lanes{two}" viewBox="0 0 {wide} {high}" preserveAspectRatio="none" role="img" aria-label="{label}">{inside}</svg>'
 )
 _LANE = Markup('<g><title>{said}</title><rect class="{kind}" x="{x:.2f}" y="{y}" width="{w:.2f}" height="{h}"/></g>')
 
@@ -91,4 +91,6 @@ def _lane(kind: str, y: int, x: float, w: float, said: str) -> Markup:
 
 
 def _svg(lanes: Sequence[Markup], high: int, label: str) -> Markup:
-    return _SVG.format(wide=WIDE, high=high, label=label, inside=Markup("").join(lanes))
+    return _SVG.format(
+        two=" two" if high > HIGH else "", wide=WIDE, high=high, label=label, inside=Markup("").join(lanes)
+    )

@@ -115,7 +115,7 @@ def _rule(answer: Mapping[str, Any], facts: Mapping[str, Any], deciding: Sequenc
         outcome=str(answer.get("outcome", "")),
         when=" ".join(str(answer.get("when", "")).split()),
         values=tuple(
-            (name, _value(name, value, facts))
+            (name, value_of(name, value, facts))
             for name in answer.get("names") or ()
             if (value := facts.get(name)) is not None
         ),
@@ -125,7 +125,8 @@ def _rule(answer: Mapping[str, Any], facts: Mapping[str, Any], deciding: Sequenc
     )
 
 
-def _value(name: str, value: Any, facts: Mapping[str, Any]) -> str:
+def value_of(name: str, value: Any, facts: Mapping[str, Any]) -> str:
+    """A fact as people write it: amounts of money in their currency."""
     if name.endswith("_minor") and isinstance(value, int):
         currency = facts.get("charge_currency" if name.startswith("charge_") else "currency")
         return money(value, str(currency or ""))

@@ -20,8 +20,9 @@ from starlette.responses import Response
 
 from policies import limits, record
 from policies.explain import ASIDE, EXCLUDED, obligation
-from policies.messages import money, plain
+from policies.messages import money
 from policies.types import DecisionRecord, Enforcement, Reserved, RuleAnswer, Use
+from workers.inbox.explained import value_of
 from workers.inbox.forms import label
 from workers.inbox.identity import Refused, reader, system_of
 from workers.inbox.pages import Visitor, pages_of
@@ -156,7 +157,7 @@ def explain(system: System, kept: Kept) -> Explanation:
         waivers=verdict.waivers,
         limits=tuple(_limits(held.uses, held.reserved)),
         switches=tuple(str(name) for name in held.facts.get("thrown_switches") or ()),
-        rules=sorted((_asked(answer, deciding) for answer in full.answers), key=_order),
+        rules=sorted((_asked(answer, deciding, held.facts) for answer in full.answers), key=_order),
         silent=tuple(stored.get("unmatched") or ()) if full is held else (),
         facts=tuple(_facts(stored, held.facts)),
         policy=held.policy,
@@ -209,7 +210,7 @@ def _room(use: Use, tried: Reserved | None) -> str:
     return f" There was {'room' if tried.held else 'no room'}: {before} used before."
 
 
-def _asked(answer: RuleAnswer, deciding: set[str]) -> Asked:
+def _asked(answer: RuleAnswer, deciding: set[str], facts: Mapping[str, Any]) -> Asked:
     ref = f"{answer.bundle}/{answer.rule}"
     standing, why = "silent", ""
     if answer.error is not None:
@@ -221,7 +222,7 @@ def _asked(answer: RuleAnswer, deciding: set[str]) -> Asked:
         standing, why = "aside", f"{answer.enforcement.value} only"
     elif answer.matched:
         standing = "counts"
-    values = tuple((name, plain(value)) for name, value in answer.values.items())
+    values = tuple((name, value_of(name, value, facts)) for name, value in answer.values.items())
     when = " ".join(answer.when.split())
     return Asked(ref, answer.outcome.name, answer.message, when, values, standing, ref in deciding, why)
 
@@ -235,4 +236,4 @@ def _facts(stored: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterable[tupl
     told = stored.get("facts") or {}
     for name in sorted(told if stored.get("usual_left_out") else facts):
         if name not in _INNER:
-            yield label(name), plain(facts[name])
+            yield label(name), value_of(name, facts[name], facts)

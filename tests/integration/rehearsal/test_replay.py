@@ -7,7 +7,8 @@ import json
 import pytest
 from sqlalchemy import select, update
 
-from tests.integration.rehearsal.policies import policy
+from policies.loader import loads
+from tests.integration.rehearsal.policies import files, policy
 from tests.kit.engine import POLICY, escalate, refund, reply, tags
 from workers.rehearsal.replay import Result, replay
 from workers.store import decided
@@ -104,3 +105,41 @@ def test_a_record_that_is_none_is_told_as_such(made):
     (found,) = [replay(one, known) for one in kept(made, target.id)]
 
     assert (found.result, found.reason) == (Result.UNKNOWN, "The record cannot be read.")
+
+
+LIMITED = """
+limits:
+  - id: one-a-day
+    actions: [add_tags]
+    window_minutes: 1440
+    max_count: 1
+    over: review
+"""
+
+
+def test_what_a_limit_made_stricter_is_reached_again_with_what_the_limit_said(engine):
+    limited = loads({"tried.yaml": files("allow")["tried.yaml"] + LIMITED}, run_tests=False)
+    engine.system = engine.system.under(limited)
+    for number in range(3):
+        engine.model.drafts = [[tags()]]
+        engine.event(delivery=f"d{number}", ticket=str(number))
+        engine.drain()
+
+    kept_all = list(decided.records(engine.system.db))
+    outcomes = [json.loads(one.record)["outcome"] for one in reversed(kept_all)]
+
+    assert outcomes == ["allow", "review", "review"]
+    assert {replay(one, {limited.hash: limited}.get).result for one in kept_all} == {Result.SAME}
+
+
+def test_what_a_limit_said_is_part_of_what_is_compared(engine):
+    engine.model.drafts = [[tags()]]
+    engine.event()
+    engine.drain()
+    target = engine.action("add_tags")
+    tampered(engine, target.id, lambda stored: {**stored, "unmet": ["It cannot be said here."]})
+
+    (found,) = [replay(one, known) for one in kept(engine, target.id)]
+
+    assert found.result is Result.DIFFERENT
+    assert any(told.startswith("outcome: ") for told in found.differences)
