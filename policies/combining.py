@@ -28,9 +28,22 @@ _Floor = tuple[Outcome, str, tuple[Requirement, ...] | None]
 
 def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[Verdict, tuple[Use, ...]]:
     """What the answers come to, and the limits that the action falls under. Of rules that do not match nothing is needed."""
-    counting = [(r, a) for r, a in answered if a.enforcement is Enforcement.ENFORCE and a.set_aside is None]
-    matched = [(rule, answer) for rule, answer in counting if answer.matched]
-    failed = [rule.ref for rule, answer in counting if answer.error is not None]
+    matched: list[Answered] = []
+    failed: list[str] = []
+    warnings: list[str] = []
+    waivers: list[str] = []
+    for rule, answer in answered:
+        if answer.set_aside is not None:
+            what, _, waiver = answer.set_aside.partition(":")
+            if what == "waiver":
+                waivers.append(waiver)
+        elif answer.enforcement is Enforcement.ENFORCE:
+            if answer.matched:
+                matched.append((rule, answer))
+            elif answer.error is not None:
+                failed.append(rule.ref)
+        if _warns(answer):
+            warnings.append(_warning(rule, answer))
     roles = _authorised(route, facts.amount_minor, facts.currency) if _moves(facts) else None
 
     floors = _floors(route, matched, failed, facts)
@@ -41,12 +54,10 @@ def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[V
     outcome = _strictest(matched, floors)
 
     reasons = [answer.message for rule, answer in matched if rule.outcome is outcome]
-    reasons += (reason for _, reason, _ in floors)
-    reasons += (_warning(rule, answer) for rule, answer in answered if _warns(answer))
-    made = _made(route, matched, floors, outcome, roles, reasons)
-    waivers = {a.set_aside.partition(":")[2] for _, a in answered if a.set_aside and a.set_aside.startswith("waiver:")}
+    reasons += [reason for _, reason, _ in floors]
+    made = _made(route, matched, floors, outcome, roles, [*reasons, *warnings])
     if waivers:
-        made = replace(made, waivers=tuple(sorted(waivers)))
+        made = replace(made, waivers=tuple(sorted(set(waivers))))
     return made, () if outcome is Outcome.DENY else _uses(route, facts, roles)
 
 
@@ -97,7 +108,7 @@ def _second_looks(route: Route, matched: Sequence[Answered], facts: Facts) -> li
     if route.never_automatic:
         floors.append((Outcome.REVIEW, f"{facts.action_kind} is never done without a person", None))
     for rule, _ in matched:
-        for sample in conditions.sampled(rule, facts):
+        for sample in conditions.sampled(rule, facts) if rule.obligations else ():
             asked = (Requirement(sample.role),) if sample.role else None
             floors.append((Outcome.REVIEW, f"Drawn for a second look, as {sample.percent:g} % of these are", asked))
     return floors
@@ -134,7 +145,9 @@ def _made(
     if outcome is Outcome.REVIEW:
         parts = [rule.requirements or (ANYBODY if look else ()) for rule in deciding]
         parts += (route.requirements if asked is None else asked for floor, _, asked in floors if floor is outcome)
-        requirements = _handed_on(route, roles, union(parts))
+        # What one part asks for was put together when it was loaded.
+        requirements = _handed_on(route, roles, parts[0] if len(parts) == 1 else union(parts))
+    obligations = [obligation for rule, _ in matched for obligation in rule.obligations]
     deadlines = [rule.deadline_minutes for rule in deciding if rule.deadline_minutes is not None]
     return Verdict(
         outcome=outcome,
@@ -143,7 +156,7 @@ def _made(
         rules=rules,
         exclude=tuple(sorted({who for rule in deciding for who in rule.exclude})),
         authorised=roles,
-        obligations=conditions.together(obligation for rule, _ in matched for obligation in rule.obligations),
+        obligations=conditions.together(obligations) if obligations else (),
         deadline_minutes=min(deadlines, default=None),
     )
 

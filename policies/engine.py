@@ -32,12 +32,19 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
     route = policy.route(facts.domain, facts.action_kind)
     shown = record.facts_to_json(facts)
     # `Facts` has seen them all; what no rule of the route names need not be converted.
-    bound = policy.environment.bind(vars(facts), route.names)
+    values = vars(facts)
+    bound = policy.environment.bind(values, route.names)
+    sound = not isinstance(bound, cel.Fault)
     answers: list[RuleAnswer] = []
     speaking: list[Answered] = []
     for rule in route.rules:
-        asks = rule.counts or rule.tells_time
-        result = conditions.evaluated(rule, bound, facts) if asks else rule.program.evaluate(bound)
+        result: bool | cel.Fault
+        if rule.counts or rule.tells_time:
+            result = conditions.evaluated(rule, bound, facts)
+        elif sound and _sifted_out(rule, values):
+            result = False
+        else:
+            result = rule.program.evaluate(bound)
         if result is not False:
             answer = _answer(route, rule, result, bound, facts, shown)
             answers.append(answer)
@@ -46,6 +53,13 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
             answers.append(_silent(rule, shown))
     verdict, uses = combining.verdict(route, speaking, facts)
     return _record(policy, verdict, tuple(answers), shown, at, uses)
+
+
+def _sifted_out(rule: Rule, values: Mapping[str, Any]) -> bool:
+    for name, test in rule.sieve:  # noqa: SIM110 - a generator would cost more than the sieve saves
+        if test(values[name]) is False:
+            return True
+    return False
 
 
 def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime) -> DecisionRecord:

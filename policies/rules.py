@@ -14,6 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from policies import sieve
 from policies.authority import Authority
 from policies.cel import Environment, Program
 from policies.envelope import EVERY_ACTION
@@ -58,6 +59,8 @@ class Rule:
     counts: bool = field(init=False)
     tells_time: bool = field(init=False)
     layer_name: str = field(init=False)
+    #: what is tried before its condition is asked
+    sieve: tuple[sieve.Part, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Worked out once: these are asked for each decision.
@@ -65,6 +68,7 @@ class Rule:
         object.__setattr__(self, "counts", not COUNTERS.isdisjoint(self.program.facts))
         object.__setattr__(self, "tells_time", not LOCAL_CLOCK.isdisjoint(self.program.facts))
         object.__setattr__(self, "layer_name", self.layer.value)
+        object.__setattr__(self, "sieve", sieve.parts(self.program.tree))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Parts of the policy's benchmark: rules and facts that are made up, what is timed, and the picture."""
