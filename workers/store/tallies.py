@@ -22,7 +22,7 @@ _REFUSED = (ActionState.REJECTED, ActionState.CHANGES_REQUESTED)
 
 _since_day = bindparam("day", type_=actions.c.decided_at.type)
 _since_quarter = bindparam("quarter", type_=actions.c.decided_at.type)
-_customer = bindparam("customer")
+_customer = bindparam("customer", type_=cases.c.customer.type)
 _theirs = and_(cases.c.customer == _customer, _customer != "")
 _minor = func.coalesce(actions.c.arguments["amount_minor"].as_numeric(20, 0), 0)
 

@@ -1,0 +1,29 @@
+"""Switches of vendors and rules from the command line, each change with its reason in the audit log."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.store import audit, switches
+
+
+@pytest.mark.parametrize("scope", ["vendor:stripe", "rule:support/refund-small"])
+def test_they_are_thrown_and_released_with_a_reason(caseworker, engine, scope):
+    thrown = caseworker("switch", "throw", scope, "--reason", "odd answers")
+    released = caseworker("switch", "release", scope, "--reason", "mended")
+
+    assert (thrown.status, released.status) == (0, 0)
+    with engine.system.db.read() as tx:
+        told = [(entry.verb, entry.data["reason"]) for entry in switches.history(tx, 10)]
+        assert switches.listing(tx) == []
+        assert len(audit.of_chain(tx, audit.SYSTEM)) == 2
+    assert told == [("switch_released", "mended"), ("switch_thrown", "odd answers")]
+
+
+@pytest.mark.parametrize("scope", ["vendor:strip", "vendor:", "rule:refund-small", "rule:Support/x", "rule:a/b/c"])
+def test_a_misspelt_one_is_refused(caseworker, engine, scope):
+    ran = caseworker("switch", "throw", scope, "--reason", "x")
+
+    assert ran.status == 2
+    with engine.system.db.read() as tx:
+        assert switches.listing(tx) == []
