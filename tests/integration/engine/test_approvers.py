@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+
 import pytest
 
 from tests.kit.engine import refund
 from tests.kit.rules import asking
-from workers.inbox.words import AlreadyDecided, Invalid, NotAllowed
-from workers.store import audit, people
+from workers.inbox.words import AlreadyDecided, DecisionError, Invalid, NotAllowed
+from workers.store import actions, audit, people
 from workers.store.records import ActionState
 
 
@@ -216,3 +219,27 @@ def test_every_refusal_leaves_nothing_behind(engine, drafted):
     with engine.system.db.read() as tx:
         assert audit.of_chain(tx, action.case_id) == before
     assert engine.action("refund_payment") == action
+
+
+def test_however_many_say_yes_at_once_it_takes_as_many_different_people_as_were_asked(engine, drafted):
+    action = drafted(stages=[[{"role": "lead", "n": 2}], [{"role": "finance", "n": 2}]])
+    people_ = [engine.person(f"p{n}", ("lead", "finance")) for n in range(6)]
+    barrier = threading.Barrier(12)
+
+    def insist(person):
+        barrier.wait()
+        for _ in range(3):
+            with suppress(DecisionError):
+                engine.decide(action, by=person)
+
+    threads = [threading.Thread(target=insist, args=(person,)) for person in people_ for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine.drain()
+
+    assert engine.house.done("refund") == [4000]
+    with engine.system.db.read() as tx:
+        said = [d.person_id for d in actions.decisions_of(tx, action.id)]
+    assert len(said) == len(set(said)) == 4
