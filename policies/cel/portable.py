@@ -48,10 +48,13 @@ _LITERALS: Final = {
     "matches": ("regular expression", None),
 }
 _CLASS = r"\[\^?(?:[^\W_]-[^\W_]|[^\[\]\\&~^-]|\\[^\w\s])+\]"
-_REGEX: Final = re.compile(
-    rf"(?:\(\?i\))?(?:\((?:\?:)?|\)|\||\^|\$|\.|{_CLASS}|\\[^\w\s]|[^\\()\[\]{{}}*+?|^$.])(?:(?:[*+?]|\{{\d{{1,3}}(?:,\d{{0,3}})?\}})\??)?",
+_PIECE: Final = re.compile(
+    rf"(?:\((?:\?:)?|\)|\||\^|\$|\.|{_CLASS}|\\[^\w\s]|[^\\()\[\]{{}}*+?|^$.])"
+    r"(?:(?:[*+?]|\{(?P<least>\d{1,3})(?:,(?P<most>\d{0,3}))?\})\??)?"
 )
-_PIECE: Final = re.compile(_REGEX.pattern.removeprefix(r"(?:\(\?i\))?"))
+# The engines stop at different sizes of a regular expression: these are small to both.
+_MOST_GROUPS: Final = 20
+_MOST_REPEATED: Final = 1_000
 
 # Outside of literals: `.fact` is the fact to one engine and nothing to the other.
 _TEXTS = re.compile(r'r?"(?:\\.|[^"\\])*"|r?\'(?:\\.|[^\'\\])*\'|//[^\n]*', re.IGNORECASE)
@@ -155,15 +158,17 @@ def _call(call: Call) -> Iterator[str]:
 
 def _regular(pattern: str) -> bool:
     rest = pattern.removeprefix("(?i)")
-    if rest is not pattern and rest != pattern and not pattern.isascii():
+    if rest != pattern and not pattern.isascii():
         return False
-    at = 0
+    at, groups, repeated = 0, 0, 1
     while at < len(rest):
         piece = _PIECE.match(rest, at)
-        if piece is None or piece.end() == at:
+        if piece is None:
             return False
+        groups += piece.group().startswith("(")
+        repeated *= max(1, int(piece["least"] or 1), int(piece["most"] or 1))
         at = piece.end()
-    return True
+    return groups <= _MOST_GROUPS and repeated <= _MOST_REPEATED
 
 
 def _loop(loop: Loop) -> None:
