@@ -1,6 +1,6 @@
 """``caseworker policy``: whether the policy files are sound, what they decide, and what others would have decided.
 
-Looks only: the policy in force is the one that the running processes loaded when they started.
+These look at files. What is in force is in the database, and changing it is another matter: see `governing`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ app.command("withdraw")(governing.withdraw_one)
 app.command()(suggest)
 app.command()(autonomy)
 
-Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The policy's folder. [default: the one in force]")]
+Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The policy's folder. [default: the one in CASEWORKER_POLICY_DIR]")]
 
 
 @app.command()
