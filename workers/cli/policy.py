@@ -43,7 +43,9 @@ app.command("withdraw")(governing.withdraw_one)
 app.command()(suggest)
 app.command()(autonomy)
 
-Folder = Annotated[Path | None, typer.Argument(metavar="DIR", help="The policy's folder. [default: the one in CASEWORKER_POLICY_DIR]")]
+Folder = Annotated[
+    Path | None, typer.Argument(metavar="DIR", help="The policy's folder. [default: the one in CASEWORKER_POLICY_DIR]")
+]
 
 
 @app.command()
