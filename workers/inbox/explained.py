@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policies.explain import ASIDE
 from policies.messages import money, plain
 from policies.record import facts_of
 from workers.inbox.citations import Claim, Standing
@@ -28,6 +29,8 @@ class RuleView:
     deciding: bool
     error: str | None
     enforcement: str
+    #: why its match does not count, where it does not
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,13 @@ def _rule(answer: Mapping[str, Any], facts: Mapping[str, Any], deciding: Sequenc
         deciding=ref in deciding,
         error=answer.get("error"),
         enforcement=str(answer.get("enforcement", "")),
+        aside=_aside(str(answer.get("set_aside") or "")),
     )
+
+
+def _aside(said: str) -> str:
+    kind, _, waiver = said.partition(":")
+    return f"{ASIDE.get(kind, kind)} {waiver}".strip()
 
 
 def value_of(name: str, value: Any, facts: Mapping[str, Any]) -> str:

@@ -103,11 +103,11 @@ class ReplayOut(BaseModel):
 @router.api_route("/actions/{action_id}/explanation", methods=_GET, include_in_schema=False)
 def show_explanation(request: Request, action_id: str, identity: Visitor, revision: Revision = None) -> Response:
     system = system_of(request)
-    action, kept = _kept(system, action_id)
+    action, kept = kept_of(system, action_id)
     context = {
         "action": action,
         "revisions": [one.revision for one in kept],
-        "one": explain(system, _chosen(kept, revision)),
+        "one": explain(system, chosen(kept, revision)),
     }
     return pages_of(request).page(request, "policy_explanation.html", context, identity=identity)
 
@@ -118,8 +118,8 @@ def replay_action(
 ) -> ReplayOut:
     """Decide once more, with the very policy and facts of then, and compare with what is stored, value by value."""
     system = system_of(request)
-    kept = _kept(system, action_id)[1]
-    done = replay(_chosen(kept, revision), known(system.db, system.policy))
+    kept = kept_of(system, action_id)[1]
+    done = replay(chosen(kept, revision), known(system.db, system.policy))
     return ReplayOut(
         action=done.action_id,
         revision=done.revision,
@@ -167,7 +167,7 @@ def explain(system: System, kept: Kept) -> Explanation:
     )
 
 
-def _kept(system: System, action_id: str) -> tuple[Action, list[Kept]]:
+def kept_of(system: System, action_id: str) -> tuple[Action, list[Kept]]:
     with system.db.read() as tx:
         action = actions.get(tx, action_id)
         kept = decided.records_of(tx, action_id)
@@ -176,7 +176,7 @@ def _kept(system: System, action_id: str) -> tuple[Action, list[Kept]]:
     return action, kept
 
 
-def _chosen(kept: Sequence[Kept], revision: int | None) -> Kept:
+def chosen(kept: Sequence[Kept], revision: int | None) -> Kept:
     found = [one for one in kept if revision in (None, one.revision)]
     if not found:
         raise Refused(404, "This action has no such revision.")

@@ -150,3 +150,21 @@ def test_where_no_shadow_is_set_the_page_says_how(site):
     assert "CASEWORKER_POLICY_SHADOW_DIR" in page
     assert 'href="/policy/shadow" aria-current="page"' in page
     assert problems(page) == []
+
+
+def test_programs_read_rules_a_verdict_and_shadows(site):
+    action = site.drafted(tags())[0]
+    follow(site.engine.system, policy("deny"))
+    client = site.with_token("read")
+
+    rules = client.get("/api/v1/policy/rules").json()
+    told = client.get(f"/api/v1/actions/{action.id}/explanation").json()
+    (shadow,) = client.get("/api/v1/policy/shadow?days=7").json()["shadows"]
+
+    deciding = action.verdict["rules"][0]
+    assert {one["rule"]: one["matched"] for one in rules["rules"]}[deciding] == 1
+    assert rules["policy_hash"] == told["policy_hash"] == POLICY.hash
+    assert [one["ref"] for one in told["rules"] if one["decided"]] == [deciding]
+    assert {one["standing"] for one in told["rules"]} == {"counts", "silent"}
+    assert shadow["moves"] == [["allow", "deny", 1]]
+    assert [one["action_id"] for one in shadow["differences"]] == [action.id]
