@@ -6,7 +6,7 @@ Serves the case page and ``GET /api/v1/cases/{id}/timeline`` alike. Reads only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from workers.actions.catalogue import CATALOGUE
 from workers.inbox import asked, planned
 from workers.inbox.asked import Asked, Tree
 from workers.inbox.planned import PlanView
-from workers.store import actions, audit, cases, events, inbox, steps
+from workers.store import actions, audit, cases, events, inbox, people, steps
 from workers.store.database import Tx
 from workers.store.records import Action, Attempt, AuditEntry, Case, Decision, Event, Fact, ModelUsage, Revision, Step
 
@@ -58,6 +58,8 @@ class ActionLife:
     revisions: tuple[Revision, ...]
     decisions: tuple[Decision, ...]
     attempts: tuple[Attempt, ...]
+    #: names of those for whom a stand-in decided, by their ids
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,9 @@ def load(tx: Tx, case_id: str) -> Life | None:
         )
         for action in actions.of_case(tx, case_id)
     ]
+    if any(decision.on_behalf_of for life in lives for decision in life.decisions):
+        names = {person.id: person.name for person in people.everyone(tx)}
+        lives = [replace(life, names=names) for life in lives]
     told = [_event(event) for event in events.of_case(tx, case_id)]
     made = steps.of_case(tx, case_id)
     log = audit.of_chain(tx, case_id)
@@ -193,6 +198,13 @@ def _step(step: Step, usage: Sequence[ModelUsage], log: Sequence[AuditEntry]) ->
     )
 
 
+def _word(decision: Decision, life: ActionLife) -> str:
+    word = decision.decision.replace("_", " ").capitalize()
+    if decision.on_behalf_of is None:
+        return word
+    return f"{word} for {life.names.get(decision.on_behalf_of, 'somebody who is gone')}"
+
+
 def made_at(revision: Revision, decisions: Sequence[Decision]) -> datetime:
     """When a revision came about: with the decision that made it, whose time was taken a moment before."""
     made_by = [d.decided_at for d in decisions if d.revision == revision.revision and d.actor == revision.author]
@@ -234,7 +246,7 @@ def _life(life: ActionLife, customer: str) -> list[Entry]:
         Entry(
             decision.decided_at,
             "decision",
-            f"{decision.decision.replace('_', ' ').capitalize()}: {by_digest.get(decision.digest, action.sentence)}",
+            f"{_word(decision, life)}: {by_digest.get(decision.digest, action.sentence)}",
             decision.actor,
             decision.reason or "",
             ref=action.id,

@@ -99,6 +99,9 @@ def test_the_card_says_for_whom_a_yes_counts(site, large):
     assert "Your yes counts for Lea , who is away" in page
     assert "Away: Lea, back" in page
     assert large.sentence in bo.get("/").text
+    assert by_page(site, "bo", large).status_code == 303
+    assert "Approve for Lea" in plain(bo.get(f"/actions/{large.id}").text)
+    assert f"Approve for Lea: {large.sentence}" in plain(bo.get(f"/cases/{large.case_id}").text)
 
 
 def test_a_lead_sees_buttons_and_why_not_to_approve(site, large):
