@@ -138,7 +138,11 @@ def _suffices(person: Person, action: Action, now: datetime) -> bool:
     """Whether this one yes is all that is asked for, as far as the action alone tells: by a person's own groups, where nobody
     is excluded by what other rows say, and where nothing has to be reserved with it."""
     verdict = verdict_of(action.verdict)
-    if not person.active or action.verdict.get("limits") or not {"initiator", "last_approver"}.isdisjoint(verdict.exclude):
+    if (
+        not person.active
+        or action.verdict.get("limits")
+        or not {"initiator", "last_approver"}.isdisjoint(verdict.exclude)
+    ):
         return False
     yes = Approval(person.id, frozenset(person.groups), None, now)
     # Of a first revision that nobody touched, the action's beginning is when it was asked for.
