@@ -37,6 +37,7 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
     sound = not isinstance(bound, cel.Fault)
     answers: list[RuleAnswer] = []
     speaking: list[Answered] = []
+    silent: list[str] = []
     for rule in route.rules:
         result: bool | cel.Fault
         if rule.counts or rule.tells_time:
@@ -49,10 +50,14 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
             answer = _answer(route, rule, result, bound, facts, shown)
             answers.append(answer)
             speaking.append((rule, answer))
-        elif trace or rule.outcome is Outcome.ALLOW:
+        elif trace:
             answers.append(_silent(rule, shown))
+        else:
+            silent.append(rule.ref)
+            if rule.outcome is Outcome.ALLOW:
+                answers.append(_silent(rule, shown))
     verdict, uses = combining.verdict(route, speaking, facts)
-    return _record(policy, verdict, tuple(answers), shown, at, uses)
+    return _record(policy, verdict, tuple(answers), shown, at, uses, tuple(silent))
 
 
 def _sifted_out(rule: Rule, values: Mapping[str, Any]) -> bool:
@@ -62,9 +67,9 @@ def _sifted_out(rule: Rule, values: Mapping[str, Any]) -> bool:
     return False
 
 
-def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime) -> DecisionRecord:
+def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime, trace: bool = True) -> DecisionRecord:
     """Judge one action by facts that nobody has checked yet. Facts that `Facts` refuses get a review at least. The record
-    has every rule's answer."""
+    has every rule's answer; without `trace`, of those that do not match only the names, as `decide` has it."""
     stated = raw_facts.keys()
     told = [] if stated <= _NAMES else [f"{record.plain(key)} is no fact" for key in raw_facts if key not in _NAMES]
     if not stated >= _MUST_STATE:
@@ -76,7 +81,7 @@ def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime) -> Deci
     except ValidationError as error:
         told = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in _details(error)]
         return _refused(policy, raw_facts, told, at)
-    return decide(policy, facts, at=at, trace=True)
+    return decide(policy, facts, at=at, trace=trace)
 
 
 def _details(error: ValidationError) -> Sequence[Mapping[str, Any]]:
@@ -212,6 +217,7 @@ def _record(
     facts: dict[str, Any],
     at: datetime,
     uses: tuple[Use, ...],
+    unmatched: tuple[str, ...] = (),
 ) -> DecisionRecord:
     return DecisionRecord(
         verdict=verdict,
@@ -222,4 +228,5 @@ def _record(
         engine=policy.environment.engine,
         decided_at=at,
         uses=uses,
+        unmatched=unmatched,
     )

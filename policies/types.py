@@ -352,3 +352,5 @@ class DecisionRecord:
     reserved: tuple[Reserved, ...] = ()
     #: obligations that could not be met, in words: `unmet.denied`
     unmet: tuple[str, ...] = ()
+    #: rules that were asked and did not match, by name, where not every answer was wanted
+    unmatched: tuple[str, ...] = ()

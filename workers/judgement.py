@@ -58,7 +58,9 @@ class Judged:
         answers can be had again, and in full they would be most of what a case leaves behind.
         """
         telling = [answer for answer in self.record.answers if answer.matched is not False]
-        silent = [f"{answer.bundle}/{answer.rule}" for answer in self.record.answers if answer.matched is False]
+        silent = list(self.record.unmatched) or [
+            f"{answer.bundle}/{answer.rule}" for answer in self.record.answers if answer.matched is False
+        ]
         return {**to_json(replace(self.record, answers=tuple(telling))), "unmatched": silent}
 
 
@@ -153,7 +155,7 @@ def judge(
         "occurred_at": now,
         **circumstances.facts(matter.case.domain, kind.name, vendor_of(target), now=now),
     }
-    record = engine.judge(policy, {name: _clean(value) for name, value in raw.items()}, at=now)
+    record = engine.judge(policy, {name: _clean(value) for name, value in raw.items()}, at=now, trace=False)
     if extra_roles:
         record = replace(record, verdict=with_requirements(record.verdict, extra_roles))
     met = meet(record, kind, arguments)

@@ -43,7 +43,9 @@ def live(count: int, rounds: int) -> dict[str, Any]:
         policy = loader.loads(world.files(made), run_tests=False, engine=name, vouched=True)
         _same(policy, pairs, inputs)
         found[f"{name}_conditions"] = rate(_conditions(policy), inputs, rounds)
-        found[f"{name}_decisions"] = rate(lambda facts, p=policy: engine.judge(p, facts, at=world.AT), inputs, rounds)
+        found[f"{name}_decisions"] = rate(
+            lambda facts, p=policy: engine.judge(p, facts, at=world.AT, trace=False), inputs, rounds
+        )
     found["asked"] = statistics.fmean(len(pairs[facts["action_kind"]]) for facts in inputs)
     found["matched"] = statistics.fmean(len(_matched(pairs, facts)) for facts in inputs)
     return found
@@ -54,7 +56,10 @@ def shipped(count: int, rounds: int) -> dict[str, Any]:
     policy = loader.load(loader.SHIPPED, run_tests=False, engine="google")
     inputs = list(world.inputs(count, 8, kinds=("refund_payment",)))
     asked = len(policy.route("support", "refund_payment").rules)
-    return {"asked": asked, "decisions": rate(lambda facts: engine.judge(policy, facts, at=world.AT), inputs, rounds)}
+    return {
+        "asked": asked,
+        "decisions": rate(lambda facts: engine.judge(policy, facts, at=world.AT, trace=False), inputs, rounds),
+    }
 
 
 def rehearsal(count: int) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def rehearsal(count: int) -> dict[str, Any]:
     policy = loader.loads(world.files(made), run_tests=False, engine="google")
     other = [Pair(p.id, p.actions, p.outcome, p.when.replace("20000", "15000"), p.holds) for p in made]
     kept = [
-        json.dumps(record.to_json(engine.judge(policy, facts, at=world.AT)))
+        json.dumps(record.to_json(engine.judge(policy, facts, at=world.AT, trace=False)))
         for facts in world.inputs(min(count, 20_000), 9)
     ]
     recorded = (backtest.Recorded(str(place), kept[place % len(kept)]) for place in range(count))
