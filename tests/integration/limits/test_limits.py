@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from integrations.errors import Permanent
 from tests.integration.limits.house import a_day, asked, fresh, under, within
 from tests.kit.house import timed_out
+from tests.kit.plans import watch
 from workers.inbox.words import NotAllowed
 from workers.limits.reserving import reserve_for_approval
 from workers.store import actions, limits
@@ -213,3 +216,20 @@ def test_cleaning_up_changes_nothing_of_what_counts_and_leaves_nothing_in_the_en
         limits.tidy(tx, engine.clock(), 100)
         limits.tidy(tx, engine.clock(), 100)
         assert tx.execute(select(limit_uses)).all() == []
+
+
+def test_a_case_that_no_limit_is_about_asks_nothing_of_them(engine):
+    under(engine, within())
+    db, told = engine.system.db, []
+    event.listen(db.engine, "before_cursor_execute", lambda *given: told.append(given[2]))
+
+    with nullcontext() if db.is_sqlite else watch(db) as plans:
+        action = asked(engine, 500, "1")
+        engine.drain()
+
+    assert fresh(engine, action).state == ActionState.DONE
+    assert [statement for statement in told if "limit_uses" in statement] == []
+    if plans is not None:
+        # The flow's own statements, which go past SQLAlchemy.
+        assert "actions" in {scan.table for scan in plans.scans}
+        assert "limit_uses" not in {scan.table for scan in plans.scans}
