@@ -37,6 +37,7 @@ ROOM, LEAST_A_DAY = 2, 10
 _LONGEST = 80
 #: facts that every situation must state
 _STATED = ("action_kind", "domain", "risk", "reversible", "delivery")
+LIKE_THOSE, DRAWN = "like those that people always said yes to", "drawn for a second look"
 _FILE, _TESTS = "{}.yaml", "{}.test.yaml"
 
 
@@ -108,7 +109,8 @@ def draft(
         )
     beside = {waived.partition("/")[0] for waived in finding.in_the_way}
     tests["beside"] = sorted({*tests["beside"], *beside} - {bundle})
-    return _with(policy, files, bundle, held, tests, finding, rule, now)
+    tests["groups"] = [*tests["groups"], _group(policy, finding, rule, ref, now)]
+    return _assembled(policy, files, held, _tested(files, held, tests, now), ref)
 
 
 def widen(policy: Policy, files: Mapping[str, str], rule: str, now: datetime) -> tuple[Drafted, float, float] | None:
@@ -125,13 +127,10 @@ def widen(policy: Policy, files: Mapping[str, str], rule: str, now: datetime) ->
             return None
         for said in samples:
             said["percent"] = after
-        tests["groups"] = [
-            _redrawn(group, rule, after) if group["about"] == name else group for group in tests["groups"]
-        ]
         for waiver in held["waivers"]:
             if waiver["id"].startswith(f"{name}-"):
                 waiver["until"] = (now + LASTS).replace(microsecond=0).isoformat()
-        return _assembled(policy, files, bundle, held, tests, rule), before, after
+        return _assembled(policy, files, held, _tested(files, held, tests, now), rule), before, after
     return None
 
 
@@ -178,60 +177,53 @@ def _caps(parts: Iterable[Part]) -> list[dict[str, Any]]:
     ]
 
 
-def _with(
-    policy: Policy,
-    files: Mapping[str, str],
-    bundle: str,
-    held: dict[str, Any],
-    tests: dict[str, Any],
-    finding: Finding,
-    rule: str,
-    now: datetime,
-) -> Drafted:
-    ref = f"{bundle}/{rule}"
-    group: dict[str, Any] = {
+def _group(policy: Policy, finding: Finding, rule: str, ref: str, now: datetime) -> dict[str, Any]:
+    """What the rule is for, and everything that it must not let through, one thing broken at a time."""
+    broken = [*((part.cel, part.broken) for part in finding.parts), *SAFE.items()]
+    return {
         "about": rule,
         "given": _given(policy, finding, now),
-        "tests": [{"name": "pending", "facts": {}, "expect": {"outcome": "review"}}],
+        "tests": [
+            {"name": LIKE_THOSE, "facts": {}},
+            {"name": DRAWN, "facts": {}},
+            {"name": "as before while its permission is suspended", "facts": {"thrown_switches": [f"rule:{ref}"]}},
+            *({"name": _line(f"not without {cel}"), "facts": {fact: value}} for cel, (fact, value) in broken),
+        ],
     }
-    trial = {**tests, "groups": [*tests["groups"], group]}
-    untested = loader.loads(_files(files, bundle, held, trial), run_tests=False)
+
+
+def _tested(files: Mapping[str, str], held: Mapping[str, Any], tests: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The tests with what each comes to. A rule more may let through what another did not: the difference shows it. Raise
+    `PolicyError` where a rule does not let through what it is for, or lets through what it must not."""
+    bundle = held["bundle"]
+    blank = [
+        {**group, "tests": [{**test, "expect": {"outcome": "review"}} for test in group["tests"]]}
+        for group in tests["groups"]
+    ]
+    untested = loader.loads(_files(files, bundle, held, {**tests, "groups": blank}), run_tests=False)
     judging = {bundle, *tests["beside"]}
     alone = assemble(
         (b.enforced() if b.name in judging else b.silent() for b in untested.bundles), untested.environment
     )
-    passing, looked_at = _draws(ref, FIRST_SAMPLE)
+    return {**tests, "groups": [_expecting(alone, held, group, now) for group in tests["groups"]]}
 
-    def case(name: str, **facts: Any) -> dict[str, Any]:
-        stated = record.facts_from_json({**group["given"], "draw": passing, **facts})
-        verdict = engine.decide(alone, stated, at=now).verdict
+
+def _expecting(alone: Policy, held: Mapping[str, Any], group: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    ref = f"{held['bundle']}/{group['about']}"
+    passing, looked_at = _draws(held, ref)
+    made, permitted = [], []
+    for test in group["tests"]:
+        facts = {**test["facts"], "draw": looked_at if test["name"] == DRAWN else passing}
+        verdict = engine.decide(alone, record.facts_from_json({**group["given"], **facts}), at=now).verdict
         asked = {one.role: one.n for one in verdict.requirements if one.role}
-        own = {"rules": [rule]} if ref in verdict.rules else {"approvers": asked} if asked else {}
-        return {
-            "name": name,
-            "facts": {"draw": passing, **facts},
-            "expect": {"outcome": verdict.outcome.name.lower(), **own},
-        }
-
-    said = [
-        case("like those that people always said yes to"),
-        case("drawn for a second look", draw=looked_at),
-        case("as before while its permission is suspended", thrown_switches=[f"rule:{ref}"]),
-    ]
-    broken = [*((part.cel, part.broken) for part in finding.parts), *SAFE.items()]
-    said += (case(_line(f"not without {cel}"), **{fact: value}) for cel, (fact, value) in broken)
-    # What another rule lets through anyway is none of this one's doing.
-    wrong = [one["name"] for one in said[1:] if rule in one["expect"].get("rules", ())]
-    if wrong or said[0]["expect"]["outcome"] != "allow":
-        raise PolicyError([documents.Document(_FILE.format(bundle), {}, {}).problem((), _unsound(said[0], wrong))])
-    group["tests"] = said
-    return _assembled(policy, files, bundle, held, {**tests, "groups": [*tests["groups"], group]}, ref)
-
-
-def _unsound(first: Mapping[str, Any], wrong: Sequence[str]) -> str:
-    if wrong:
-        return f"would let through what it must not: {'; '.join(wrong)}"
-    return f"would not let through what it is for, but say {first['expect']['outcome']}"
+        expect = {"outcome": verdict.outcome.name.lower(), **({"approvers": asked} if asked else {})}
+        made.append({"name": test["name"], "facts": facts, "expect": expect})
+        # What another rule lets through anyway is none of this one's doing.
+        permitted += [test["name"]] if ref in verdict.rules else []
+    if permitted != [LIKE_THOSE]:
+        told = f"rule {group['about']!r} must let through just what it is for, not: {'; '.join(permitted) or 'nothing'}"
+        raise PolicyError([Document(_FILE.format(held["bundle"]), {}, {}).problem((), told)])
+    return {**group, "tests": made}
 
 
 def _given(policy: Policy, finding: Finding, now: datetime) -> dict[str, Any]:
@@ -249,31 +241,27 @@ def _given(policy: Policy, finding: Finding, now: datetime) -> dict[str, Any]:
     return {**kept, "occurred_at": now.replace(microsecond=0).isoformat()}
 
 
-def _draws(rule: str, percent: float) -> tuple[str, str]:
-    """A draw that is let through, and one that people look at."""
-    named = [f"case-{number}" for number in range(1000)]
-    by = {drawn(f"sample:{rule}", name, percent): name for name in reversed(named)}
-    return by[False], by[True]
-
-
-def _redrawn(group: Mapping[str, Any], rule: str, percent: float) -> dict[str, Any]:
-    """The same tests where other cases are drawn."""
-    passing, looked_at = _draws(rule, percent)
-
-    def again(test: Mapping[str, Any]) -> dict[str, Any]:
-        draw = looked_at if test["name"] == "drawn for a second look" else passing
-        return {**test, "facts": {**test["facts"], "draw": draw}}
-
-    return {**group, "tests": [again(test) for test in group["tests"]]}
+def _draws(bundle: Mapping[str, Any], rule: str) -> tuple[str, str]:
+    """A draw that every rule of the bundle lets through, and one of which people look at what this rule permits."""
+    name = bundle["bundle"]
+    samples = {
+        f"{name}/{one['id']}": float(said["percent"])
+        for one in bundle["rules"]
+        for said in one.get("obligations", ())
+        if said["kind"] == "sample"
+    }
+    draws = [f"case-{number}" for number in range(10_000)]
+    passing = next(d for d in draws if not any(drawn(f"sample:{ref}", d, share) for ref, share in samples.items()))
+    return passing, next(d for d in draws if drawn(f"sample:{rule}", d, samples[rule]))
 
 
 def _assembled(
-    policy: Policy, files: Mapping[str, str], bundle: str, held: dict[str, Any], tests: dict[str, Any], rule: str
+    policy: Policy, files: Mapping[str, str], held: Mapping[str, Any], tests: Mapping[str, Any], rule: str
 ) -> Drafted:
-    made = _files(files, bundle, held, tests)
+    made = _files(files, held["bundle"], held, tests)
     loaded = loader.loads(made)
     if loaded.hash == policy.hash:
-        raise PolicyError([documents.Document(_FILE.format(bundle), {}, {}).problem((), "changes nothing")])
+        raise PolicyError([Document(_FILE.format(held["bundle"]), {}, {}).problem((), "changes nothing")])
     changed = [name for name in sorted(made) if made[name] != files.get(name)]
     return Drafted(rule, made, "".join(_differing(name, files.get(name, ""), made[name]) for name in changed), loaded)
 
