@@ -18,7 +18,7 @@ import pytest
 from cel_expr_python import cel as main
 from policy_making import raw
 
-from policies import loader
+from policies import documents, loader
 from policies.cel import Environment, Fault, Refused
 from policies.types import Facts
 
@@ -107,8 +107,18 @@ def conditions() -> tuple[str, ...]:
     written = [
         c.replace(r"\|", "|") for row in table.splitlines()[2:] for c in re.findall(r"`([^`]+)`", row.split("|")[1])
     ]
-    shown = re.findall(r"^\s+when: (['\"])(.*)\1$", PAGE, re.MULTILINE)
-    return (*KINDS, *written, *(text for _, text in shown), *(rule.when for rule in SHIPPED.rules))
+    return (*KINDS, *written, *_examples(), *(rule.when for rule in SHIPPED.rules))
+
+
+def _examples() -> list[str]:
+    """The conditions of the page's examples, whole files and parts of one alike."""
+    found = []
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
+        parsed = documents.parse("page", block)
+        data = parsed.data if isinstance(parsed, documents.Document) else []
+        rules = [*data.get("rules", ()), *data.get("waivers", ())] if isinstance(data, dict) else data
+        found += [said["when"] for said in rules if isinstance(said, dict) and "when" in said]
+    return found
 
 
 def answers(
