@@ -3,6 +3,8 @@ wrong, and it is taken back; a person may give it again."""
 
 from __future__ import annotations
 
+import pytest
+
 from workers import switchboard
 from workers.autonomy.proposing import look, propose
 from workers.autonomy.watching import ACTOR
@@ -74,6 +76,7 @@ def test_what_people_always_said_yes_to_is_proposed_with_its_evidence(world):
     assert "\n-" not in found.drafted.diff.replace("\n---", "")
 
 
+@pytest.mark.timeout(400)
 def test_earned_by_320_decisions_it_runs_and_is_taken_back_when_it_goes_wrong(world):
     system = world.engine.system
 

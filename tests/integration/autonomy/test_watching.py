@@ -16,6 +16,7 @@ from workers.learning.collect import collect
 from workers.store import audit, autonomy_watches, switches
 from workers.store.audit import SYSTEM
 
+pytestmark = pytest.mark.timeout(400)
 RULE = "earned-support/close-ticket-1"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
@@ -39,6 +39,7 @@ def test_what_is_no_count_is_refused(agreed, seen):
             bound(agreed, seen)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(1, 2000), st.data())
 def test_looking_as_often_as_one_likes_costs_something(seen, data):
     """The bound that holds for all looks is never above the one for a single look, and more noes never raise it."""
@@ -50,29 +51,29 @@ def test_looking_as_often_as_one_likes_costs_something(seen, data):
 
 
 def test_the_lasting_bound_holds_at_every_look():
-    """Looked at after each of 400 decisions, it is above the truth in no more of the worlds than it says."""
-    random_numbers, truth, broken = random.Random(7), 0.95, 0
-    for _ in range(150):
-        agreed = 0
-        for seen in range(1, 401):
-            agreed += random_numbers.random() < truth
-            if lasting_bound(agreed, seen) > truth:
-                broken += 1
-                break
-    assert broken <= 0.05 * 150
-
-
-def test_one_look_at_a_time_would_not_hold():
-    """Why the exact bound must not decide: who looks after each decision sees it above the truth far more often."""
+    """Looked at again and again over 400 decisions, it is above the truth in no more of the worlds than it says."""
     random_numbers, truth, broken = random.Random(7), 0.95, 0
     for _ in range(60):
         agreed = 0
         for seen in range(1, 401):
             agreed += random_numbers.random() < truth
-            if lower_bound(agreed, seen) > truth:
+            if seen % 10 == 0 and lasting_bound(agreed, seen) > truth:
                 broken += 1
                 break
-    assert broken > 0.05 * 60
+    assert broken <= 0.05 * 60
+
+
+def test_one_look_at_a_time_would_not_hold():
+    """Why the exact bound must not decide: who looks again and again sees it above the truth far more often."""
+    random_numbers, truth, broken = random.Random(7), 0.95, 0
+    for _ in range(40):
+        agreed = 0
+        for seen in range(1, 401):
+            agreed += random_numbers.random() < truth
+            if seen % 20 == 0 and lower_bound(agreed, seen) > truth:
+                broken += 1
+                break
+    assert broken > 0.05 * 40
 
 
 @pytest.mark.parametrize("tolerated", [0.02, 0.05, 0.1])
@@ -81,11 +82,11 @@ def test_a_rule_that_is_as_good_as_tolerated_is_seldom_suspected(tolerated):
     random_numbers = random.Random(11)
 
     alarms = sum(
-        first_alarm(suspicion([random_numbers.random() < tolerated for _ in range(1500)], tolerated), 0.05) is not None
-        for _ in range(200)
+        first_alarm(suspicion([random_numbers.random() < tolerated for _ in range(1000)], tolerated), 0.05) is not None
+        for _ in range(100)
     )
 
-    assert alarms <= 0.05 * 200
+    assert alarms <= 0.05 * 100
 
 
 def test_a_rule_that_went_bad_after_years_is_caught_about_as_fast_as_a_new_one():
@@ -103,6 +104,7 @@ def test_a_rule_that_went_bad_after_years_is_caught_about_as_fast_as_a_new_one()
     assert sorted(delays[2000])[15] <= 45
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.booleans(), min_size=1, max_size=200), st.data())
 def test_what_turns_out_wrong_later_can_only_raise_suspicion(outcomes, data):
     place = data.draw(st.integers(0, len(outcomes) - 1))
