@@ -6,7 +6,8 @@ decides nothing itself: the policy does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,16 +16,19 @@ from pydantic import ValidationError
 
 from integrations.errors import Permanent
 from policies.approvals import first_wake
+from policies.rules import Policy
+from policies.types import COUNTERS
 from workers.actions.base import ActionKind
 from workers.actions.catalogue import CATALOGUE
 from workers.agents.base import Agent, Draft, Proposal
 from workers.circumstances import Circumstances
 from workers.journal import output_of
 from workers.judgement import Judged, Matter, judge
+from workers.limits import counters
 from workers.obligations import cooling
 from workers.obligations.meeting import bare
 from workers.reserving import Judgement, within_limits
-from workers.store import actions, events, flow, steps
+from workers.store import actions, events, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.ids import new_id
@@ -52,9 +56,18 @@ def live_targets(system: System, matter: Matter, drafted: Draft) -> Mapping[tupl
     return flow.live_on(system.db, sorted({kind.name for kind, _ in proposed}), sorted(targets))
 
 
-def circumstances(system: System) -> Circumstances:
-    """What holds for everything that is judged now. Raise `StoreUnavailable` where it cannot be known."""
-    return Circumstances(zone=system.settings.time_zone, thrown=system.switchboard.thrown())
+def circumstances(
+    system: System, policy: Policy, case: Case, kinds: Iterable[str], now: datetime, tx: Tx | None = None
+) -> Circumstances:
+    """What holds for all that is judged now. Counted is only what a rule in force for one of these kinds asks for. Raise
+    `StoreUnavailable` where it cannot be known."""
+    thrown = system.switchboard.thrown()
+    counting = [kind for kind in sorted(set(kinds)) if not COUNTERS.isdisjoint(policy.names(case.domain, kind))]
+    if not counting:
+        return Circumstances(system.settings.time_zone, thrown)
+    with nullcontext(tx) if tx is not None else system.db.read() as reading:
+        counted = {kind: counters.read(reading, case.domain, kind, case.customer, now) for kind in counting}
+    return Circumstances(system.settings.time_zone, thrown, counted)
 
 
 def matter_of(tx: Tx, case: Case) -> Matter:
@@ -79,7 +92,9 @@ def lay_out(
     """Rows for each proposed action and its first revision, money first, what speaks of it resting on it."""
     case = matter.case
     now = system.clock()
-    policy, around = system.policy, circumstances(system)
+    policy = system.policy
+    # The draft is paid for: while the database is away, it is waited for rather than drafted again.
+    around = outage.insist(circumstances, system, policy, case, [p.kind for p in drafted.actions], now)
     laid_out: list[LaidOut] = []
     money: list[str] = []
     seen: dict[tuple[str, str], int] = dict(live)
@@ -258,10 +273,10 @@ def judge_anew(
     extra_roles: Sequence[str] = (),
 ) -> Judged:
     """What the next revision of an action would be, with these arguments. Changes nothing."""
-    kind = CATALOGUE[action.kind]
+    kind, policy = CATALOGUE[action.kind], system.policy
     target, version = _target(matter, kind, action, arguments)
     return judge(
-        system.policy,
+        policy,
         matter,
         kind,
         # What the policy said at the end of it is not judged as if the agent had written it.
@@ -274,7 +289,7 @@ def judge_anew(
         edited=edited,
         now=now,
         extra_roles=extra_roles,
-        circumstances=circumstances(system),
+        circumstances=circumstances(system, policy, matter.case, [kind.name], now, tx),
     )
 
 

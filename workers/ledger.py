@@ -15,6 +15,7 @@ from integrations.errors import Postponed, Temporary
 from workers import faults
 from workers.actions.catalogue import CATALOGUE
 from workers.log import discreet, logger
+from workers.obligations import telling
 from workers.patience import pause
 from workers.settlement import at_rest, settle, weigh
 from workers.store import actions, audit, cases, flow, outage
@@ -59,6 +60,8 @@ def ended(
             changed = actions.change(tx, action, now=now, **changes)
             if changed is not None:
                 actions.finish_attempts(tx, action.id, outcome=state, now=now, receipt=receipt, error=error)
+                if state is ActionState.DONE:
+                    telling.tell(tx, changed, now)
                 audit.append(tx, action.case_id, now, note)
                 hints = _settle(system, tx, action, attention)
         for action_id in hints:
@@ -73,7 +76,7 @@ def _ended_at_once(
     """The straight way: the case rests, and no other action of it changes with this one, so one commit says it all.
     False where that is not so, or no longer."""
     case, action, now = errand.case, errand.action, system.clock()
-    if not at_rest(case):
+    if not at_rest(case) or telling.told_of(action.verdict):
         return False
     after = replace(action, state=changes["state"], settled_at=now, wake_at=None)
     standing = weigh(replace(case, attention=attention or case.attention), [*errand.others, after], now=now)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from workers.obligations import cooling
 from workers.store import actions, audit, cases
 from workers.store.audit import Note
 from workers.store.database import Tx
@@ -66,10 +67,11 @@ def weigh(case: Case, everything: Sequence[Action], *, now: datetime) -> Standin
         live.append(action)
         if action.state != ActionState.APPROVED:
             continue
-        if action.wake_at is None and all(b.state == ActionState.DONE for b in blocking):
-            standing.actions[action.id] = {"wake_at": now, "waiting_for": None}
-            standing.due.append(action.id)
-        elif action.wake_at is not None and action.wake_at <= now:
+        due_at = action.wake_at
+        if due_at is None and all(b.state == ActionState.DONE for b in blocking):
+            due_at = cooling.earliest(action, now)
+            standing.actions[action.id] = {"wake_at": due_at, "waiting_for": None}
+        if due_at is not None and due_at <= now:
             standing.due.append(action.id)
     attention = case.attention
     if withdrawn:

@@ -87,7 +87,7 @@ def action_digest(
 
 
 #: what a verdict may ask for besides people's yes, and that must be as it was when they said it
-_TERMS = ("exclude", "authorised", "obligations")
+_TERMS = ("exclude", "authorised", "obligations", "limits")
 #: met when it was judged: whether a person looks was drawn then, and its share is a float, which has no single form
 _MET_BEFORE = frozenset({"sample"})
 
