@@ -64,6 +64,9 @@ def work(
         # Sound when it was asked for: this process is of another version.
         _finish(system, job, error=str(error))
     except Stopped:
+        # This process ends, or another has taken it over meanwhile, to whom this changes nothing.
+        with system.db.write() as tx:
+            backtests.release(tx, job.id, system.worker, system.clock())
         logger.info("backtest_left", backtest=job.id)
     else:
         _finish(system, job, report=report)

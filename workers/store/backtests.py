@@ -130,6 +130,12 @@ def move(tx: Tx, backtest_id: str, worker: str, *, done: int, total: int, now: d
     return tx.execute(update(backtests).where(mine).values(done=done, total=total, moved_at=now)).rowcount == 1
 
 
+def release(tx: Tx, backtest_id: str, worker: str, now: datetime) -> None:
+    """Leave one to whoever comes next."""
+    mine = (_B.id == backtest_id) & (_B.claimed_by == worker) & _B.finished_at.is_(None)
+    tx.execute(update(backtests).where(mine).values(state=State.WAITING, claimed_by=None, done=0, moved_at=now))
+
+
 def finish(
     tx: Tx,
     backtest_id: str,
