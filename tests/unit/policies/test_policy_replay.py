@@ -20,7 +20,7 @@ SHIPPED = loader.load(loader.SHIPPED, run_tests=False)
 CLOCK = policy(
     bundle(
         "platform",
-        rule("morning", "allow", 'occurred_at.getHours() == 12 && occurred_at.getDayOfWeek() == 5'),
+        rule("morning", "allow", "occurred_at.getHours() == 12 && occurred_at.getDayOfWeek() == 5"),
         rule("broken", "review", FAILS),
         rule("late", "deny", 'occurred_at > timestamp("2026-11-20T12:00:00Z")'),
     )
