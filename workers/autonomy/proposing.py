@@ -16,9 +16,10 @@ from policies.rules import Policy
 from policies.types import Outcome
 from workers.autonomy.drafting import Drafted, draft, is_earned, widen
 from workers.autonomy.finding import Evidence, Finding, Lacking, as_json, findings
+from workers.governance.proposing import NotProposed
 from workers.governance.proposing import propose as put_to_people
 from workers.governance.rehearsed import rehearse
-from workers.store import autonomy, autonomy_watches, policy_sets
+from workers.store import actions, autonomy, autonomy_watches, policy_sets
 from workers.store.autonomy_watches import Watch
 from workers.store.records import Case
 from workers.wiring import System
@@ -93,6 +94,11 @@ def look(system: System, owner: str) -> Looked:
 
 def propose(system: System, suggestion: Suggestion, by: str) -> Case:
     """Open the case in which people decide on it. Raise `NotProposed` where that was done, or cannot be."""
+    with system.db.read() as tx:
+        for earlier in autonomy.proposals(tx):
+            waiting = earlier.in_case is not None and actions.unsettled(tx, earlier.in_case)
+            if waiting and (earlier.rule, earlier.from_hash) == (suggestion.rule, system.policy.hash):
+                raise NotProposed(f"This is proposed already: see the case {earlier.in_case}.")
     case = put_to_people(system, suggestion.drafted.files, suggestion.sentence, by)
     with system.db.write() as tx:
         autonomy.add_proposal(

@@ -75,7 +75,7 @@ def test_it_is_put_to_people_for_whoever_asks(asked, world):
         "earned-support/close-ticket-1",
     )
     again = asked("policy", "suggest", "--propose", "--as", "ben@firm.example")
-    assert (again.status, "proposed already" in again.err) == (2, True)
+    assert (again.status, "proposed already: see the case" in again.err) == (2, True)
 
 
 def test_a_proposal_that_is_not_there_cannot_be_chosen(asked, world):
