@@ -22,7 +22,7 @@ from workers.log import logger
 from workers.memory.keeper import Keeper
 from workers.memory.terms import Terms
 from workers.rehearsal.upkeep import Upkeep as Rehearsal
-from workers.store import audit, due, limits, processes, quarantine
+from workers.store import audit, due, limits, notices, processes, quarantine
 from workers.store.database import StoreUnavailable, Tx
 from workers.store.due import Due
 from workers.wiring import System
@@ -165,6 +165,7 @@ class Sweeper:
         now = self._system.clock()
         with self._system.db.write() as tx:
             sealed = audit.anchor(tx, now)
+            notices.drop_older(tx, now)
             quarantine.drop_older(tx, now - timedelta(hours=self._system.settings.quarantine_hours))
         with self._system.db.write() as tx:
             limits.tidy(tx, now, TIDIED)

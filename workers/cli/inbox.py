@@ -21,7 +21,7 @@ from workers.cli.screen import AsJson, AsPerson, ago, plain, say, show_json, sho
 from workers.inbox import forms
 from workers.inbox.service import decide
 from workers.inbox.words import Choice, Word
-from workers.store import actions, cases
+from workers.store import actions, cases, notices
 from workers.store.database import Database
 from workers.store.records import Action, Case
 from workers.wiring import System
@@ -116,6 +116,32 @@ def reject(
             _describe(action, case)
         choice = Choice(Word.REJECT, revision or action.revision, digest or action.digest, reason=reason, channel="cli")
         _decide(system, as_person, action_id, choice, as_json=as_json)
+
+
+@app.command("notices")
+def show_notices(
+    as_person: AsPerson = None,
+    unread: Annotated[bool, typer.Option("--unread", help="Only what was not marked as read.")] = False,
+    mark_read: Annotated[bool, typer.Option("--mark-read", help="Mark what is shown as read.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the policy has this person told of: actions that were carried out, newest first."""
+    now = opening.now()
+    with opening.database() as db:
+        who = opening.person(db, as_person)
+        with db.write() if mark_read else db.read() as tx:
+            reader = notices.reader(tx, who, now)
+            found = notices.listing(tx, reader, only_unread=unread)
+            if mark_read:
+                notices.mark_read(tx, reader, [notice.id for notice in found], now)
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (n.action_id, ago(n.at, now), n.role or "everybody", "" if n.read else "new", n.sentence or "archived")
+        for n in found
+    ]
+    show_table("Done", ("action", "", "told", "", "what was done"), rows, nothing="Nothing to tell.")
 
 
 def edited(action: Action, changes: list[str]) -> Mapping[str, Any]:
