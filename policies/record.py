@@ -99,6 +99,7 @@ def to_json(record: DecisionRecord) -> dict[str, Any]:
         "policy_hash": record.policy_hash,
         "engine": record.engine,
         "decided_at": record.decided_at.isoformat(),
+        **({"unmatched": list(record.unmatched)} if record.unmatched else {}),
     }
 
 
@@ -138,6 +139,7 @@ def from_json(data: Mapping[str, Any]) -> DecisionRecord:
         uses=uses_of(data),
         reserved=tuple(Reserved(**tried) for tried in data.get("reserved", ())),
         unmet=tuple(data.get("unmet", ())),
+        unmatched=tuple(data.get("unmatched", ())),
     )
 
 

@@ -50,7 +50,8 @@ class Settings(BaseSettings):
         description="approved: people say yes to each change. folder: what lies there at a start is in force.",
     )
     policy_engine: Literal["auto", "google", "rust"] = Field(
-        "auto", description="Which engine evaluates the policy's conditions. auto: google where it is installed, else rust."
+        "auto",
+        description="Which engine evaluates the policy's conditions. auto: google where it is installed, else rust.",
     )
     sample_company: bool = Field(True, description="Run the sample company beside the real integrations.")
     worker_threads: int = Field(16, ge=1, le=1000, description="Cases and actions worked on at once, per process.")

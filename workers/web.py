@@ -105,7 +105,13 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        openapi_tags=[{"name": "Actions"}, {"name": "Cases"}, {"name": "Policy"}, {"name": "Switches"}, {"name": "Live"}],
+        openapi_tags=[
+            {"name": "Actions"},
+            {"name": "Cases"},
+            {"name": "Policy"},
+            {"name": "Switches"},
+            {"name": "Live"},
+        ],
     )
     app.state.system = system
     app.state.live = live

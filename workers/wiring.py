@@ -125,9 +125,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         settings=settings,
         db=db,
         clock=utc_now,
-        rulebook=Book(
-            db, settings.policy_dir, folder_wins=settings.policy_changes == FOLDER_WINS, clock=utc_now
-        ),
+        rulebook=Book(db, settings.policy_dir, folder_wins=settings.policy_changes == FOLDER_WINS, clock=utc_now),
         agents=AGENTS,
         readers=with_memory(
             registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),

@@ -144,7 +144,9 @@ def test_a_form_needs_the_session_that_shows_it(site):
 def test_a_curve_stays_within_its_drawing_however_long_it_is(count):
     svg = str(curves.suspicion([1.0] * count, alarm=20, wrong=[], label="<&>"))
 
-    points = [float(y) for pair in svg.split('points="')[1].split('"', maxsplit=1)[0].split() for y in [pair.split(",")[1]]]
+    points = [
+        float(y) for pair in svg.split('points="')[1].split('"', maxsplit=1)[0].split() for y in [pair.split(",")[1]]
+    ]
     assert len(points) <= 2 * curves.MOST + 1
     assert all(0 <= y <= curves.HIGH for y in points)
     assert "<&>" not in svg

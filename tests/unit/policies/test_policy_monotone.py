@@ -209,7 +209,7 @@ def test_only_a_rule_that_counts_allows_and_no_error_does(made: list[dict[str, A
 def test_what_limits_come_to_only_tightens_and_every_record_can_be_stored(
     data: st.DataObject, made: list[dict[str, Any]], given_: Facts
 ) -> None:
-    decided = engine.decide(policy(*made), given_, at=AT, trace=True)
+    decided = engine.decide(policy(*made), given_, at=AT, trace=data.draw(st.booleans()))
     held = [data.draw(st.booleans()) for _ in decided.uses]
     tried = [Reserved(u.limit.ref, u.key, 1, 0, ok) for u, ok in zip(decided.uses, held, strict=True)]
 
