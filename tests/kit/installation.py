@@ -28,7 +28,7 @@ from workers.store.records import Action, ActionState, Case, CaseState
 from workers.store.schema import upgrade
 from workers.wiring import utc_now
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Installation:

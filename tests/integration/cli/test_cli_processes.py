@@ -22,7 +22,7 @@ from tests.servers.redis import RedisServer, installed
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.servers.redis import RedisServer, installed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-PATIENCE = 60
+PATIENCE = 120
 TRIAGE = {
     "summary": "Where is the parcel",
     "language": "en",
