@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from policies.approvals import climbed, next_rung
+from workers.obligations import telling
 from workers.quorum import Position, Staff, position
 from workers.settlement import settle
 from workers.store import actions, audit, cases, inbox
@@ -67,6 +68,7 @@ def _look_again(tx: Tx, action: Action, now: datetime) -> None:
             "after_minutes": rung_of.after_minutes,
         }
         audit.append(tx, case.id, now, Note("caseworker", "passed_on", told))
+        telling.tell_of_rung(tx, action, rung_of.role, now)
 
 
 def _position(tx: Tx, action: Action, case: Case, now: datetime) -> Position:

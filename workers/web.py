@@ -39,6 +39,7 @@ from workers.inbox import (
     governing_page,
     learning,
     memory,
+    notices_page,
     pages,
     policy_api,
     posting,
@@ -108,6 +109,7 @@ def make_app(
         openapi_tags=[
             {"name": "Actions"},
             {"name": "Cases"},
+            {"name": "Notices"},
             {"name": "Policy"},
             {"name": "Switches"},
             {"name": "Live"},
@@ -130,6 +132,7 @@ def make_app(
         cost.router,
         learning.router,
         away_page.router,
+        notices_page.router,
         autonomy_page.router,
         governing_api.router,
         governing_page.router,

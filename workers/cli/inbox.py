@@ -21,6 +21,7 @@ from workers.cli.screen import AsJson, AsPerson, ago, plain, say, show_json, sho
 from workers.inbox import forms
 from workers.inbox.service import decide
 from workers.inbox.words import Choice, Word
+from workers.obligations import telling
 from workers.store import actions, cases, notices
 from workers.store.database import Database
 from workers.store.records import Action, Case
@@ -118,6 +119,24 @@ def reject(
         _decide(system, as_person, action_id, choice, as_json=as_json)
 
 
+@app.command()
+def stop(
+    action_id: ActionId,
+    reason: Annotated[str, typer.Option(help="Why; the case keeps it.")],
+    as_person: AsPerson = None,
+    revision: Revision = None,
+    digest: Digest = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop an approved action that has not gone out yet. It counts as rejected."""
+    with wired.system(opening.settings()) as system:
+        action, case = _find(system.db, action_id)
+        if not as_json:
+            _describe(action, case)
+        choice = Choice(Word.STOP, revision or action.revision, digest or action.digest, reason=reason, channel="cli")
+        _decide(system, as_person, action_id, choice, as_json=as_json)
+
+
 @app.command("notices")
 def show_notices(
     as_person: AsPerson = None,
@@ -125,7 +144,7 @@ def show_notices(
     mark_read: Annotated[bool, typer.Option("--mark-read", help="Mark what is shown as read.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the policy has this person told of: actions that were carried out, newest first."""
+    """Show what this person was told of, newest first: what was carried out, and what waits for them since nobody decided."""
     now = opening.now()
     with opening.database() as db:
         who = opening.person(db, as_person)
@@ -138,10 +157,17 @@ def show_notices(
         show_json(found)
         return
     rows = [
-        (n.action_id, ago(n.at, now), n.role or "everybody", "" if n.read else "new", n.sentence or "archived")
+        (
+            n.action_id,
+            ago(n.at, now),
+            n.role or "everybody",
+            "" if n.read else "new",
+            n.sentence or "archived",
+            telling.in_words(n.cause, n.role),
+        )
         for n in found
     ]
-    show_table("Done", ("action", "", "told", "", "what was done"), rows, nothing="Nothing to tell.")
+    show_table("Notices", ("action", "", "told", "", "what it is about", "why"), rows, nothing="Nothing to tell.")
 
 
 def edited(action: Action, changes: list[str]) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from workers.inbox.changes import Change, between
 from workers.inbox.citations import Claim, Comparison, claims, comparisons, sources_of
 from workers.inbox.explained import Sureness, Why, sureness, why
 from workers.inbox.shown import Entry, entries
-from workers.inbox.standing import Standing, standing
+from workers.inbox.standing import Standing, may_stop, standing
 from workers.inbox.timeline import made_at
 from workers.quorum import Position, Staff, position
 from workers.store import actions, cases, events, inbox, steps
@@ -87,6 +87,8 @@ class Card:
     siblings: tuple[Action, ...]
     #: the newest audit entry of the case when this was read: what comes after is news
     last_change: int
+    #: it is approved, has not gone out yet, and this person may still stop it
+    can_stop: bool
 
     @property
     def is_open(self) -> bool:
@@ -150,6 +152,7 @@ def load(tx: Tx, action_id: str, person: Person, *, now: datetime) -> Card | Non
         attempts=tuple(actions.attempts_of(tx, action_id)),
         siblings=tuple(a for a in actions.of_case(tx, case.id) if a.id != action_id and a.round == action.round),
         last_change=inbox.last_change(tx, case.id),
+        can_stop=action.state == ActionState.APPROVED and may_stop(stands, person),
     )
 
 

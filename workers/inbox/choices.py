@@ -47,7 +47,7 @@ class Deciding:
     def actor(self) -> str:
         return f"person:{self.person.email}"
 
-    def settle_as(self, state: ActionState, reason: str | None) -> Action | None:
+    def settle_as(self, state: ActionState, reason: str | None, **more: Any) -> Action | None:
         return actions.change(
             self.tx,
             self.action,
@@ -58,6 +58,7 @@ class Deciding:
             decided_at=self.now,
             settled_at=self.now,
             wake_at=None,
+            **more,
         )
 
 
@@ -133,6 +134,11 @@ def approved(action: Action, *, actor: str, now: datetime) -> dict[str, Any]:
 def reject(d: Deciding) -> Taken | None:
     uncertain = d.action.state == ActionState.UNCERTAIN
     return _taken(d, d.settle_as(ActionState.FAILED if uncertain else ActionState.REJECTED, d.choice.reason))
+
+
+def stop(d: Deciding) -> Taken | None:
+    """An approved action that has not gone out yet does not go out. Losing to whoever carries it out leaves it as it is."""
+    return _taken(d, d.settle_as(ActionState.REJECTED, d.choice.reason, waiting_for=None))
 
 
 def request_changes(d: Deciding) -> Taken | None:
@@ -211,6 +217,7 @@ TAKE: Mapping[Word, Callable[[Deciding], Taken | None]] = {
     Word.SNOOZE: snooze,
     Word.ESCALATE: escalate,
     Word.CONFIRM: confirm,
+    Word.STOP: stop,
 }
 
 

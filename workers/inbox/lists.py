@@ -1,4 +1,4 @@
-"""What the inbox's list shows: one row per thing that waits, under four tabs. Reads, never decides."""
+"""What the inbox's list shows: one row per thing that waits, under five tabs. Reads, never decides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from workers.actions.catalogue import CATALOGUE
 from workers.inbox.standing import Standing, standing, waits_for
 from workers.quorum import Position, Staff, position
-from workers.store import cases, inbox
+from workers.store import cases, inbox, leaving
 from workers.store.database import Tx
 from workers.store.inbox import Waiting
 from workers.store.records import ActionState, Case, CaseState, Person
@@ -21,6 +21,7 @@ _URGENCY = {"urgent": 0, "high": 1}
 class Tab(StrEnum):
     MINE = "mine"
     ALL = "all"
+    LEAVING = "leaving"
     WAITING = "waiting"
     DONE = "done"
 
@@ -57,16 +58,23 @@ def load(tx: Tx, person: Person, *, tab: Tab, domain: str, domains: Iterable[str
     mine = [item for item in waiting if waits_for(item, person)]
     asking = [c for c in cases.needing_attention(tx) if domain in ("", c.domain)]
     stuck = inbox.find_cases(tx, states=[CaseState.WAITING], domain=domain or None)
-    counts = {Tab.MINE: len(mine) + len(asking), Tab.ALL: len(waiting) + len(asking), Tab.WAITING: len(stuck)}
+    counts = {
+        Tab.MINE: len(mine) + len(asking),
+        Tab.ALL: len(waiting) + len(asking),
+        Tab.LEAVING: leaving.count(tx, domain=domain or None),
+        Tab.WAITING: len(stuck),
+    }
     rows: Sequence[Row] = ()
     match tab:
+        case Tab.LEAVING:
+            rows = [_row(item, None) for item in leaving.listing(tx, domain=domain or None)]
         case Tab.MINE:
             rows = [_row(item.waiting, standing(item, person)) for item in mine]
         case Tab.ALL:
             rows = [_row(item.waiting, standing(item, person)) for item in waiting]
         case Tab.DONE:
             rows = [_row(item, None) for item in inbox.finished(tx, domain=domain or None)]
-    listed = {Tab.MINE: asking, Tab.ALL: asking, Tab.WAITING: stuck, Tab.DONE: []}[tab]
+    listed = {Tab.MINE: asking, Tab.ALL: asking, Tab.WAITING: stuck}.get(tab, [])
     return Inbox(
         tab=tab,
         domain=domain,
@@ -82,8 +90,11 @@ def neighbours(
     tx: Tx, person: Person, action_id: str, *, tab: Tab, domain: str, now: datetime
 ) -> tuple[str | None, str | None]:
     """The items before and after one in the list that it was opened from; after the last comes the first."""
-    waiting = _in_order(tx, domain, now)
-    ids = [i.waiting.action.id for i in waiting if tab is Tab.ALL or waits_for(i, person)]
+    if tab is Tab.LEAVING:
+        ids = [item.action.id for item in leaving.listing(tx, domain=domain or None)]
+    else:
+        waiting = _in_order(tx, domain, now)
+        ids = [i.waiting.action.id for i in waiting if tab is Tab.ALL or waits_for(i, person)]
     if action_id in ids:
         place = ids.index(action_id)
         others = ids[place + 1 :] + ids[:place]

@@ -112,6 +112,7 @@ def show_changes(
     revision: int,
     digest: Annotated[str, Query(max_length=64)],
     since: int = 0,
+    state: Annotated[str, Query(max_length=16)] = "",
 ) -> Response:
     """What happened to a card while it was open; `locked` where it can no longer be decided as it is shown."""
     with system_of(request).db.read() as tx:
@@ -121,7 +122,9 @@ def show_changes(
         log = [entry for entry in audit.of_chain(tx, action.case_id) if entry.id > since]
         last = inbox.last_decision(tx, action_id)
     moved = action.revision != revision or action.digest != digest
-    closed = action.state not in (ActionState.PENDING, ActionState.UNCERTAIN)
+    # What is approved can still be stopped, by whoever saw it approved.
+    going = action.state == state == ActionState.APPROVED
+    closed = action.state not in (ActionState.PENDING, ActionState.UNCERTAIN) and not going
     context = {
         "action": action,
         "log": [entry for entry in log if entry.data.get("action") in (None, action_id)],
@@ -196,6 +199,8 @@ def _became(action: Action, last: Decision) -> str:
             return "Approved"
         case "reject", ActionState.FAILED:
             return "Left as not done"
+        case "stop", _:
+            return "Stopped: it does not go out"
         case "confirm", _:
             return "Noted that it happened"
         case "snooze", _ if action.snoozed_until is not None:

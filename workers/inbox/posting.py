@@ -56,6 +56,7 @@ WORDS = {
     "snooze": Word.SNOOZE,
     "escalate": Word.ESCALATE,
     "confirm": Word.CONFIRM,
+    "stop": Word.STOP,
 }
 
 

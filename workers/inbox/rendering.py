@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse
 
 from workers.inbox.identity import Identity
 from workers.inbox.wording import DELIVERY_NOTES, DOMAIN_NAMES, STATES, reasons_for, who
+from workers.store import notices
 from workers.wiring import System
 
 HERE = Path(__file__).parent
@@ -61,9 +62,17 @@ class Pages:
             "sample_url": self._sample_url,
             # As old as a decision's view of them at most; nobody who is not signed in learns of them.
             "thrown": self._system.switchboard.thrown() if identity is not None else (),
+            "unread": self._unread(identity) if not template.startswith("_") else 0,
         }
         text = self.environment.get_template(template).render({**shared, **context})
         return Page(text, status_code=status, headers=dict(headers or {}))
+
+    def _unread(self, identity: Identity | None) -> int:
+        """How many notices the head of a page counts. A part of a page has no head."""
+        if identity is None:
+            return 0
+        with self._system.db.read() as tx:
+            return notices.unread_of(tx, identity.person, self._system.clock())
 
 
 def make_environment() -> Environment:

@@ -76,6 +76,8 @@ class Verdict(Out):
     exclude: list[str] = Field([], description="Who may not approve: editor, initiator, last_approver.")
     authorised: list[str] | None = Field(None, description="The groups that may approve so much; null: no limit.")
     deadline_minutes: int | None = None
+    obligations: list[dict[str, Any]] = Field([], description="What must happen besides the yes: docs/obligations.md.")
+    changed: list[str] = Field([], description="What the policy itself changed in the arguments, in words.")
     policy: str = ""
 
 
@@ -105,6 +107,9 @@ class ActionOut(Out):
     created_at: datetime
     updated_at: datetime
     expires_at: datetime | None
+    wake_at: datetime | None = Field(
+        None, description="When it is due next: of an approved action, when it goes out unless it is stopped."
+    )
     settled_at: datetime | None
     snoozed_until: datetime | None
 
@@ -180,7 +185,7 @@ class DecisionIn(BaseModel):
     arguments: Annotated[dict[str, Any], AfterValidator(_storable)] | None = Field(
         None, description="With `approve`: the whole arguments as they shall be instead. Judged by the policy anew."
     )
-    reason: Text | None = Field(None, description="Needed to reject and to request changes.")
+    reason: Text | None = Field(None, description="Needed to reject, to request changes and to stop.")
     until: AwareDatetime | None = Field(None, description="With `snooze`: until when.")
     group: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")] | None = Field(
         None, description="With `escalate`: the group to ask as well."

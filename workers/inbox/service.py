@@ -16,7 +16,7 @@ from policies.record import verdict_of
 from workers import renewal
 from workers.actions.catalogue import CATALOGUE
 from workers.inbox.choices import TAKE, Deciding, Taken, approved
-from workers.inbox.standing import may_refuse
+from workers.inbox.standing import may_refuse, may_stop
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
 from workers.quorum import Position, Staff, position
 from workers.settlement import at_rest, settle, weigh
@@ -27,6 +27,14 @@ from workers.store.flow import Consent
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
 from workers.wiring import System
+
+#: why what was approved can be stopped no longer
+_OUT = {
+    ActionState.EXECUTING: "it is already under way",
+    ActionState.DONE: "it is done",
+    ActionState.FAILED: "it was tried, and failed",
+    ActionState.UNCERTAIN: "it was tried, and nobody can know whether it happened",
+}
 
 
 def decide(system: System, person: Person, action_id: str, choice: Choice) -> Action:
@@ -51,7 +59,7 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
         _may_decide(stands, person, choice)
         taken = TAKE[choice.word](Deciding(system, tx, case, action, person, choice, now, stands))
         if taken is None:
-            raise _too_late(tx, action_id)
+            raise _too_late(tx, action_id, choice.word)
         _write_down(tx, action, taken, person, choice, now)
         # A plain yes changes no more than the action.
         plain = choice.word is Word.APPROVE and choice.arguments is None
@@ -109,8 +117,10 @@ def _is_what_was_seen(tx: Tx, action: Action, choice: Choice) -> None:
     open_to: tuple[ActionState, ...] = (ActionState.PENDING,)
     if choice.word in (Word.CONFIRM, Word.APPROVE, Word.REJECT):
         open_to = (ActionState.PENDING, ActionState.UNCERTAIN)
+    elif choice.word is Word.STOP:
+        open_to = (ActionState.APPROVED,)
     if action.state not in open_to or action.revision != choice.revision or action.digest != choice.digest:
-        raise _too_late(tx, action.id)
+        raise _too_late(tx, action.id, choice.word)
     if choice.word is Word.CONFIRM and action.state != ActionState.UNCERTAIN:
         raise Invalid("Only an uncertain action can be confirmed as done.")
     if choice.arguments is not None and (choice.word is not Word.APPROVE or action.state != ActionState.PENDING):
@@ -119,13 +129,17 @@ def _is_what_was_seen(tx: Tx, action: Action, choice: Choice) -> None:
     another = choice.arguments is not None and dict(choice.arguments) != dict(action.arguments)
     if kind is not None and kind.fixed and (another or choice.word is Word.REQUEST_CHANGES):
         raise Invalid("This is approved as it was proposed, or not at all: reject it, and propose another.")
-    if choice.word in (Word.REJECT, Word.REQUEST_CHANGES) and not (choice.reason or "").strip():
+    if choice.word in (Word.REJECT, Word.REQUEST_CHANGES, Word.STOP) and not (choice.reason or "").strip():
         raise Invalid("Say why: a reason is needed for this decision.")
 
 
 def _may_decide(stands: Position, person: Person, choice: Choice) -> None:
     if not person.active:
         raise NotAllowed("This account is not active.")
+    if choice.word is Word.STOP:
+        if not may_stop(stands, person):
+            raise NotAllowed("This can be stopped by somebody who was asked for it, and by a lead.")
+        return
     obstacle = stands.obstacle(person)
     edits = choice.arguments is not None and dict(choice.arguments) != dict(stands.waiting.action.arguments)
     # An edit makes another draft, and whose yes counts for that is asked anew. A no is for all who are asked, and for leads.
@@ -153,17 +167,21 @@ def _actor(person: Person) -> str:
     return f"person:{person.email}"
 
 
-def _too_late(tx: Tx, action_id: str) -> AlreadyDecided:
+def _too_late(tx: Tx, action_id: str, word: Word) -> AlreadyDecided:
     action = actions.get(tx, action_id)
     taken = actions.decisions_of(tx, action_id)
     last = taken[-1] if taken else None
     state = action.state if action is not None else "gone"
     by = action.decided_by if action is not None else None
-    if last is not None and state != ActionState.PENDING:
+    if word is Word.STOP and state in _OUT:
+        message = f"Too late to stop it: {_OUT[ActionState(state)]}."
+    elif word is Word.STOP and state == ActionState.PENDING:
+        message = "It is not approved, so there is nothing to stop: reject it instead."
+    elif state == ActionState.PENDING or (word is Word.STOP and state == ActionState.APPROVED):
+        message = "The draft changed since you opened it. Load it again before you decide."
+    elif last is not None:
         who = last.actor.removeprefix("person:")
         message = f"Already decided: {who} chose “{last.decision}” at {last.decided_at:%H:%M:%S} UTC."
-    elif state == ActionState.PENDING:
-        message = "The draft changed since you opened it. Load it again before you decide."
     else:
         reason = action.reason if action is not None else ""
         message = f"No longer open: it is {state}. {reason or ''}".strip()

@@ -113,6 +113,12 @@ def may_refuse(position: Position, person: Person) -> bool:
     return person.active and (LEAD in person.groups or position.concerns(person))
 
 
+def may_stop(position: Position, person: Person) -> bool:
+    """Whether somebody may stop what is approved and has not gone out: who was asked, or said yes, and every lead. Of what
+    a rule allowed by itself everybody is asked."""
+    return may_refuse(position, person) or (person.active and any(person.id in yes.people for yes in position.given))
+
+
 def waits_for(position: Position, person: Person) -> bool:
     """Whether it is in this person's list: their yes would count, or they are a lead and nobody's would."""
     if position.obstacle(person) is None:

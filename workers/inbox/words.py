@@ -22,6 +22,8 @@ class Word(StrEnum):
     ESCALATE = "escalate"
     #: for an uncertain action: a person looked, and it did happen
     CONFIRM = "confirm"
+    #: for an approved action that has not gone out yet: it shall not
+    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-"""Telling a group what was done: because the policy's outcome was `notify`, or because a rule obliges to.
+"""Telling a group: what was done, because the policy's outcome was `notify` or a rule obliges to; and what waits for them
+now, because nobody who was asked first has decided.
 
 Called within the transaction in which an action becomes done (`ledger`, and the inbox where a person looked and found it
-done), so that there is no moment in which it is done and nobody will be told. Writes ids only; the words stay with the action.
+done) or is passed on (`deadlines`), so that there is no moment in which it is so and nobody will be told. Writes ids only; the
+words stay with the action.
 """
 
 from __future__ import annotations
@@ -14,7 +16,18 @@ from workers.store import notices
 from workers.store.database import Tx
 from workers.store.records import Action
 
-OUTCOME, OBLIGATION = "outcome", "obligation"
+OUTCOME, OBLIGATION, RUNG, TAKEN_BACK = "outcome", "obligation", "rung", "taken_back"
+#: why somebody is told, in words
+WORDS: Mapping[str, str] = {
+    OUTCOME: "Done by rule, and everybody is told.",
+    OBLIGATION: "Done, and a rule has {role} told.",
+    RUNG: "Nobody had decided by then, so {role} may decide it too.",
+    TAKEN_BACK: "It went wrong, like others before it: the rule that allowed it has lost its permission, and people are asked.",
+}
+
+
+def in_words(cause: str, role: str) -> str:
+    return WORDS.get(cause, "").format(role=role or "everybody")
 
 
 def told_of(verdict: Mapping[str, Any]) -> dict[str, str]:
@@ -33,3 +46,8 @@ def tell(tx: Tx, action: Action, now: datetime) -> None:
     told = told_of(action.verdict)
     if told:
         notices.add(tx, action_id=action.id, case_id=action.case_id, told=told, now=now)
+
+
+def tell_of_rung(tx: Tx, action: Action, role: str, now: datetime) -> None:
+    """Tell a group that it may decide now what waits for others. Once for each action."""
+    notices.add(tx, action_id=action.id, case_id=action.case_id, told={role: RUNG}, now=now)

@@ -18,10 +18,11 @@ notices = Table(
     Column("case_id", String(40), nullable=False),
     # The group that is told; "" for everybody.
     Column("role", String(64), nullable=False),
-    # outcome: the policy said “notify” · obligation: a rule asked for this group
+    # outcome: the policy said “notify” · obligation: a rule asked for this group · rung: nobody had decided by then
+    # taken_back: the rule that allowed it lost its permission
     Column("cause", String(12), nullable=False),
     at("at"),
-    UniqueConstraint("action_id", "role"),
+    UniqueConstraint("action_id", "role", "cause"),
     Index("ix_notices_role_at", "role", "at"),
     Index("ix_notices_at", "at"),
 )

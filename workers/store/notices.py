@@ -56,7 +56,7 @@ class Reader:
 
 
 def add(tx: Tx, *, action_id: str, case_id: str, told: Mapping[str, str], now: datetime) -> None:
-    """Tell these groups, each with its cause, of one action. Who was told of it already is not told again."""
+    """Tell these groups, each with its cause, of one action. Who was told the same of it already is not told again."""
     rows: list[Mapping[str, Any]] = [
         {"id": new_id("note"), "action_id": action_id, "case_id": case_id, "role": role, "cause": cause, "at": now}
         for role, cause in sorted(told.items())
@@ -78,10 +78,19 @@ def unread(tx: Tx, who: Reader) -> int:
     )
 
 
+def unread_of(tx: Tx, person: Person, now: datetime) -> int:
+    """The same in one statement, for the head of every page."""
+    since = max(now - timedelta(days=UNREAD_DAYS), person.created_at)
+    who = Reader(person.id, (EVERYBODY, *sorted(set(person.groups))), since)
+    marked = exists().where(notice_marks.c.person_id == person.id, notice_marks.c.upto >= notices.c.at)
+    fresh = _unread(who).where(~marked).limit(MOST_UNREAD + 1)
+    return int(tx.execute(select(func.count()).select_from(fresh.subquery())).scalar_one())
+
+
 def listing(
     tx: Tx, who: Reader, *, only_unread: bool = False, before: str | None = None, limit: int = 50
 ) -> list[Notice]:
-    """Newest first, each action once though several of one's groups were told."""
+    """Newest first, each thing once though several of one's groups were told."""
     fresh = _fresh(who)
     query = (
         select(
@@ -139,10 +148,13 @@ def drop_older(tx: Tx, now: datetime) -> None:
 
 
 def _told(who: Reader) -> tuple[ColumnElement[bool], ...]:
-    """What this person was told, each action once though several of their groups were."""
+    """What this person was told, each thing once though several of their groups were."""
     other = notices.alias("other")
     again = exists().where(
-        other.c.action_id == notices.c.action_id, other.c.role.in_(who.roles), other.c.id < notices.c.id
+        other.c.action_id == notices.c.action_id,
+        other.c.cause == notices.c.cause,
+        other.c.role.in_(who.roles),
+        other.c.id < notices.c.id,
     )
     return notices.c.role.in_(who.roles), ~again
 

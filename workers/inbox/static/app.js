@@ -56,6 +56,27 @@ function say(text) {
 }
 said = $("#list")?.dataset.announce || "";
 
+// ── what is about to go out ──────────────────────────────────────────────────────────────────────────────────────────
+
+function countDown() {
+  for (const clock of $$("[data-countdown]")) {
+    // The seconds are those from when the server said them; a list that is renewed says them again.
+    if (clock.said !== clock.dataset.countdown) {
+      clock.said = clock.dataset.countdown;
+      clock.ends = Date.now() + 1000 * Number(clock.said);
+    }
+    const left = Math.ceil((clock.ends - Date.now()) / 1000);
+    const part = (size, of) => String(Math.floor(left / size) % of).padStart(2, "0");
+    if (left <= 0) clock.textContent = "any moment";
+    else if (left < 86400) clock.textContent = `in ${left >= 3600 ? `${Math.floor(left / 3600)}:` : ""}${part(60, 60)}:${part(1, 60)}`;
+  }
+}
+
+if ($("[data-countdown]") || $("#list")) {
+  setInterval(countDown, 1000);
+  countDown();
+}
+
 // ── an edited draft ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 const draft = $("#decide");
@@ -136,6 +157,7 @@ const keys = {
   e: () => { const field = $("[data-argument]"); field?.focus(); field?.select?.(); },
   r: () => open("#reject"),
   c: () => open("#changes"),
+  s: () => open("#stop"),
   "/": () => $("[data-search]")?.focus(),
   u: () => $("[data-up]")?.click(),
   "?": () => $("#keys")?.showModal(),

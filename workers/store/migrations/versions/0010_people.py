@@ -44,7 +44,7 @@ def _add_notices() -> None:
         sa.Column("cause", sa.String(length=12), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
-        sa.UniqueConstraint("action_id", "role", name=op.f("uq_notices_action_id_role")),
+        sa.UniqueConstraint("action_id", "role", "cause", name=op.f("uq_notices_action_id_role_cause")),
     )
     op.create_index("ix_notices_role_at", "notices", ["role", "at"])
     op.create_index("ix_notices_at", "notices", ["at"])
