@@ -17,11 +17,11 @@ from pydantic import ValidationError
 from policies import cel, combining, conditions, record
 from policies.combining import Answered
 from policies.rules import Policy, Route, Rule
-from policies.types import MUST_STATE, DecisionRecord, Enforcement, Facts, Outcome, RuleAnswer, Use, Verdict
+from policies.types import AT_WORST, MUST_STATE, DecisionRecord, Enforcement, Facts, Outcome, RuleAnswer, Use, Verdict
 
 _SHOWN_REFUSALS = 5
 _NAMES = frozenset(Facts.model_fields)
-_MUST_STATE = frozenset(name for names in MUST_STATE.values() for name in names)
+_MUST_STATE = frozenset(name for names in (*MUST_STATE.values(), *AT_WORST.values()) for name in names)
 
 __all__ = ["Policy", "decide", "judge"]
 
@@ -73,6 +73,7 @@ def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime, trace: 
     stated = raw_facts.keys()
     told = [] if stated <= _NAMES else [f"{record.plain(key)} is no fact" for key in raw_facts if key not in _NAMES]
     if not stated >= _MUST_STATE:
+        raw_facts = _at_worst(raw_facts)
         told += (f"{name} is not stated" for name in _unstated(raw_facts))
     if told:
         return _refused(policy, raw_facts, told, at)
@@ -86,6 +87,11 @@ def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime, trace: 
 
 def _details(error: ValidationError) -> Sequence[Mapping[str, Any]]:
     return error.errors(include_url=False, include_input=False, include_context=False)
+
+
+def _at_worst(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    kind = raw.get("action_kind")
+    return {**AT_WORST.get(kind, {}), **raw} if isinstance(kind, str) else raw
 
 
 def _unstated(raw: Mapping[str, Any]) -> list[str]:

@@ -210,10 +210,13 @@ MUST_STATE: Mapping[str | None, tuple[str, ...]] = {
         "repeats_earlier_action",
         "risk_flags",
         "missing_context",
+        "thrown_switches",
     ),
     "has_customer": ("customer_vip", "customer_refunds_90d", "customer_refunded_minor_90d"),
     "has_charge": ("charge_disputed",),
 }
+#: Facts that say something of one kind of action alone, and what they count as there when nobody states them.
+AT_WORST: Mapping[str, Mapping[str, Any]] = {"change_policy": {"policy_loosens": True}}
 
 
 #: Facts that mean nothing unless another says that they were read: a rule that names one fails until then.

@@ -29,11 +29,13 @@ class Circumstances:
 
     def facts(self, domain: str, kind: str, vendor: str, *, now: datetime) -> dict[str, Any]:
         """What is so for one action."""
-        stated: dict[str, Any] = {"vendor": vendor}
+        stated: dict[str, Any] = {
+            "vendor": vendor,
+            # Said also where there is none: whoever leaves it out has not looked.
+            "thrown_switches": applying(self.thrown, domain, kind, vendor) if self.thrown else [],
+        }
         if self.zone:
             stated |= clock(self.zone, now)
-        if self.thrown:
-            stated["thrown_switches"] = applying(self.thrown, domain, kind, vendor)
         if kind in self.counted:
             stated |= {"has_counters": True, **self.counted[kind]}
         return stated

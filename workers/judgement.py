@@ -22,6 +22,7 @@ from policies.rules import Policy
 from policies.types import MAX_ITEMS, MAX_TEXT, DecisionRecord
 from workers.actions.base import ActionKind, vendor_of
 from workers.actions.digest import action_digest, terms_of
+from workers.actions.governing import CHANGE
 from workers.agents.library import house
 from workers.agents.origins import Evidence, Origin, leaves, normal, origins
 from workers.agents.outgoing import inspect
@@ -222,7 +223,7 @@ def _action_facts(kind: ActionKind, arguments: Mapping[str, Any], target: str) -
         "currency": arguments.get("currency", ""),
         "target_system": system,
         "target_kind": rest.partition(":")[0],
-        "policy_loosens": arguments.get("loosens") is True,
+        "policy_loosens": kind.name == CHANGE and arguments.get("loosens") is not False,
     }
 
 

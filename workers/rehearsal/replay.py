@@ -33,6 +33,8 @@ SHOWN = 20
 #: the author of a revision in which a person asked somebody besides
 ESCALATION = "escalation"
 _LONG = 120
+#: facts that whoever builds facts must state by now, and what leaving them out came to before
+_STATED_SINCE: Mapping[str, Any] = {"thrown_switches": []}
 
 
 class Result(StrEnum):
@@ -93,7 +95,7 @@ def reach(policy: Policy, stored: Mapping[str, Any], *, author: str) -> Decision
     if sound is not None:
         made = engine.decide(policy, sound, at=at, trace=True)
     else:
-        made = engine.judge(policy, _unchecked(facts), at=at)
+        made = _judged_unchecked(policy, stored, facts, at)
     if author == ESCALATION:
         roles = [str(r["role"]) for r in stored["requirements"]]
         made = replace(made, verdict=with_requirements(made.verdict, roles))
@@ -107,6 +109,17 @@ def _sound(facts: Mapping[str, Any]) -> Facts | None:
         return record.facts_from_json(facts)
     except ValidationError:
         return None
+
+
+def _judged_unchecked(policy: Policy, stored: Mapping[str, Any], facts: dict[str, Any], at: datetime) -> DecisionRecord:
+    """Facts that were refused, as they were. One that had not to be stated then is none of the reasons now."""
+    not_asked_for = {
+        name: usual
+        for name, usual in _STATED_SINCE.items()
+        if name not in facts and not any(f"{name} is not stated" in reason for reason in stored["reasons"])
+    }
+    made = engine.judge(policy, _unchecked({**facts, **not_asked_for}), at=at)
+    return replace(made, facts={name: value for name, value in made.facts.items() if name not in not_asked_for})
 
 
 def _unchecked(facts: Mapping[str, Any]) -> dict[str, Any]:

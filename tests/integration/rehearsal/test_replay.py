@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, update
 
+from policies import engine as engine_of_rules
 from policies.loader import loads
+from policies.types import MUST_STATE
 from tests.integration.rehearsal.policies import files, policy
 from tests.kit.engine import POLICY, escalate, refund, reply, tags
+from workers.judgement import Judged
 from workers.rehearsal.replay import Result, replay
 from workers.store import decided
+from workers.store.decided import Kept
 from workers.store.tables import revisions
+
+AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def known(policy_hash):
@@ -105,6 +112,19 @@ def test_a_record_that_is_none_is_told_as_such(made):
     (found,) = [replay(one, known) for one in kept(made, target.id)]
 
     assert (found.result, found.reason) == (Result.UNKNOWN, "The record cannot be read.")
+
+
+def test_refused_facts_of_before_a_fact_had_to_be_stated_lead_to_the_same_again():
+    stated = {"action_kind": "add_tags", "domain": "support", "has_amount": "yes", "occurred_at": AT}
+    of_then = {**dict.fromkeys(MUST_STATE[None], False), **stated, "thrown_switches": []}
+    refused = engine_of_rules.judge(POLICY, of_then, at=AT)
+    stored = Judged(record=refused, origins={}, digest="", arguments={}).as_stored
+    del stored["facts"]["thrown_switches"]
+
+    again = replay(Kept("act_1", 1, "agent:support", AT, json.dumps(stored)), known)
+
+    assert "usual_left_out" not in stored
+    assert (again.result, again.differences) == (Result.SAME, ())
 
 
 LIMITED = """

@@ -156,3 +156,41 @@ def test_times_at_the_edge_of_the_calendar_are_a_rule_error_at_most() -> None:
 
     assert decided.verdict.outcome is Outcome.REVIEW
     assert decided.answers[0].matched is None
+
+
+def test_who_does_not_say_which_switches_are_thrown_has_not_looked() -> None:
+    stated = raw()
+    assert engine.judge(EVERYTHING_ALLOWED, {**stated, "thrown_switches": []}, at=AT).verdict.outcome is Outcome.ALLOW
+    del stated["thrown_switches"]
+
+    decided = engine.judge(EVERYTHING_ALLOWED, stated, at=AT)
+
+    assert decided.verdict.outcome is Outcome.REVIEW
+    assert "thrown_switches is not stated" in decided.verdict.reasons[0]
+
+
+LOOSENS = policy(
+    bundle(
+        "platform",
+        rule("looser", "deny", "policy_loosens"),
+        rule("anything", "allow"),
+        actions=["change_policy", "add_tags"],
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "outcome"),
+    [
+        ("change_policy", {}, Outcome.DENY),
+        ("change_policy", {"policy_loosens": False}, Outcome.ALLOW),
+        ("change_policy", {"policy_loosens": True}, Outcome.DENY),
+        ("add_tags", {}, Outcome.ALLOW),
+    ],
+)
+def test_a_change_of_the_policy_that_does_not_say_whether_it_loosens_counts_as_one_that_does(
+    kind: str, said: dict[str, Any], outcome: Outcome
+) -> None:
+    stated = {name: value for name, value in raw(action_kind=kind).items() if name != "policy_loosens"}
+
+    assert engine.judge(LOOSENS, {**stated, **said}, at=AT).verdict.outcome is outcome
