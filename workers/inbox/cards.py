@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from policies.explain import obligation
 from workers.actions.base import ActionKind
 from workers.actions.catalogue import CATALOGUE
 from workers.inbox import forms
@@ -89,6 +90,9 @@ class Card:
     last_change: int
     #: it is approved, has not gone out yet, and this person may still stop it
     can_stop: bool
+    #: what the policy changed in the draft, and what it obliges to besides the yes, in words
+    changed: tuple[str, ...]
+    obliged: tuple[str, ...]
 
     @property
     def is_open(self) -> bool:
@@ -152,6 +156,8 @@ def load(tx: Tx, action_id: str, person: Person, *, now: datetime) -> Card | Non
         attempts=tuple(actions.attempts_of(tx, action_id)),
         siblings=tuple(a for a in actions.of_case(tx, case.id) if a.id != action_id and a.round == action.round),
         last_change=inbox.last_change(tx, case.id),
+        changed=tuple(map(str, action.verdict.get("changed", ()))),
+        obliged=tuple(map(obligation, stands.verdict.obligations)),
         can_stop=action.state == ActionState.APPROVED and may_stop(stands, person),
     )
 

@@ -152,7 +152,9 @@ class ActionDetail(ActionOut):
 
 class TimelineEntry(Out):
     at: datetime
-    kind: str = Field(description="event, step, question, answer, action, revision, decision, attempt or closed.")
+    kind: str = Field(
+        description="event, step, question, answer, action, revision, limit, switch, passed_on, decision, attempt or closed."
+    )
     title: str
     who: str
     text: str

@@ -13,10 +13,10 @@ from typing import Any
 
 from workers.actions.base import ActionKind
 from workers.actions.catalogue import CATALOGUE
-from workers.inbox import asked, planned
+from workers.inbox import asked, hindrances, planned
 from workers.inbox.asked import Asked, Tree
 from workers.inbox.planned import PlanView
-from workers.store import actions, audit, cases, events, inbox, people, steps
+from workers.store import actions, audit, cases, events, inbox, people, steps, switches
 from workers.store.database import Tx
 from workers.store.records import Action, Attempt, AuditEntry, Case, Decision, Event, Fact, ModelUsage, Revision, Step
 
@@ -31,14 +31,18 @@ STEP_TITLES = {
 _ORDER = {
     kind: place
     for place, kind in enumerate(
-        ("event", "step", "question", "answer", "action", "revision", "decision", "attempt", "closed")
+        (
+            *("event", "step", "question", "answer", "action", "revision", "limit", "switch", "passed_on"),
+            *("decision", "attempt", "closed"),
+        )
     )
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `kind`: event, step, question, answer, action, revision, decision, attempt, closed."""
+    """One thing that happened. `kind`: event, step, question, answer, action, revision, limit, switch, passed_on, decision,
+    attempt, closed."""
 
     at: datetime
     kind: str
@@ -109,6 +113,9 @@ def load(tx: Tx, case_id: str) -> Life | None:
     for life in lives:
         told += _life(life, case.customer)
     told += [_by_hand(entry) for entry in log if entry.verb == "decided_case"]
+    hindered = [*hindrances.of_log(log), *hindrances.of_switches(case, [v.action for v in lives], switches.listing(tx))]
+    hindered += [one for life in lives for revision in life.revisions for one in hindrances.of_revision(revision)]
+    told += [Entry(one.at, one.kind, one.title, one.who, one.text, one.action_id) for one in hindered]
     if case.closed_at is not None:
         outcome = (case.outcome or "").replace("_", " ")
         told.append(Entry(case.closed_at, "closed", f"Closed: {outcome}", "caseworker"))
