@@ -23,7 +23,7 @@ from policies.types import (
 )
 
 EXCLUDED: Final = {
-    "editor": "whoever is its editor",
+    "editor": "whoever edited it",
     "initiator": "whoever brought the case about",
     "last_approver": "whoever last said yes to this customer's action of this kind",
 }
@@ -76,7 +76,7 @@ def around(route: Route) -> list[str]:
         for role, up_to in sorted(table.up_to.items()):
             which = "any other currency" if len(up_to) > 1 else "any currency"
             most = " and ".join(
-                f"{minor} minor units of {which}" if currency == OTHER else money(minor, currency)
+                f"{minor:,} minor units of {which}" if currency == OTHER else money(minor, currency)
                 for currency, minor in sorted(up_to.items())
             )
             lines.append(f"authority: {role} up to {most}")

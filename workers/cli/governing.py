@@ -91,6 +91,8 @@ def diff(before: Either, after: Either, as_json: AsJson = False) -> None:
         return
     for one in found:
         say(f"{'!' if one.looser else ' '} {one}")
+    if any(one.looser for one in found):
+        say("! may let through what was held back.")
     if not found:
         say("They mean the same.")
     for file in differences.texts(old, new):

@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from integrations import registry
+from policies.errors import PolicyError
 from workers import switchboard
 from workers.cli import opening
 from workers.cli.failures import Failure
 from workers.cli.screen import AsJson, say, show_json, show_table, when
 from workers.queue import QUEUES
-from workers.store import switches
+from workers.rulebook import compiled
+from workers.store import policy_sets, switches
+from workers.store.database import Database
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Stop actions from being carried out, and let them go on."
@@ -49,6 +52,11 @@ def throw(scope: Scope, reason: Annotated[str, typer.Option(help="Why; people re
     with opening.database() as db, db.write() as tx:
         switchboard.throw(tx, scope, reason=reason, actor=actor, now=now)
     if scope.startswith(switchboard.RULE):
+        with opening.database() as db:
+            unknown = _unknown_rule(db, scope.removeprefix(switchboard.RULE))
+        if unknown:
+            say(f"Thrown: {scope}. But {unknown}: nothing is stopped by this. The page Policy names the rules.")
+            return
         say(f"Thrown: {scope}. What this rule alone allowed goes to people until `caseworker switch release {scope}`.")
         return
     say(f"Thrown: {scope}. What is approved waits until `caseworker switch release {scope}`.")
@@ -64,6 +72,22 @@ def release(
         if not switchboard.release(tx, scope, reason=reason, actor=actor, now=now):
             raise Failure(f"The switch {scope!r} is not thrown; see `caseworker switch list`.")
     say(f"Released: {scope}.")
+
+
+def _unknown_rule(db: Database, ref: str) -> str | None:
+    """Why a switch on this rule does nothing now. It is thrown all the same: a rule may come with the next policy, and
+    nothing about the policy may keep a switch from being thrown."""
+    with db.read() as tx:
+        active = policy_sets.in_force(tx)
+    if active is None:
+        return None
+    try:
+        policy = compiled.kept_or_loaded(db, active.hash)
+    except PolicyError:
+        return None
+    if any(rule.ref == ref for rule in policy.rules):
+        return None
+    return f"the policy in force has no rule {ref}"
 
 
 def _must_exist(scope: str) -> None:

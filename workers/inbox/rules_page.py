@@ -165,13 +165,14 @@ def _also(rule: Rule) -> Iterable[str]:
 def _authority(bundle: Bundle) -> list[str]:
     table = bundle.authority.up_to if bundle.authority is not None else {}
     return [
-        f"{role} up to {', '.join(_amount(currency, minor) for currency, minor in sorted(up_to.items()))}"
+        f"{role} up to {', '.join(_amount(currency, minor, len(up_to)) for currency, minor in sorted(up_to.items()))}"
         for role, up_to in sorted(table.items())
     ]
 
 
-def _amount(currency: str, minor: int) -> str:
-    return f"{minor} minor units of any other currency" if currency == OTHER else money(minor, currency)
+def _amount(currency: str, minor: int, named: int) -> str:
+    which = "any other currency" if named > 1 else "any currency"
+    return f"{minor:,} minor units of {which}" if currency == OTHER else money(minor, currency)
 
 
 def _plot(days: Sequence[RuleDay], now: datetime, ref: str) -> Plot:

@@ -20,6 +20,21 @@ def test_they_are_thrown_and_released_with_a_reason(caseworker, engine, scope):
     assert told == [("switch_released", "mended"), ("switch_thrown", "odd answers")]
 
 
+def test_a_rule_that_is_not_in_force_is_switched_and_said_to_stop_nothing(caseworker, engine):
+    assert caseworker("policy", "suggest").status == 0  # the first start puts the folder's policy in force
+    there = caseworker("switch", "throw", "rule:support/refund-small", "--reason", "x")
+    misspelt = caseworker("switch", "throw", "rule:support/refund-smal", "--reason", "x")
+
+    assert (there.status, misspelt.status) == (0, 0)
+    assert "What this rule alone allowed goes to people" in there.out
+    assert "the policy in force has no rule support/refund-smal: nothing is stopped" in misspelt.out.replace("\n", " ")
+    with engine.system.db.read() as tx:
+        assert {switch.scope for switch in switches.listing(tx)} == {
+            "rule:support/refund-small",
+            "rule:support/refund-smal",
+        }
+
+
 @pytest.mark.parametrize("scope", ["vendor:strip", "vendor:", "rule:refund-small", "rule:Support/x", "rule:a/b/c"])
 def test_a_misspelt_one_is_refused(caseworker, engine, scope):
     ran = caseworker("switch", "throw", scope, "--reason", "x")

@@ -72,7 +72,7 @@ def test_a_decision_is_explained_with_what_each_rule_saw() -> None:
 
     assert explain(decide(made, **FAILING)) == [
         "review: refund_payment of 20.00 EUR in support",
-        "needs: 2 x lead, not whoever is its editor",
+        "needs: 2 x lead, not whoever edited it",
         "because: because of large",
         "because: The rule platform/broken could not be evaluated",
         "because: Warning: because of maybe",
