@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from policies.cel.tree import Call, Const, Items, Name, Node
+from policies.cel.tree import Call, Const, Items, Loop, Name, Node
 
 #: a fact, and what is certainly not met by it where this is false (anything that is not exactly that is asked of the engine)
-Part = tuple[str, Callable[[Any], Any]]
+Test = tuple[str, Callable[[Any], Any]]
+#: what ``||`` joins: false where all of these are
+Part = tuple[Test, ...]
 
 #: tried of each rule; more would cost more than they save
 MOST: Final = 3
@@ -33,35 +35,66 @@ def parts(tree: Node | None) -> tuple[Part, ...]:
     """The parts of a condition that can be tried beforehand."""
     if tree is None:
         return ()
-    found = (part for node in _chain(tree) if (part := _part(node)) is not None)
-    return tuple(part for part, _ in zip(found, range(MOST), strict=False))
+    found = [part for node in _chain(tree, "_&&_") if (part := _part(node)) is not None]
+    # The single ones first: they cost least. Which part is tried first changes nothing but the price.
+    return tuple(sorted(found, key=len)[:MOST])
 
 
-def _chain(node: Node) -> Iterator[Node]:
-    if isinstance(node, Call) and node.function == "_&&_":
+def _chain(node: Node, joined: str) -> Iterator[Node]:
+    if isinstance(node, Call) and node.function == joined:
         for side in node.arguments:
-            yield from _chain(side)
+            yield from _chain(side, joined)
     else:
         yield node
 
 
 def _part(node: Node) -> Part | None:
+    """``||`` is false only where every side is, so each of them must be such as can be tried."""
+    found = []
+    for side in _chain(node, "_||_"):
+        test = _test(side)
+        if test is None:
+            return None
+        found.append(test)
+    return tuple(found) if len(found) <= MOST else None
+
+
+def _test(node: Node) -> Test | None:
     match node:
         case Name(name=name):
             return name, True.__eq__
         case Call(function="!_", arguments=(Name(name=name),)):
             return name, False.__eq__
+        case Call(function="!_", arguments=(Call(function="@in", arguments=(Name(name=name), Items())) as inner,)):
+            within = _test(inner)
+            return None if within is None else (name, lambda word: not within[1](word))
+        case Loop(over=Name(name=name), over_map=False, parts=(Const(value=False), _, _, Name(name=kept))) if (
+            kept == node.result
+        ):
+            # ``exists`` says false of an empty list; of any other the engine is asked.
+            return name, lambda words: len(words) > 0
         case Call(function="@in", arguments=(Const(value=str(word)), Name(name=name))):
             return name, lambda words: word in words
         case Call(function="@in", arguments=(Name(name=name), Items(items=items))):
             said = [item.value for item in items if isinstance(item, Const) and isinstance(item.value, str)]
             return (name, frozenset(said).__contains__) if len(said) == len(items) else None
         case Call(function=operator, arguments=(one, other)) if operator in _MIRRORED:
-            if isinstance(one, Const):
-                one, other, operator = other, one, _TURNED[operator]
-            # Texts are compared for being the same only: their order is the engine's affair.
-            if isinstance(one, Name) and isinstance(other, Const) and _simple(operator, other.value):
-                return one.name, getattr(other.value, _MIRRORED[operator])
+            return _comparison(operator, one, other)
+    return None
+
+
+def _comparison(operator: str, one: Node, other: Node) -> Test | None:
+    if isinstance(one, Const):
+        one, other, operator = other, one, _TURNED[operator]
+    # Texts are compared for being the same only: their order is the engine's affair.
+    if not isinstance(other, Const) or not _simple(operator, other.value):
+        return None
+    compared = getattr(other.value, _MIRRORED[operator])
+    match one:
+        case Name(name=name):
+            return name, compared
+        case Call(function="size", overloads=("size_list" | "list_size",), arguments=(Name(name=name),)):
+            return name, lambda words: compared(len(words))
     return None
 
 
