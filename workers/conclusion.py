@@ -89,7 +89,7 @@ def _within_limits(system: System, tx: Tx, laid_out: Sequence[LaidOut]) -> list[
         )
         for laid in laid_out
     ]
-    found = zip(laid_out, within_limits(tx, made, now=now), strict=True)
+    found = zip(laid_out, within_limits(tx, made, now=now, once=True), strict=True)
     return [laid if judged is laid.judged else _restated(system, laid, judged) for laid, judged in found]
 
 

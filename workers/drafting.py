@@ -237,7 +237,7 @@ def rejudge(
     made = dict(judged.arguments)
     target, version = _target(matter, kind, action, made)
     revised = Judgement(action.id, judged, kind, made, target, version, action.revision + 1)
-    (judged,) = within_limits(tx, [revised], now=now)
+    (judged,) = within_limits(tx, [revised], now=now, once=False)
     changed = actions.change(
         tx,
         action,

@@ -32,9 +32,9 @@ class Judgement:
     revision: int
 
 
-def within_limits(tx: Tx, made: Sequence[Judgement], *, now: datetime) -> list[Judged]:
-    """Reserve for each in order, and seal anew what came of it."""
-    records = reserve(tx, [(one.action_id, one.judged.record) for one in made], now=now)
+def within_limits(tx: Tx, made: Sequence[Judgement], *, now: datetime, once: bool) -> list[Judged]:
+    """Reserve for each in order, and seal anew what came of it. `once`: nothing else is reserved in this transaction."""
+    records = reserve(tx, [(one.action_id, one.judged.record) for one in made], now=now, once=once)
     tightened = []
     for one, record in zip(made, records, strict=True):
         if record is one.judged.record:

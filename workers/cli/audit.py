@@ -8,7 +8,7 @@ import typer
 
 from workers.cli import opening
 from workers.cli.screen import AsJson, say, show_json
-from workers.store import audit, proof
+from workers.store import audit, policy_proof, proof
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Verify the audit log.")
 
@@ -22,7 +22,7 @@ def _group() -> None:
 def verify(as_json: AsJson = False) -> None:
     """Check every hash, every chain and every anchor. Exit status 1 when something was changed, removed or added."""
     with opening.database() as db, db.read() as tx:
-        problems = proof.verify(tx)
+        problems = [*proof.verify(tx), *policy_proof.unbacked(tx)]
         entries = audit.count(tx)
     if as_json:
         show_json({"ok": not problems, "entries": entries, "problems": problems})

@@ -15,7 +15,7 @@ from workers.cli.findings import Finding, Level
 from workers.governance import folder, staffing
 from workers.rulebook import compiled
 from workers.settings import FOLDER_WINS, Settings
-from workers.store import policy_sets
+from workers.store import policy_proof, policy_sets
 from workers.store.database import Database
 
 
@@ -50,7 +50,15 @@ def in_force(found: Settings, db: Database, now: datetime) -> Iterator[Finding]:
     since = f"{activation.at:%Y-%m-%d %H:%M} UTC"
     yield Finding("policy in force", Level.OK, f"{policy.name} ({policy.hash[:12]}) since {since}, {activation.how}")
     with db.read() as tx:
+        unbacked = policy_proof.unbacked(tx)
         yield from staffing_checks.findings(tx, policy, now)
+    if unbacked:
+        yield Finding(
+            "policy history",
+            Level.PROBLEM,
+            f"Somebody wrote to the database behind our back. {'; '.join(unbacked)}.",
+            "Find out who. Then propose the right policy, or start once with CASEWORKER_POLICY_CHANGES=folder.",
+        )
     if found.policy_changes == FOLDER_WINS:
         yield Finding(
             "policy changes",

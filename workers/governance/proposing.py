@@ -63,6 +63,11 @@ def examine(system: System, files: Mapping[str, str | bytes]) -> Examined:
     loaded = loader.examine(texts)
     if loaded.policy is None:
         raise PolicyError(loaded.problems)
+    if not loaded.policy.environment.checks:
+        raise NotProposed(
+            f"The engine that runs here ({loaded.policy.environment.engine}) cannot check the types of conditions, so "
+            "nobody would notice a mistake in them. Propose it from a machine with cel-expr-python."
+        )
     proof = suites.run(loaded.policy, loaded.suites, loaded.sources)
     if proof.problems:
         raise PolicyError(proof.problems)
@@ -117,7 +122,8 @@ def withdraw(system: System, hash_: str, why: str, by: str) -> Case:
         )
         if closed is None or actions.unsettled(tx, held.id):
             raise NotProposed("It is being put in force at this moment.")
-        policy_sets.set_state(tx, hash_, SetState.RETIRED, was=SetState.PROPOSED)
+        for was in (SetState.PROPOSED, SetState.SHADOW):
+            policy_sets.set_state(tx, hash_, SetState.RETIRED, was=was)
         audit.append(tx, held.id, now, Note(by, "withdrew", {"actions": 1, "hash": hash_}))
     return closed
 

@@ -8,8 +8,11 @@ few hundred decisions and no more; whoever wants all of them runs a backtest.
 from __future__ import annotations
 
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from policies import backtest
 from policies.comparison import Report, Said
@@ -18,9 +21,13 @@ from policies.types import Outcome, Requirement
 from workers.store import decided
 from workers.store.database import Database
 from workers.store.decided import Window
+from workers.wiring import System
 
 LATELY = 500
 SHOWN = 50
+#: what was rehearsed for cards: so many, and for so long
+KEPT = 16
+GOOD_FOR = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,10 @@ class Rehearsed:
     looser: int
     #: could not be read again, so nothing is known of them
     unreadable: int
+
+
+_kept: OrderedDict[tuple[str, str, str], tuple[datetime, Rehearsed]] = OrderedDict()
+_lock = threading.Lock()
 
 
 def rehearse(db: Database, in_force: Policy, proposed: Policy, *, limit: int = LATELY) -> Rehearsed:
@@ -48,6 +59,22 @@ def rehearse(db: Database, in_force: Policy, proposed: Policy, *, limit: int = L
         tally.compare(kept.id, was, now)
         looser += is_looser(was, Said.of(now.verdict))
     return Rehearsed(tally.report(), looser, unreadable)
+
+
+def lately(system: System, in_force: Policy, proposed: Policy) -> Rehearsed:
+    """The same for a card, which many look at: rehearsed once in a while in this process. Raise `StoreUnavailable`."""
+    which, now = (system.db.url, in_force.hash, proposed.hash), system.clock()
+    with _lock:
+        found = _kept.get(which)
+    if found is not None and now - found[0] < GOOD_FOR:
+        return found[1]
+    made = rehearse(system.db, in_force, proposed)
+    with _lock:
+        _kept[which] = (now, made)
+        _kept.move_to_end(which)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return made
 
 
 def is_looser(was: Said, now: Said) -> bool:

@@ -15,7 +15,7 @@ from workers.actions.governing import CHANGE
 from workers.governance import differences, staffing
 from workers.governance.book import policy_of
 from workers.governance.differences import Difference, FileDifference
-from workers.governance.rehearsed import asked, rehearse
+from workers.governance.rehearsed import asked, lately
 from workers.store import policy_sets
 from workers.store.policy_sets import PolicySet
 from workers.store.records import Action, ActionState
@@ -68,9 +68,7 @@ def changed_policy(system: System, action: Action) -> ChangedPolicy | None:
         compared=compared(system, before, after),
         passed=passed,
         failed=failed,
-        report=rehearse(system.db, before, after).report
-        if waits and before is not None and after is not None
-        else None,
+        report=lately(system, before, after).report if waits and before is not None and after is not None else None,
         obstacle=obstacle,
     )
 

@@ -31,12 +31,16 @@ def reserves(record: DecisionRecord) -> bool:
     return bool(record.uses) and record.verdict.outcome < Outcome.REVIEW
 
 
-def reserve(tx: Tx, decided: Sequence[tuple[str, DecisionRecord]], *, now: datetime) -> list[DecisionRecord]:
+def reserve(
+    tx: Tx, decided: Sequence[tuple[str, DecisionRecord]], *, now: datetime, once: bool
+) -> list[DecisionRecord]:
     """Reserve for each (action id, decision) in order; each decision comes back as it stands now.
 
-    What waits for people reserves nothing yet. A limit that trips throws the switch of the action's kind.
+    What waits for people reserves nothing yet. A limit that trips throws the switch of the action's kind. `once`: this
+    transaction reserves nothing else, before or after.
     """
-    limits.take_turns(tx, (_counter(use) for _, record in decided if reserves(record) for use in record.uses))
+    turns = (_counter(use) for _, record in decided if reserves(record) for use in record.uses)
+    limits.take_turns(tx, turns, alone=not once)
     return [_reserved(tx, action_id, record, now) if reserves(record) else record for action_id, record in decided]
 
 
@@ -46,7 +50,8 @@ def reserve_for_approval(tx: Tx, action: Action, *, now: datetime) -> None:
     if not action.verdict.get("limits"):
         return
     record = from_json(actions.revisions_of(tx, action.id)[-1].record)
-    limits.take_turns(tx, map(_counter, record.uses))
+    # What was edited with it, or rests on it, may have reserved in this transaction already.
+    limits.take_turns(tx, map(_counter, record.uses), alone=True)
     refusing = []
     for use in record.uses:
         tried = _tried(tx, action.id, use, now)

@@ -21,6 +21,9 @@ from workers.store.tables import actions
 #: still to be done, or perhaps done
 LIVE = (ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN)
 _TURN = text("SELECT pg_advisory_xact_lock(:number)")
+#: taken before any counter's turn; no counter has this number but by a chance of one in 2^60
+_GATE = 0
+_PASS = text("SELECT pg_advisory_xact_lock_shared(:number)")
 _SINCE = bindparam("since", type_=limit_uses.c.at.type)
 _DONE = select(limit_uses.c.minor.label("minor")).where(
     limit_uses.c.counter == bindparam("counter"),
@@ -60,12 +63,17 @@ class Holding:
     minor: int
 
 
-def take_turns(tx: Tx, counters: Iterable[str]) -> None:
-    """Wait until nobody else reserves from these, and keep them until the commit. In one order, so that no two wait for each
-    other. On SQLite whoever writes is alone."""
-    if tx.dialect.name == "sqlite":
+def take_turns(tx: Tx, counters: Iterable[str], *, alone: bool) -> None:
+    """Wait until nobody else reserves from these, and keep them until the commit. On SQLite whoever writes is alone.
+
+    Of those who take all their turns at once, in one order, no two wait for each other. A transaction that may come back for
+    more cannot keep to that order: it is `alone`, and nobody else reserves anything until its commit.
+    """
+    numbers = sorted({int(counter[:15], 16) for counter in counters})
+    if tx.dialect.name == "sqlite" or not numbers:
         return
-    for number in sorted({int(counter[:15], 16) for counter in counters}):
+    tx.execute(_TURN if alone else _PASS, {"number": _GATE})
+    for number in numbers:
         tx.execute(_TURN, {"number": number})
 
 

@@ -46,7 +46,12 @@ def spend(url: str, *, seed: int, threads: int, each: int, minutes: int = 30) ->
                 now = START + timedelta(seconds=chance.randrange(minutes * 60))
                 action = f"act_{seed}_{number}_{turn}"
                 with db.write() as tx:
-                    reserve(tx, [(action, wanted(f"c{chance.randrange(3)}", chance.randrange(1, 3_000)))], now=now)
+                    reserve(
+                        tx,
+                        [(action, wanted(f"c{chance.randrange(3)}", chance.randrange(1, 3_000)))],
+                        now=now,
+                        once=True,
+                    )
                     if chance.random() < 0.1:
                         time.sleep(0.002)
         except BaseException as error:

@@ -44,7 +44,7 @@ def grown(postgres, tmp_path):
 
 def test_a_decision_looks_at_none_of_what_is_out_of_the_window(grown):
     with watch(grown.system.db) as plans, grown.system.db.write() as tx:
-        (record,) = reserve(tx, [("act_new", wanted("ana", 500))], now=START)
+        (record,) = reserve(tx, [("act_new", wanted("ana", 500))], now=START, once=True)
 
     assert [tried.held for tried in record.reserved] == [True, True]
     assert plans.sequential({"limit_uses", "actions"}) == []
