@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from tests.integration.inbox.conftest import Web, seen
+from tests.integration.limits.house import a_day, within
 from tests.kit.engine import make_engine, refund, reply
 from tests.kit.rules import asking
 from tests.servers.postgres import Postgres, binaries
-from workers import execute, web
+from workers import execute, switchboard, web
 from workers.inbox.words import AlreadyDecided, NotAllowed
 from workers.store import actions, audit, flow
 from workers.store.records import ActionState, CaseState
@@ -207,3 +208,44 @@ def test_an_open_card_of_an_approved_action_is_locked_once_it_is_stopped(site, c
     assert "data-locked" not in before
     assert "data-locked" in client.get(address).text
     assert action.wake_at == action.decided_at + timedelta(minutes=30)
+
+
+def test_the_card_says_what_the_policy_changed_and_obliges_to(site, tmp_path):
+    obligations = [*DELAY, {"kind": "mask", "what": ["card"]}]
+    site.engine.system = site.engine.system.under(asking(tmp_path, obligations=obligations))
+    site.app.state.system = site.engine.system
+    action = site.drafted(reply("Your card 4242 4242 4242 4242 was charged."))[0]
+
+    card = site.signed_in().get(f"/actions/{action.id}").text
+    verdict = site.with_token("read").get(f"/api/v1/actions/{action.id}").json()["verdict"]
+
+    assert "Changed by the policy" in card
+    assert "Masked in the body: 1 card number" in card
+    assert "Wait 30 minutes" in card
+    assert verdict["changed"] == ["Masked in the body: 1 card number"]
+    assert [one["kind"] for one in verdict["obligations"]] == ["delay", "mask"]
+
+
+def test_the_timeline_tells_of_the_switch_that_holds_a_case_back_and_of_no_other(site, cooling):
+    action = cooling()
+    with site.engine.system.db.write() as tx:
+        for scope in ("action:refund_payment", "domain:transactions", "rule:house/other"):
+            switchboard.throw(tx, scope, reason="Too many", actor="person:lea@firm.example", now=site.engine.clock())
+
+    entries = site.with_token("read").get(f"/api/v1/cases/{action.case_id}/timeline").json()["entries"]
+
+    told = [(e["title"], e["text"], e["ref"]) for e in entries if e["kind"] == "switch"]
+    assert told == [("The switch “action:refund_payment” holds this back", "Too many", action.id)]
+
+
+def test_the_timeline_tells_of_a_limit_that_was_reached(site):
+    policy = within(a_day(None, max_count=1))
+    site.engine.system = site.engine.system.under(policy)
+    site.app.state.system = site.engine.system
+    site.drafted(refund(100), ticket="1", delivery="a")
+    site.engine.clock.on(minutes=1)
+    action = site.drafted(refund(100), ticket="2", delivery="b")[0]
+
+    entries = site.with_token("read").get(f"/api/v1/cases/{action.case_id}/timeline").json()["entries"]
+
+    assert [e["title"] for e in entries if e["kind"] == "limit"] == ["The limit house/a-day was reached"]
