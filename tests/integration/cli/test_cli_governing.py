@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kit.governing import lay, written
+from tests.kit.governing import lay, put_in_force, written
 
 BAN = {"id": "tiny", "actions": ["refund_payment"], "when": "amount_minor == 1", "outcome": "deny", "message": "No"}
 STRICTER = written(more=(BAN,))
@@ -116,3 +116,18 @@ def test_doctor_says_that_the_folder_always_wins(caseworker, policies, leads, mo
     found = {f["about"]: f for f in caseworker("doctor", "--json").json["findings"]}
 
     assert "nobody is asked" in found["policy changes"]["told"]
+
+
+def test_a_policy_slipped_into_the_database_is_told_by_doctor_and_by_the_proof_of_the_log(
+    caseworker, policies, leads, engine
+):
+    propose(caseworker, policies)
+    slipped = put_in_force(engine, written(900_000))
+
+    doctor = caseworker("doctor", "--json")
+    proof = caseworker("audit", "verify", "--json")
+
+    told = [f["told"] for f in doctor.json["findings"] if f["about"] == "policy history"]
+    assert (doctor.status, proof.status) == (1, 1)
+    assert slipped[:12] in told[0]
+    assert any(slipped[:12] in problem for problem in proof.json["problems"])
