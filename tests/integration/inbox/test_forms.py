@@ -74,11 +74,11 @@ def as_sent(kind, arguments) -> dict[str, str]:
     }
 
 
-def test_every_kind_of_the_catalogue_has_an_example_here():
-    assert ARGUMENTS.keys() == CATALOGUE.keys()
+def test_every_kind_that_people_may_edit_has_an_example_here():
+    assert ARGUMENTS.keys() == {name for name, kind in CATALOGUE.items() if not kind.fixed}
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", ARGUMENTS)
 def test_an_untouched_form_is_no_edit(name):
     kind, arguments = CATALOGUE[name], ARGUMENTS[name]
 
