@@ -118,10 +118,10 @@ class Position:
                 continue
             own = person_id == voice.person
             who = "You" if own else person.name
-            if "editor" in self.verdict.exclude and f"person:{person.email}" in self.waiting.editors:
-                return f"{who} edited this draft, so somebody else must approve it."
             if "initiator" in self.verdict.exclude and person.email.casefold() in self.waiting.initiators:
                 return f"{who} brought this about, so somebody else must approve it."
+            if "editor" in self.verdict.exclude and f"person:{person.email}" in self.waiting.editors:
+                return f"{who} edited this draft, so somebody else must approve it."
             if "last_approver" in self.verdict.exclude and person_id in self.waiting.last_approvers:
                 return (
                     f"{who} approved the one before this for the same customer, so somebody else must approve this one."
@@ -160,7 +160,7 @@ class Position:
                 return f"{self.staff.name(spoke.person)} has approved this already for {whose}; it waits for somebody else."
             case Refusal.AUTHORITY:
                 allowed = ", ".join(self.asked.authorised or ())
-                return f"So much may be approved by somebody of {allowed} alone. It is beyond your authority{for_whom}."
+                return f"Only somebody of {allowed} may approve so much. It is beyond your authority{for_whom}."
             case Refusal.EARLY:
                 return f"It is not your turn yet{for_whom}: first it needs {in_words(self.tally.turn)}."
             case Refusal.NOT_YET:

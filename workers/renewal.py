@@ -19,7 +19,10 @@ from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Revision
 from workers.wiring import System
 
-JUDGED_ANEW = "The policy changed since this was judged, so it was judged anew. Look at it again before you decide."
+JUDGED_ANEW = (
+    "The policy changed since this was judged, so it was judged anew. "
+    "Look at it again: what is allowed now goes out by itself."
+)
 
 
 def outdated(system: System, action: Action) -> bool:

@@ -49,7 +49,8 @@ _LITERALS: Final = {
 }
 _CLASS = r"\[\^?(?:[^\W_]-[^\W_]|[^\[\]\\&~^-]|\\[^\w\s])+\]"
 _PIECE: Final = re.compile(
-    rf"(?:\((?:\?:)?|\)|\||\^|\$|\.|{_CLASS}|\\[^\w\s]|[^\\()\[\]{{}}*+?|^$.])"
+    # What opens something is not repeated: `(?i)` would be a flag, and not read alike.
+    rf"\((?:\?:)?|\||\^|(?:\)|\$|\.|{_CLASS}|\\[^\w\s]|[^\\()\[\]{{}}*+?|^$.])"
     r"(?:(?:[*+?]|\{(?P<least>\d{1,3})(?:,(?P<most>\d{0,3}))?\})\??)?"
 )
 # The engines stop at different sizes of a regular expression: these are small to both.

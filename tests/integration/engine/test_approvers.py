@@ -161,7 +161,7 @@ def test_a_yes_counts_up_to_what_somebody_may_approve(engine, drafted, amount, p
     if passes:
         assert engine.decide(action, by=sue).state == ActionState.APPROVED
         return
-    with pytest.raises(NotAllowed, match="may be approved by somebody of lead alone"):
+    with pytest.raises(NotAllowed, match="Only somebody of lead may approve so much"):
         engine.decide(action, by=sue)
     assert engine.decide(action, by=sal).state == ActionState.APPROVED
 
