@@ -63,7 +63,10 @@ def money(minor: int, currency: str) -> str:
     if not currency:
         return f"{minor} minor units"
     digits = _DIGITS.get(currency, 2)
-    return f"{Decimal(minor).scaleb(-digits):,.{digits}f} {currency}"
+    if not digits:
+        return f"{minor:,} {currency}"
+    whole, part = divmod(abs(minor), 10**digits)
+    return f"{'-' if minor < 0 else ''}{whole:,}.{part:0{digits}d} {currency}"
 
 
 def plain(value: Any) -> str:
