@@ -63,10 +63,10 @@ AGENT = Agent(
 
 
 def rules() -> Policy:
-    """The shipped platform's rules, and the proof's own for support."""
+    """The shipped rules, with the proof's own for support."""
     shipped = loader.read(SHIPPED_POLICY)
-    platform = {file: text for file, text in shipped.items() if Path(file).name == "platform.yaml"}
-    return loader.loads({**platform, str(RULES): RULES.read_bytes()}, run_tests=False)
+    others = {file: text for file, text in shipped.items() if not Path(file).name.startswith("support.")}
+    return loader.loads({**others, str(RULES): RULES.read_bytes()}, run_tests=False)
 
 
 @contextmanager

@@ -124,7 +124,8 @@ def test_with_the_right_secret_it_is_let_in_once(caseworker, kept, monkeypatch):
     assert second[0]["result"].endswith("duplicate")
     with kept.system.db.read() as tx:
         assert len(cases.listing(tx)) == 1
-        assert [e.verb for e in audit.of_chain(tx, SYSTEM)] == ["replayed", "replayed"]
+        told = [e.verb for e in audit.of_chain(tx, SYSTEM)]
+        assert [verb for verb in told if verb != "policy_activated"] == ["replayed", "replayed"]
 
 
 def test_with_another_secret_it_stays_out_and_the_status_says_so(caseworker, kept, monkeypatch):
