@@ -54,6 +54,8 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
         case = cases.lock(tx, action.case_id)
         if case is None:
             raise NotFound(f"The case of {action_id!r} is gone.")
+        # As it is under the lock: somebody else may have decided while this waited for it.
+        action = actions.get(tx, action_id) or action
         _is_what_was_seen(tx, action, choice)
         stands = position(inbox.standing_of(tx, action, case), Staff.at(tx, now), now)
         _may_decide(stands, person, choice)
