@@ -111,12 +111,7 @@ def reject(
     as_json: AsJson = False,
 ) -> None:
     """Reject an action. It is never carried out."""
-    with wired.system(opening.settings()) as system:
-        action, case = _find(system.db, action_id)
-        if not as_json:
-            _describe(action, case)
-        choice = Choice(Word.REJECT, revision or action.revision, digest or action.digest, reason=reason, channel="cli")
-        _decide(system, as_person, action_id, choice, as_json=as_json)
+    _refuse(Word.REJECT, action_id, reason, as_person, revision, digest, as_json=as_json)
 
 
 @app.command()
@@ -129,11 +124,24 @@ def stop(
     as_json: AsJson = False,
 ) -> None:
     """Stop an approved action that has not gone out yet. It counts as rejected."""
+    _refuse(Word.STOP, action_id, reason, as_person, revision, digest, as_json=as_json)
+
+
+def _refuse(
+    word: Word,
+    action_id: str,
+    reason: str,
+    as_person: str | None,
+    revision: int | None,
+    digest: str | None,
+    *,
+    as_json: bool,
+) -> None:
     with wired.system(opening.settings()) as system:
         action, case = _find(system.db, action_id)
         if not as_json:
             _describe(action, case)
-        choice = Choice(Word.STOP, revision or action.revision, digest or action.digest, reason=reason, channel="cli")
+        choice = Choice(word, revision or action.revision, digest or action.digest, reason=reason, channel="cli")
         _decide(system, as_person, action_id, choice, as_json=as_json)
 
 
