@@ -21,6 +21,10 @@ from workers.queue import ADVANCE, EXECUTE, make_app
 GIVE_BACK = 3.0
 #: a process that is told to stop may need so much longer than it lets its work finish
 LEAVE = 5.0
+#: a process that finds no database when it starts says so and ends with this; whoever runs it starts it again after so long,
+#: as the systemd units and the compose file have it
+NOT_AVAILABLE = 2
+RESTART_SECONDS = 2.0
 
 
 @dataclass
@@ -71,10 +75,12 @@ class Chaos:
         self.missed: list[str] = []
         self._thread = threading.Thread(target=self._run, name="chaos", daemon=True)
         self._watcher = threading.Thread(target=self._watch, name="recovery", daemon=True)
+        self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
         self._watcher.start()
+        self._supervisor.start()
 
     def finished(self) -> bool:
         return not self._thread.is_alive()
@@ -83,6 +89,7 @@ class Chaos:
         self._stop.set()
         self._thread.join(60)
         self._watcher.join(10)
+        self._supervisor.join(10)
         with self._lock:
             self.recovery.never = [f"{table} {row}" for table, row in self._watched]
 
@@ -134,11 +141,29 @@ class Chaos:
                     self._locks[member.name].release()
                 return
 
+    def _supervise(self) -> None:
+        """Start again what ended by itself. Only the database's absence at a start is a reason for that."""
+        while not self._stop.wait(RESTART_SECONDS):
+            for member in self._stack.members.values():
+                if member.running() or not self._locks[member.name].acquire(blocking=False):
+                    continue
+                try:
+                    self._start_again(member)
+                finally:
+                    self._locks[member.name].release()
+
+    def _start_again(self, member: Member) -> None:
+        """With the member's lock held. It may have been started since the look that found it gone."""
+        if member.running():
+            return
+        if (status := member.ended(0)) != NOT_AVAILABLE:
+            self.deploy.bad.append(f"{member.name} ended with {status} by itself: {self._stack.log_of(member.name)}")
+        self._note("start again", member.name, member.pid)
+        member.start()
+
     def _kill(self, member: Member, down: float) -> None:
         if not member.running():
-            self._note("found dead", member.name, member.pid)
-            member.start()
-            return
+            self._start_again(member)
         pid = member.pid
         member.kill()
         happened = self._note("kill", member.name, pid)

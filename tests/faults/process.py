@@ -6,7 +6,9 @@ rules, one agent, and a model key that tells the model server which process asks
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -91,6 +93,8 @@ def hands(_settings: Settings, **_: object) -> Writers:
 _plain = wired.system
 
 if __name__ == "__main__":
+    # What each thread stands at, in the log, for the report of a run in which something got stuck.
+    faulthandler.register(signal.SIGUSR1)
     vars(wired)["system"] = connected
     vars(wiring)["hands"] = hands
     main()

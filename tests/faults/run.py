@@ -110,6 +110,8 @@ def judge(stack: Stack, report: Report, seen: Evidence) -> None:
         report.broken[name] = promise(seen)
     for sentence in [sentence for found in report.broken.values() for sentence in found][:LIVES_SHOWN]:
         report.lives += [f"── {sentence}", *verdict.life_of(stack, sentence)]
+    if report.broken["cases stuck"]:
+        report.lives += stack.standstill()
     report.timeline = [happened.as_json() for happened in sorted(seen.timeline, key=lambda h: h.at)]
     report.figures |= figures(seen)
 

@@ -32,7 +32,7 @@ from tests.servers.postgres import binaries
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer
 from workers.access import make_token
-from workers.queue import QUEUES
+from workers.queue import QUEUES, Line, make_app
 from workers.store import people
 from workers.store.database import Database
 from workers.store.schema import upgrade
@@ -295,6 +295,22 @@ class Stack:
 
     def log_of(self, name: str, most: int = 3000) -> str:
         return self.members[name].log.read_text(errors="replace")[-most:]
+
+    def standstill(self) -> list[str]:
+        """For a report: how much waits in each queue, what every thread of the workers stands at, and what they logged last."""
+        app = make_app(self.broker.url(self.broker.port))
+        line = Line(app)
+        lines = [f"{name}: {line.depth(name)} hints wait" for name in ("support", "actions")]
+        line.hang_up()
+        app.close()
+        for member in self.members.values():
+            if member.kind == "worker":
+                member.send(signal.SIGUSR1)
+        time.sleep(1.0)
+        for name, member in self.members.items():
+            if member.kind == "worker":
+                lines += [f"── {name}, running: {member.running()}", self.log_of(name, 12_000)]
+        return lines
 
     def _add(self, name: str, kind: str, arguments: list[str]) -> None:
         environment = {
