@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from policies import authority, conditions
@@ -17,7 +18,7 @@ from policies.types import Enforcement, Facts, Limit, Outcome, Requirement, Rule
 
 Answered = tuple[Rule, RuleAnswer]
 
-#: whom requirements are handed on to is worked out once for each of so many
+#: what requirements come to, and whom they are handed on to, is worked out once for each of so many
 _REMEMBERED = 1_000
 
 _MONEY = {"has_amount", "amount_minor", "currency"}
@@ -48,10 +49,12 @@ def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[V
 
     floors = _floors(route, matched, failed, facts)
     outcome = _strictest(matched, floors)
-    if outcome < Outcome.REVIEW:
-        floors += _second_looks(route, matched, facts)
-    floors += _unmet(matched, facts, roles)
-    outcome = _strictest(matched, floors)
+    if outcome < Outcome.REVIEW and (looks := _second_looks(route, matched, facts)):
+        floors += looks
+        outcome = Outcome.REVIEW
+    if unmet := _unmet(matched, facts, roles):
+        floors += unmet
+        outcome = Outcome.DENY
 
     reasons = [answer.message for rule, answer in matched if rule.outcome is outcome]
     reasons += [reason for _, reason, _ in floors]
@@ -91,11 +94,13 @@ def _floors(route: Route, matched: Sequence[Answered], failed: Sequence[str], fa
     if not route.known:
         what = f"No policy knows the action {facts.action_kind!r} in the domain {facts.domain!r}"
         floors.append((route.unknown_action, what, None))
-    floors += ((route.rule_error, f"The rule {ref} could not be evaluated", None) for ref in failed)
-    asking = any(rule.outcome is Outcome.REVIEW for rule, _ in matched)
-    # Where a rule asks people anyway, a switch only tells them: what they approve is held until it is released.
-    floors += ((Outcome.REVIEW, why, () if asking else None) for why in conditions.held_by(facts.thrown_switches))
-    spoken = any(rule.outcome >= Outcome.REVIEW or rule.outcome is Outcome.ALLOW for rule, _ in matched)
+    floors += [(route.rule_error, f"The rule {ref} could not be evaluated", None) for ref in failed]
+    said = [rule.outcome for rule, _ in matched]
+    if facts.thrown_switches:
+        # Where a rule asks people anyway, a switch only tells them: what they approve is held until it is released.
+        asked = () if Outcome.REVIEW in said else None
+        floors += [(Outcome.REVIEW, why, asked) for why in conditions.held_by(facts.thrown_switches)]
+    spoken = Outcome.ALLOW in said or Outcome.REVIEW in said or Outcome.DENY in said
     # `notify` makes an allowed action heard; only `allow` permits. Where a stricter reason is given, this one says nothing.
     if route.known and not spoken and all(floor < route.no_match for floor, _, _ in floors):
         floors.append((route.no_match, "No rule allows this by itself", None))
@@ -146,7 +151,7 @@ def _made(
         parts = [rule.requirements or (ANYBODY if look else ()) for rule in deciding]
         parts += (route.requirements if asked is None else asked for floor, _, asked in floors if floor is outcome)
         # What one part asks for was put together when it was loaded.
-        requirements = _handed_on(route, roles, parts[0] if len(parts) == 1 else union(parts))
+        requirements = _handed_on(route, roles, parts[0] if len(parts) == 1 else _together(tuple(parts)))
     obligations = [obligation for rule, _ in matched for obligation in rule.obligations]
     deadlines = [rule.deadline_minutes for rule in deciding if rule.deadline_minutes is not None]
     return Verdict(
@@ -161,8 +166,20 @@ def _made(
     )
 
 
+@lru_cache(_REMEMBERED)
+def _together(parts: tuple[tuple[Requirement, ...], ...]) -> tuple[Requirement, ...]:
+    return union(parts)
+
+
 def _strictest(matched: Sequence[Answered], floors: Sequence[_Floor]) -> Outcome:
-    return max([Outcome.ALLOW, *(rule.outcome for rule, _ in matched), *(floor for floor, _, _ in floors)])
+    strictest = Outcome.ALLOW
+    for rule, _ in matched:
+        if rule.outcome > strictest:
+            strictest = rule.outcome
+    for floor, _, _ in floors:
+        if floor > strictest:
+            strictest = floor
+    return strictest
 
 
 def _moves(facts: Facts) -> bool:

@@ -31,21 +31,19 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
     that would have allowed it; with `trace`, every rule that was asked."""
     route = policy.route(facts.domain, facts.action_kind)
     shown = record.facts_to_json(facts)
-    # `Facts` has seen them all; what no rule of the route names need not be converted.
+    # `Facts` has seen them all; what no rule that is asked names need not be converted.
     values = vars(facts)
-    bound = policy.environment.bind(values, route.names)
-    sound = not isinstance(bound, cel.Fault)
+    asked = [rule for rule in route.rules if rule.counts or rule.tells_time or not _sifted_out(rule, values)]
+    names = route.names if route.waivers else {name for rule in asked for name in rule.program.facts}
+    bound = policy.environment.bind(values, names)
+    if isinstance(bound, cel.Fault):
+        asked = list(route.rules)
+    results = {rule.ref: conditions.evaluated(rule, bound, facts) for rule in asked}
     answers: list[RuleAnswer] = []
     speaking: list[Answered] = []
     silent: list[str] = []
     for rule in route.rules:
-        result: bool | cel.Fault
-        if rule.counts or rule.tells_time:
-            result = conditions.evaluated(rule, bound, facts)
-        elif sound and _sifted_out(rule, values):
-            result = False
-        else:
-            result = rule.program.evaluate(bound)
+        result = results.get(rule.ref, False)
         if result is not False:
             answer = _answer(route, rule, result, bound, facts, shown)
             answers.append(answer)

@@ -55,7 +55,10 @@ class Message:
         return frozenset(fact for name in names for fact in MONEY.get(name, (name,)))
 
     def fill(self, facts: Mapping[str, Any]) -> str:
-        return "".join(text if name is None else text + _value(name, facts) for text, name in self.parts)
+        filled = ""
+        for text, name in self.parts:
+            filled += text if name is None else text + _value(name, facts)
+        return filled
 
 
 def money(minor: int, currency: str) -> str:

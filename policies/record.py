@@ -36,6 +36,7 @@ from policies.types import (
 )
 
 _OBLIGATION: Final[TypeAdapter[Obligation]] = TypeAdapter(Obligation)
+_TIME: Final = TypeAdapter(datetime)
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -182,7 +183,8 @@ def _limit_of(data: Mapping[str, Any]) -> Limit:
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
-    return facts.model_dump(mode="json")
+    """Facts in JSON values, lists shared with `facts`. Validated facts are that already, but for the one time among them."""
+    return {**vars(facts), "occurred_at": _TIME.dump_python(facts.occurred_at, mode="json")}
 
 
 def facts_from_json(data: Mapping[str, Any]) -> Facts:

@@ -6,7 +6,7 @@ checked here, alike for both, before either sees a value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
@@ -20,8 +20,7 @@ from policies.cel.contract import Backend, Bound, Engine, Fault, Program, Refuse
 
 _PYTHON: Final[dict[Any, type]] = {AwareDatetime: datetime}
 INT64: Final = 2**63
-_PLAIN: Final = (str, bool, list)
-_Sorted = tuple[tuple[tuple[str, type], ...], tuple[str, ...], tuple[tuple[str, type], ...]]
+_PLAIN: Final = frozenset({str, bool, list})
 #: a decision that has taken so much of its thread's CPU time is not made by the rules that are still to be asked
 SECONDS: Final = 2.0
 _BACKENDS: Final = {"google": "policies.cel.google", "rust": "policies.cel.rust"}
@@ -47,7 +46,6 @@ class Environment:
             is_list = getattr(annotation, "__origin__", None) is list
             self._python[name] = list if is_list else _PYTHON.get(annotation, annotation)
         self._backend: Final[Backend] = _module(engine).Backend(self._python)
-        self._some: Final[dict[frozenset[str] | None, _Sorted]] = {}
 
     @property
     def engine(self) -> str:
@@ -63,48 +61,34 @@ class Environment:
         """Compile a condition and check what this engine can. Raise `Refused`."""
         return self._backend.compile(checked_text(text))
 
-    def bind(self, facts: Mapping[str, Any], names: frozenset[str] | None = None) -> Bound | Fault:
+    def bind(self, facts: Mapping[str, Any], names: Iterable[str] | None = None) -> Bound | Fault:
         """Make facts ready for evaluation. Each declared fact must be there, and nothing else. With `names` only those are
         looked at and bound: for conditions that name no other, and facts that `Facts` has seen."""
         if facts.keys() != self._python.keys():
             return Fault("the facts are not exactly those declared")
-        plain, numbers, others = self._some.get(names) or self._sorted_out(names)
+        declared = self._python
         bound: dict[str, Any] = {}
         value: Any
-        for name, python in plain:
-            value = bound[name] = facts[name]
-            if value.__class__ is not python and not isinstance(value, python):
-                return Fault(f"the fact {name} is no {python.__name__}")
-        for name in numbers:
-            value = bound[name] = facts[name]
-            # A bool is an int to Python, and 1 to an engine.
-            if value.__class__ is not int and (not isinstance(value, int) or isinstance(value, bool)):
-                return Fault(f"the fact {name} is no int")
-            if not -INT64 <= value < INT64:
-                return Fault(f"the fact {name} is larger than a condition can take")
-        for name, python in others:
-            said = _checked(name, python, facts[name])
-            if isinstance(said, Fault):
-                return said
-            bound[name] = said
+        for name in declared if names is None else names:
+            value, python = facts[name], declared[name]
+            if value.__class__ is not python or python not in _PLAIN:
+                value = _checked(name, python, value)
+                if value.__class__ is Fault:
+                    return value
+            bound[name] = value
         try:
             return Bound(self._backend.activation(bound), thread_time() + SECONDS)
         except Exception as error:  # noqa: BLE001 - facts that the engine cannot take are an error of every rule
             return Fault(reason(error))
 
-    def _sorted_out(self, names: frozenset[str] | None) -> _Sorted:
-        """By how they are checked; worked out once, as it is asked of every decision."""
-        wanted = [(name, python) for name, python in self._python.items() if names is None or name in names]
-        made = (
-            tuple((name, python) for name, python in wanted if python in _PLAIN),
-            tuple(name for name, python in wanted if python is int),
-            tuple((name, python) for name, python in wanted if python not in _PLAIN and python is not int),
-        )
-        self._some[names] = made
-        return made
-
 
 def _checked(name: str, python: type, value: object) -> Any:
+    # A bool is an int to Python, and 1 to an engine.
+    if python is int and isinstance(value, int) and not isinstance(value, bool):
+        fits = -INT64 <= value < INT64
+        return value if fits else Fault(f"the fact {name} is larger than a condition can take")
+    if python in _PLAIN and isinstance(value, python):
+        return value
     if python is float and isinstance(value, float):
         return value if isfinite(value) else Fault(f"the fact {name} is no number")
     if python is datetime and isinstance(value, datetime):
