@@ -29,22 +29,7 @@ _Floor = tuple[Outcome, str, tuple[Requirement, ...] | None]
 
 def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[Verdict, tuple[Use, ...]]:
     """What the answers come to, and the limits that the action falls under. Of rules that do not match nothing is needed."""
-    matched: list[Answered] = []
-    failed: list[str] = []
-    warnings: list[str] = []
-    waivers: list[str] = []
-    for rule, answer in answered:
-        if answer.set_aside is not None:
-            what, _, waiver = answer.set_aside.partition(":")
-            if what == "waiver":
-                waivers.append(waiver)
-        elif answer.enforcement is Enforcement.ENFORCE:
-            if answer.matched:
-                matched.append((rule, answer))
-            elif answer.error is not None:
-                failed.append(rule.ref)
-        if _warns(answer):
-            warnings.append(_warning(rule, answer))
+    matched, failed, warnings, waivers = _counted(answered)
     roles = _authorised(route, facts.amount_minor, facts.currency) if _moves(facts) else None
 
     floors = _floors(route, matched, failed, facts)
@@ -62,6 +47,27 @@ def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[V
     if waivers:
         made = replace(made, waivers=tuple(sorted(set(waivers))))
     return made, () if outcome is Outcome.DENY else _uses(route, facts, roles)
+
+
+def _counted(answered: Sequence[Answered]) -> tuple[list[Answered], list[str], list[str], list[str]]:
+    """What counts: rules that matched and rules that failed. And beside it: warnings, and the waivers that were used."""
+    matched: list[Answered] = []
+    failed: list[str] = []
+    warnings: list[str] = []
+    waivers: list[str] = []
+    for rule, answer in answered:
+        if answer.set_aside is not None:
+            what, _, waiver = answer.set_aside.partition(":")
+            if what == "waiver":
+                waivers.append(waiver)
+        elif answer.enforcement is Enforcement.ENFORCE:
+            if answer.matched:
+                matched.append((rule, answer))
+            elif answer.error is not None:
+                failed.append(rule.ref)
+        if _warns(answer):
+            warnings.append(_warning(rule, answer))
+    return matched, failed, warnings, waivers
 
 
 def refused(
@@ -172,14 +178,9 @@ def _together(parts: tuple[tuple[Requirement, ...], ...]) -> tuple[Requirement, 
 
 
 def _strictest(matched: Sequence[Answered], floors: Sequence[_Floor]) -> Outcome:
-    strictest = Outcome.ALLOW
-    for rule, _ in matched:
-        if rule.outcome > strictest:
-            strictest = rule.outcome
-    for floor, _, _ in floors:
-        if floor > strictest:
-            strictest = floor
-    return strictest
+    said = [rule.outcome for rule, _ in matched]
+    said += [floor for floor, _, _ in floors]
+    return max(said, default=Outcome.ALLOW)
 
 
 def _moves(facts: Facts) -> bool:

@@ -64,9 +64,9 @@ class Environment:
     def bind(self, facts: Mapping[str, Any], names: Iterable[str] | None = None) -> Bound | Fault:
         """Make facts ready for evaluation. Each declared fact must be there, and nothing else. With `names` only those are
         looked at and bound: for conditions that name no other, and facts that `Facts` has seen."""
-        if facts.keys() != self._python.keys():
-            return Fault("the facts are not exactly those declared")
         declared = self._python
+        if names is None and facts.keys() != declared.keys():
+            return Fault("the facts are not exactly those declared")
         bound: dict[str, Any] = {}
         value: Any
         for name in declared if names is None else names:
