@@ -23,6 +23,7 @@ from typing import Any, Self
 import psycopg
 import redis
 
+from engine_bench.house import rules
 from engine_bench.servers import Postgres, Redis, free_port
 from workers.access import make_token
 from workers.store import people
@@ -194,6 +195,7 @@ def _caseworker_prepare(place: Place, dsn: str) -> Mapping[str, str]:
         "CASEWORKER_DATABASE_URL": dsn,
         "CASEWORKER_BROKER_URL": place.redis.url,
         "CASEWORKER_SAMPLE_COMPANY": "false",
+        "CASEWORKER_POLICY_DIR": str(rules(place.folder / "rules")),
         "CASEWORKER_LOG_LEVEL": "WARNING",
         "CASEWORKER_LOG_FORMAT": "json",
         "CASEWORKER_LOOP_TURNS": "0",
