@@ -22,11 +22,10 @@ from typing import Any, Self
 
 import psycopg
 import redis
-import yaml
 
+from engine_bench.house import rules
 from engine_bench.servers import Postgres, Redis, free_port
 from workers.access import make_token
-from workers.settings import SHIPPED_POLICY
 from workers.store import people
 from workers.store.database import Database
 from workers.store.schema import upgrade
@@ -195,29 +194,13 @@ def _caseworker_prepare(place: Place, dsn: str) -> Mapping[str, str]:
         "CASEWORKER_DATA": str(place.folder / "data"),
         "CASEWORKER_DATABASE_URL": dsn,
         "CASEWORKER_BROKER_URL": place.redis.url,
-        "CASEWORKER_POLICY_DIR": str(_rules_without_limits(place.folder / "policies")),
         "CASEWORKER_SAMPLE_COMPANY": "false",
+        "CASEWORKER_POLICY_DIR": str(rules(place.folder / "rules")),
         "CASEWORKER_LOG_LEVEL": "WARNING",
         "CASEWORKER_LOG_FORMAT": "json",
         "CASEWORKER_LOOP_TURNS": "0",
         "BENCH_TOKEN": plain,
     }
-
-
-def _rules_without_limits(folder: Path) -> Path:
-    """The shipped rules, without their limits: a hundred refunds in ten minutes are far too many, and a second's work here."""
-    folder.mkdir(exist_ok=True)
-    for file in SHIPPED_POLICY.glob("*.yaml"):
-        (folder / file.name).write_text(
-            yaml.safe_dump(_without_limits(yaml.safe_load(file.read_text())), sort_keys=False)
-        )
-    return folder
-
-
-def _without_limits(part: Any) -> Any:
-    if isinstance(part, dict):
-        return {name: _without_limits(value) for name, value in part.items() if name != "limits"}
-    return [_without_limits(one) for one in part] if isinstance(part, list) else part
 
 
 def _caseworker_finished(_place: Place, dsn: str) -> int:
