@@ -49,11 +49,11 @@ def decide(policy: Policy, facts: Facts, *, at: datetime, trace: bool = False) -
             answers.append(answer)
             speaking.append((rule, answer))
         elif trace:
-            answers.append(_silent(rule, shown))
+            answers.append(rule.silent)
         else:
             silent.append(rule.ref)
             if rule.outcome is Outcome.ALLOW:
-                answers.append(_silent(rule, shown))
+                answers.append(rule.silent)
     verdict, uses = combining.verdict(route, speaking, facts)
     return _record(policy, verdict, tuple(answers), shown, at, uses, tuple(silent))
 
@@ -131,29 +131,13 @@ def _answer(
         enforcement=enforcement,
         message=rule.message.template if fault else rule.message.fill(shown),
         when=rule.when,
-        values={name: shown[name] for name in rule.program.facts},
+        names=rule.program.facts,
         error=fault.reason if fault else None,
         set_aside=set_aside,
     )
 
 
 _LEVELS = tuple(Enforcement)
-
-
-def _silent(rule: Rule, shown: dict[str, Any]) -> RuleAnswer:
-    """Of a rule that does not match: most of them, so nothing is worked out for it."""
-    values = {name: shown[name] for name in rule.program.facts}
-    return RuleAnswer(
-        rule.id,
-        rule.bundle,
-        rule.layer_name,
-        False,
-        rule.outcome,
-        rule.enforcement,
-        rule.message.template,
-        rule.when,
-        values,
-    )
 
 
 def _refused(policy: Policy, raw: Mapping[str, Any], details: list[str], at: datetime) -> DecisionRecord:
@@ -213,7 +197,7 @@ def _certainly(rule: Rule, shown: dict[str, Any]) -> RuleAnswer:
         enforcement=rule.enforcement,
         message=rule.message.fill(shown),
         when=rule.when,
-        values={name: shown[name] for name in rule.program.facts},
+        names=rule.program.facts,
     )
 
 

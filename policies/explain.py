@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from policies import limits
 from policies.authority import OTHER
@@ -51,7 +51,7 @@ def explain(record: DecisionRecord) -> list[str]:
     for mark in ("+", "o", "!", "-"):
         for answer in record.answers:
             if _mark(answer) == mark:
-                lines += _rule(answer)
+                lines += _rule(answer, record.seen(answer))
     lines.append(
         f"policy {record.policy} ({record.policy_hash[:12]}), {record.engine}, {record.decided_at.isoformat()}"
     )
@@ -163,7 +163,7 @@ def _mark(answer: RuleAnswer) -> str:
     return _MARKS[answer.matched]
 
 
-def _rule(answer: RuleAnswer) -> list[str]:
+def _rule(answer: RuleAnswer, seen: Mapping[str, Any]) -> list[str]:
     level = "" if answer.enforcement is Enforcement.ENFORCE else f", {answer.enforcement.value} only"
     if answer.set_aside is not None:
         kind, _, waiver = answer.set_aside.partition(":")
@@ -172,8 +172,8 @@ def _rule(answer: RuleAnswer) -> list[str]:
         f"  {_mark(answer)} {answer.bundle}/{answer.rule} ({answer.outcome.name.lower()}{level}): {answer.message}",
         f"      when {' '.join(answer.when.split())}",
     ]
-    if answer.values:
-        lines.append(f"      with {', '.join(f'{name} = {plain(value)}' for name, value in answer.values.items())}")
+    if seen:
+        lines.append(f"      with {', '.join(f'{name} = {plain(value)}' for name, value in seen.items())}")
     if answer.error is not None:
         lines.append(f"      failed: {answer.error}")
     return lines

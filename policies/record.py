@@ -131,7 +131,7 @@ def from_json(data: Mapping[str, Any]) -> DecisionRecord:
     facts = facts_of(data)
     return DecisionRecord(
         verdict=verdict_of(data),
-        answers=tuple(_answer_from_json(answer, facts) for answer in data["answers"]),
+        answers=tuple(_answer_from_json(answer) for answer in data["answers"]),
         facts=facts,
         policy=data["policy"],
         policy_hash=data["policy_hash"],
@@ -222,7 +222,7 @@ def _answer_to_json(answer: RuleAnswer) -> dict[str, Any]:
         "message": answer.message,
         "when": answer.when,
         # The values are among the facts.
-        "names": list(answer.values),
+        "names": list(answer.names),
         "error": answer.error,
     }
     if answer.set_aside is not None:
@@ -230,7 +230,7 @@ def _answer_to_json(answer: RuleAnswer) -> dict[str, Any]:
     return data
 
 
-def _answer_from_json(data: Mapping[str, Any], facts: Mapping[str, Any]) -> RuleAnswer:
+def _answer_from_json(data: Mapping[str, Any]) -> RuleAnswer:
     return RuleAnswer(
         rule=data["rule"],
         bundle=data["bundle"],
@@ -240,7 +240,7 @@ def _answer_from_json(data: Mapping[str, Any], facts: Mapping[str, Any]) -> Rule
         enforcement=Enforcement(data["enforcement"]),
         message=data["message"],
         when=data["when"],
-        values={name: facts[name] for name in data["names"]},
+        names=tuple(data["names"]),
         error=data["error"],
         set_aside=data.get("set_aside"),
     )

@@ -21,7 +21,7 @@ from policies.envelope import EVERY_ACTION
 from policies.messages import Message
 from policies.obligations import Obligation
 from policies.requirements import ANYBODY, union
-from policies.types import COUNTERS, LOCAL_CLOCK, Enforcement, Limit, Outcome, Requirement
+from policies.types import COUNTERS, LOCAL_CLOCK, Enforcement, Limit, Outcome, Requirement, RuleAnswer
 
 
 class Layer(StrEnum):
@@ -59,6 +59,8 @@ class Rule:
     counts: bool = field(init=False)
     tells_time: bool = field(init=False)
     layer_name: str = field(init=False)
+    #: its answer where it does not match: most of them, so it is made once
+    silent: RuleAnswer = field(init=False, compare=False, repr=False)
     #: what is tried before its condition is asked
     sieve: tuple[sieve.Part, ...] = field(init=False, compare=False, repr=False)
 
@@ -68,7 +70,22 @@ class Rule:
         object.__setattr__(self, "counts", not COUNTERS.isdisjoint(self.program.facts))
         object.__setattr__(self, "tells_time", not LOCAL_CLOCK.isdisjoint(self.program.facts))
         object.__setattr__(self, "layer_name", self.layer.value)
+        object.__setattr__(self, "silent", _silent(self))
         object.__setattr__(self, "sieve", sieve.parts(self.program.tree))
+
+
+def _silent(rule: Rule) -> RuleAnswer:
+    return RuleAnswer(
+        rule=rule.id,
+        bundle=rule.bundle,
+        layer=rule.layer_name,
+        matched=False,
+        outcome=rule.outcome,
+        enforcement=rule.enforcement,
+        message=rule.message.template,
+        when=rule.when,
+        names=rule.program.facts,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,8 +262,8 @@ class RuleAnswer:
     enforcement: Enforcement
     message: str
     when: str
-    #: the facts that the condition names, with the values that it saw
-    values: dict[str, Any]
+    #: the facts that the condition names; what it saw is among the record's (`DecisionRecord.seen`)
+    names: tuple[str, ...]
     error: str | None = None
     #: why its match does not count: ``canary`` (not rolled out to this case), ``suspended`` (a switch took its permission
     #: away), or the waiver that was used, ``waiver:bundle/id``
@@ -357,3 +357,7 @@ class DecisionRecord:
     unmet: tuple[str, ...] = ()
     #: rules that were asked and did not match, by name, where not every answer was wanted
     unmatched: tuple[str, ...] = ()
+
+    def seen(self, answer: RuleAnswer) -> dict[str, Any]:
+        """The values that an answer's condition saw."""
+        return {name: self.facts[name] for name in answer.names}

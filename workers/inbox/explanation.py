@@ -29,9 +29,10 @@ from workers.inbox.pages import Visitor, pages_of
 from workers.inbox.rules_page import asked, limited
 from workers.inbox.schemas import Problem
 from workers.rehearsal.earlier import known
-from workers.rehearsal.replay import Replayed, Result, reach, replay
+from workers.rehearsal.replay import CHANGED, Replayed, Result, reach, replay
 from workers.store import actions, decided
 from workers.store.decided import Kept
+from workers.store.judgements import Standing, standing
 from workers.store.records import Action
 from workers.wiring import System
 
@@ -98,6 +99,8 @@ class ReplayOut(BaseModel):
     policy_hash: str
     differences: list[str]
     reason: str
+    #: whether the record is the one that was written when it was judged, as the audit log tells
+    record: Standing
 
 
 @router.api_route("/actions/{action_id}/explanation", methods=_GET, include_in_schema=False)
@@ -128,6 +131,7 @@ def replay_action(
         policy_hash=done.policy_hash,
         differences=list(done.differences),
         reason=done.reason,
+        record=done.record,
     )
 
 
@@ -138,6 +142,8 @@ def explain(system: System, kept: Kept) -> Explanation:
         stored = json.loads(kept.record)
         held = record.from_json(stored)
     except (KeyError, TypeError, ValueError) as error:
+        if standing(kept.record, kept.digest, erased=kept.erased) is Standing.CHANGED:
+            raise Refused(410, f"What was decided here cannot be read any more. {CHANGED}") from error
         raise Refused(410, "What was decided here was erased.") from error
     policy = of_hash(held.policy_hash)
     replayed = replay(kept, of_hash)
@@ -222,7 +228,7 @@ def _asked(answer: RuleAnswer, deciding: set[str], facts: Mapping[str, Any]) -> 
         standing, why = "aside", f"{answer.enforcement.value} only"
     elif answer.matched:
         standing = "counts"
-    values = tuple((name, value_of(name, value, facts)) for name, value in answer.values.items())
+    values = tuple((name, value_of(name, facts[name], facts)) for name in answer.names)
     when = " ".join(answer.when.split())
     return Asked(ref, answer.outcome.name, answer.message, when, values, standing, ref in deciding, why)
 

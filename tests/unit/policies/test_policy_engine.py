@@ -137,7 +137,7 @@ def test_a_rule_that_fails_means_review_at_least(said: str) -> None:
     assert approvers(decided) == {"lead": 1}
     assert decided.verdict.reasons == ("The rule platform/broken could not be evaluated",)
     broken = decided.answers[0]
-    assert (broken.rule, broken.matched, broken.values) == ("broken", None, {"case_events": 7})
+    assert (broken.rule, broken.matched, decided.seen(broken)) == ("broken", None, {"case_events": 7})
     assert broken.error is not None
     assert "divide by zero" in broken.error
 
@@ -304,7 +304,7 @@ def test_a_reason_holds_the_values_that_mattered() -> None:
     decided = decide(policy(bundle("platform", said)), amount_minor=123456, risk_flags=["a", "b"])
 
     assert decided.verdict.reasons == ("1,234.56 EUR (123456) of 40.00 EUR, sure: 0.9, flags: a, b, {x}",)
-    assert decided.answers[0].values == {"amount_minor": 123456, "case_events": 1}
+    assert decided.seen(decided.answers[0]) == {"amount_minor": 123456, "case_events": 1}
 
 
 def test_the_record_explains_the_verdict_and_a_trace_shows_every_rule() -> None:
