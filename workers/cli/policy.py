@@ -20,7 +20,7 @@ from policies.rules import Policy, Route
 from policies.schema import File, schema
 from policies.types import DecisionRecord
 from workers.actions.catalogue import CATALOGUE
-from workers.cli import governing, opening, staffing_checks
+from workers.cli import governing, opening, policy_versions, staffing_checks
 from workers.cli.autonomy import autonomy, suggest
 from workers.cli.failures import Failure
 from workers.cli.reaching import replay_decision
@@ -56,18 +56,21 @@ def check(
 ) -> None:
     """Check every policy file, its tests included, and name each problem with its place. Exit status 1 when there is one."""
     report = testing.run(_folder(directory), at=datetime.now(UTC))
+    warnings = list(report.warnings)
+    if report.policy is not None:
+        warnings += policy_versions.unraised(report.policy, _folder(directory))
     if lock:
         _lock(_folder(directory), report)
     if as_json:
         name = report.policy and report.policy.name
-        show_json({"ok": report.ok, "problems": report.problems, "warnings": report.warnings, "policy": name})
+        show_json({"ok": report.ok, "problems": report.problems, "warnings": warnings, "policy": name})
     elif report.policy is not None and report.ok:
         say(f"Sound: {report.policy.name} ({report.policy.hash[:12]}), {len(report.policy.rules)} rules.")
     else:
         for problem in report.problems:
             say(str(problem))
     if not as_json:
-        for warning in report.warnings:
+        for warning in warnings:
             say(f"warning: {warning}")
         for told in _too_few_people(report.policy):
             say(f"warning: {told}")
