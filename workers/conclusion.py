@@ -11,13 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from workers import faults
-from workers.drafting import LaidOut, revision_row, standing
+from workers.drafting import LaidOut, judged_note, revision_row, standing
 from workers.journal import Entry, Work
 from workers.judgement import Judged
 from workers.reserving import Judgement, reserves, within_limits
 from workers.settlement import settle
 from workers.store import cases, flow
-from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.flow import Progress
 from workers.store.records import CaseState
@@ -98,11 +97,6 @@ def _restated(system: System, laid: LaidOut, judged: Judged) -> LaidOut:
     decided_at = laid.action["created_at"]
     waits = bool(laid.action["rests_on"])
     action = {**laid.action, **standing(system, laid.kind, judged, waits=waits, now=decided_at)}
-    told = {**laid.note.data, "outcome": judged.verdict["outcome"]}
-    return replace(
-        laid,
-        action=action,
-        revision=revision_row(action, judged, laid.revision["author"], decided_at),
-        note=Note(laid.note.actor, laid.note.verb, told),
-        judged=judged,
-    )
+    revision = revision_row(action, judged, laid.revision["author"], decided_at)
+    note = judged_note(action, judged, revision)
+    return replace(laid, action=action, revision=revision, note=note, judged=judged)

@@ -32,6 +32,7 @@ from workers.store import actions, events, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.ids import new_id
+from workers.store.record_digest import digest_of
 from workers.store.records import Action, ActionState, Case
 from workers.wiring import System
 
@@ -144,9 +145,8 @@ def lay_out(
             "updated_at": now,
             **standing(system, kind, judged, waits=bool(rests_on), now=now),
         }
-        told = {"action": action_id, "kind": kind.name, "outcome": judged.verdict["outcome"]}
-        note = Note(f"policy:{judged.record.policy}", "judged", told)
-        laid_out.append(LaidOut(action, revision_row(action, judged, f"agent:{agent.domain}", now), note, kind, judged))
+        revision = revision_row(action, judged, f"agent:{agent.domain}", now)
+        laid_out.append(LaidOut(action, revision, judged_note(action, judged, revision), kind, judged))
     return laid_out
 
 
@@ -218,6 +218,27 @@ def revision_row(action: Mapping[str, Any], judged: Judged, author: str, now: da
     }
 
 
+def judged_note(action: Mapping[str, Any], judged: Judged, revision: Mapping[str, Any]) -> Note:
+    """What the audit log says of a judgement, with the digest of the record that is stored of it. Of later revisions it says
+    which; the first needs no number."""
+    told = {
+        "action": action["id"],
+        "kind": action["kind"],
+        "outcome": judged.record.verdict.outcome.name.lower(),
+        "record": digest_of(revision["record"]),
+    }
+    later = {"revision": revision["revision"]} if revision["revision"] > 1 else {}
+    return Note(f"policy:{judged.record.policy}", "judged", {**told, **later})
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """An action in its next revision, and what the audit log has to say of the verdict: whoever judged anew writes it down."""
+
+    action: Action
+    note: Note
+
+
 def rejudge(
     system: System,
     tx: Tx,
@@ -229,7 +250,7 @@ def rejudge(
     edited: bool,
     now: datetime,
     extra_roles: Sequence[str] = (),
-) -> Action | None:
+) -> Rejudged | None:
     """Make the next revision of an action and judge it anew; earlier approvals lapse. None when it changed meanwhile."""
     kind = CATALOGUE[action.kind]
     matter = matter_of(tx, case)
@@ -249,16 +270,19 @@ def rejudge(
         sentence=kind.describe(made, case.customer),
         **standing(system, kind, judged, waits=bool(action.rests_on), now=now),
     )
-    if changed is not None:
-        row = {
-            "id": changed.id,
-            "revision": changed.revision,
-            "arguments": made,
-            "target": target,
-            "target_version": version,
-        }
-        actions.add_revision(tx, revision_row(row, judged, author, now))
-    return changed
+    if changed is None:
+        return None
+    row = {
+        "id": changed.id,
+        "kind": changed.kind,
+        "revision": changed.revision,
+        "arguments": made,
+        "target": target,
+        "target_version": version,
+    }
+    revision = revision_row(row, judged, author, now)
+    actions.add_revision(tx, revision)
+    return Rejudged(changed, judged_note(row, judged, revision))
 
 
 def judge_anew(

@@ -48,10 +48,10 @@ def judge_again(system: System, action: Action) -> bool:
         if case is None or kind is None:
             return False
         if kind.fixed and outdated(system, action):
-            changed = _over(tx, action, system)
+            changed, judged = _over(tx, action, system), None
         else:
             said = actions.revisions_of(tx, action.id)
-            changed = rejudge(
+            anew = rejudge(
                 system,
                 tx,
                 case,
@@ -62,10 +62,14 @@ def judge_again(system: System, action: Action) -> bool:
                 now=now,
                 extra_roles=_escalated(said),
             )
+            changed, judged = (None, None) if anew is None else (anew.action, anew.note)
         if changed is None:
             return False
         told = {"action": action.id, "revision": changed.revision, "outcome": str(changed.verdict["outcome"])}
-        audit.append(tx, case.id, now, Note("caseworker", "judged_anew", {**told, "state": str(changed.state)}))
+        record = {} if judged is None else {"record": judged.data["record"]}
+        audit.append(
+            tx, case.id, now, Note("caseworker", "judged_anew", {**told, "state": str(changed.state), **record})
+        )
         fresh = cases.get(tx, case.id)
         hints = settle(tx, fresh, now=now) if fresh is not None else []
     logger.info("judged_anew", action_id=action.id, state=changed.state)

@@ -1,4 +1,4 @@
-"""``caseworker audit``: proves that the audit log is whole, entry by entry."""
+"""``caseworker audit``: proves that the audit log is whole, entry by entry, and that the decisions that it tells of are too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from workers.cli import opening
 from workers.cli.screen import AsJson, say, show_json
-from workers.store import audit, policy_proof, proof
+from workers.store import audit, judgements, policy_proof, proof
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Verify the audit log.")
 
@@ -20,9 +20,9 @@ def _group() -> None:
 
 @app.command()
 def verify(as_json: AsJson = False) -> None:
-    """Check every hash, every chain and every anchor. Exit status 1 when something was changed, removed or added."""
+    """Check every hash, chain and anchor, and every decision's record. Exit status 1 when something was changed, removed or added."""
     with opening.database() as db, db.read() as tx:
-        problems = [*proof.verify(tx), *policy_proof.unbacked(tx)]
+        problems = [*proof.verify(tx), *judgements.unfitting(tx), *policy_proof.unbacked(tx)]
         entries = audit.count(tx)
     if as_json:
         show_json({"ok": not problems, "entries": entries, "problems": problems})

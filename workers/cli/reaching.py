@@ -1,6 +1,7 @@
 """``caseworker policy replay``: what was decided, reached again from its facts by the very policy of then.
 
-Reads and changes nothing. Exit status 1 means that a stored record is not what its policy and its facts lead to.
+Reads and changes nothing. Exit status 1 means that a stored record is not what its policy and its facts lead to, or not the one
+that was written when it was judged.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ from workers.settings import Settings
 from workers.store import decided
 from workers.store.database import Database
 from workers.store.decided import Kept, Window
+from workers.store.judgements import Standing
 
+#: said of a decision that comes out the same
+_RECORD = {
+    Standing.AS_WRITTEN: "Its record is the one that was written when it was judged.",
+    Standing.NO_DIGEST: "No digest of its record was kept then.",
+}
 #: that differ or cannot be reached, named at most
 SHOWN = 50
 _EVERY = 100
@@ -41,7 +48,7 @@ def replay_decision(
 ) -> None:
     """Decide again with the very policy and facts of then, and compare every value of the record.
 
-    Exit status 1 when a record differs from what its policy and facts lead to.
+    Exit status 1 when a record differs from what its policy and facts lead to, or from what was written when it was judged.
     """
     if (action is None) is not everything:
         raise Failure("Name one action, or say --all.")
@@ -54,9 +61,11 @@ def replay_decision(
                 counts, telling = _counted(decided.records(db, since=start), of_hash, moved)
         else:
             counts, telling = Counter(), [replay(_one(db, action, revision), of_hash)]
-            counts[telling[0].result] += 1
+            counts.update((telling[0].result, telling[0].record))
     if as_json:
-        show_json({"counts": {result.value: counts[result] for result in Result}, "decisions": telling})
+        of_results = {result.value: counts[result] for result in Result}
+        of_records = {stands.value: counts[stands] for stands in Standing}
+        show_json({"counts": of_results, "records": of_records, "decisions": telling})
     elif action is None:
         _show_all(counts, telling)
     else:
@@ -86,13 +95,13 @@ def _one(db: Database, action: str, revision: int | None) -> Kept:
 
 def _counted(
     kept: Iterable[Kept], of_hash: Known, moved: Callable[[int], None]
-) -> tuple[Counter[Result], list[Replayed]]:
-    counts: Counter[Result] = Counter()
+) -> tuple[Counter[Result | Standing], list[Replayed]]:
+    counts: Counter[Result | Standing] = Counter()
     telling: list[Replayed] = []
     actions = 0
     for one in kept:
         done = replay(one, of_hash)
-        counts[done.result] += 1
+        counts.update((done.result, done.record))
         if done.result is not Result.SAME and len(telling) < SHOWN:
             telling.append(done)
         actions += one.revision == 1
@@ -101,11 +110,15 @@ def _counted(
     return counts, telling
 
 
-def _show_all(counts: Counter[Result], telling: Iterable[Replayed]) -> None:
+def _show_all(counts: Counter[Result | Standing], telling: Iterable[Replayed]) -> None:
     say(
-        f"{counts.total():,} decisions: {counts[Result.SAME]:,} the same bit for bit, "
+        f"{sum(counts[result] for result in Result):,} decisions: {counts[Result.SAME]:,} the same bit for bit, "
         f"{counts[Result.DIFFERENT]:,} different, {counts[Result.UNKNOWN]:,} cannot be reached again."
     )
+    if counts[Standing.NO_DIGEST]:
+        say(
+            f"Of {counts[Standing.NO_DIGEST]:,} no digest was kept then: whether a fact that no rule uses was changed is unknown."
+        )
     for one in telling:
         _show(one)
 
@@ -114,10 +127,10 @@ def _show(one: Replayed) -> None:
     name = f"{one.action_id} revision {one.revision}"
     match one.result:
         case Result.SAME:
-            say(f"{name}: the same, bit for bit, under {one.policy} ({one.policy_hash[:12]}).")
+            say(f"{name}: the same, bit for bit, under {one.policy} ({one.policy_hash[:12]}). {_RECORD[one.record]}")
         case Result.UNKNOWN:
             say(f"{name}: cannot be reached again. {one.reason}")
         case Result.DIFFERENT:
             say(f"{name}: NOT the same under {one.policy} ({one.policy_hash[:12]}), decided by {engine_now()}:")
-            for difference in one.differences:
+            for difference in (*one.differences, *filter(None, [one.reason])):
                 say(f"  {difference}")

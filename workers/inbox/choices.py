@@ -5,8 +5,8 @@ Each function makes one conditional update and returns what became of it, or Non
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from workers.limits import reserving
 from workers.obligations import cooling, telling
 from workers.quorum import LEAD, Position, in_words, position
 from workers.store import actions, cases, inbox
+from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
@@ -42,6 +43,8 @@ class Deciding:
     now: datetime
     #: how the action stands with the people there are
     stands: Position
+    #: what was judged anew on the way, for the audit log
+    judged: list[Note] = field(default_factory=list)
 
     @property
     def actor(self) -> str:
@@ -187,18 +190,7 @@ def escalate(d: Deciding) -> Taken | None:
         raise Invalid(f"It waits for {group!r} already.")
     if not d.stands.staff.has(group, d.stands.asked.authorised):
         raise Invalid(f"Nobody who is here could say yes to this for {group!r}.")
-    judged = rejudge(
-        d.system,
-        d.tx,
-        d.case,
-        d.action,
-        d.action.arguments,
-        author="escalation",
-        edited=False,
-        now=d.now,
-        extra_roles=[group],
-    )
-    return _taken(d, judged)
+    return _taken(d, _anew(d, d.action, d.action.arguments, author="escalation", extra_roles=[group]))
 
 
 def confirm(d: Deciding) -> Taken | None:
@@ -225,6 +217,24 @@ def _taken(d: Deciding, action: Action | None) -> Taken | None:
     return None if action is None else Taken(action, d.choice.word.value)
 
 
+def _anew(
+    d: Deciding,
+    action: Action,
+    arguments: Mapping[str, Any],
+    *,
+    author: str,
+    edited: bool = False,
+    extra_roles: Sequence[str] = (),
+) -> Action | None:
+    made = rejudge(
+        d.system, d.tx, d.case, action, arguments, author=author, edited=edited, now=d.now, extra_roles=extra_roles
+    )
+    if made is None:
+        return None
+    d.judged.append(made.note)
+    return made.action
+
+
 def _edit(d: Deciding, arguments: Mapping[str, Any]) -> Action | None:
     kind = CATALOGUE[d.action.kind]
     try:
@@ -232,7 +242,7 @@ def _edit(d: Deciding, arguments: Mapping[str, Any]) -> Action | None:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise Invalid(f"The changed draft does not fit: {problems}") from error
-    edited = rejudge(d.system, d.tx, d.case, d.action, plain, author=d.actor, edited=True, now=d.now)
+    edited = _anew(d, d.action, plain, author=d.actor, edited=True)
     if edited is not None:
         _have_read_again(d, edited)
     return edited
@@ -245,7 +255,7 @@ def _have_read_again(d: Deciding, edited: Action) -> None:
     """
     for other in actions.unsettled(d.tx, d.case.id):
         if edited.id in other.rests_on and other.state in (ActionState.PENDING, ActionState.APPROVED):
-            anew = rejudge(d.system, d.tx, d.case, other, other.arguments, author="caseworker", edited=False, now=d.now)
+            anew = _anew(d, other, other.arguments, author="caseworker")
             if anew is not None:
                 why = f"Read it again: since it was drafted, this was changed by hand to “{edited.sentence}”."
                 actions.change(d.tx, anew, now=d.now, waiting_for=why)

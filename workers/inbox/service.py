@@ -7,6 +7,7 @@ that is not a decision is refused, never read as yes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -59,10 +60,11 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
         _is_what_was_seen(tx, action, choice)
         stands = position(inbox.standing_of(tx, action, case), Staff.at(tx, now), now)
         _may_decide(stands, person, choice)
-        taken = TAKE[choice.word](Deciding(system, tx, case, action, person, choice, now, stands))
+        deciding = Deciding(system, tx, case, action, person, choice, now, stands)
+        taken = TAKE[choice.word](deciding)
         if taken is None:
             raise _too_late(tx, action_id, choice.word)
-        _write_down(tx, action, taken, person, choice, now)
+        _write_down(tx, action, taken, deciding.judged, person, choice, now)
         # A plain yes changes no more than the action.
         plain = choice.word is Word.APPROVE and choice.arguments is None
         fresh = case if plain else cases.get(tx, case.id)
@@ -190,13 +192,15 @@ def _too_late(tx: Tx, action_id: str, word: Word) -> AlreadyDecided:
     return AlreadyDecided(message, state=state, decided_by=by, decision=last)
 
 
-def _write_down(tx: Tx, before: Action, taken: Taken, person: Person, choice: Choice, now: datetime) -> None:
+def _write_down(
+    tx: Tx, before: Action, taken: Taken, judged: Sequence[Note], person: Person, choice: Choice, now: datetime
+) -> None:
     after = taken.action
     actions.add_decision(
         tx, {**_row(before, after, taken.word, person, choice, now), "on_behalf_of": taken.on_behalf_of}
     )
     told = _told(before, after, taken.word, choice) | ({"for": taken.for_whom} if taken.for_whom else {})
-    audit.append(tx, after.case_id, now, Note(_actor(person), "decided", told))
+    audit.append(tx, after.case_id, now, *judged, Note(_actor(person), "decided", told))
 
 
 def _row(before: Action, after: Action, word: str, person: Person, choice: Choice, now: datetime) -> dict[str, Any]:

@@ -24,10 +24,13 @@ from policies.types import DecisionRecord, Facts
 from policies.unmet import denied
 from workers.judgement import Judged
 from workers.store.decided import Kept
+from workers.store.judgements import Standing, standing
 
 #: gives the policy of a hash, where it is still known
 Known = Callable[[str], Policy | None]
 
+#: said of a record that the audit log does not know
+CHANGED = "The stored record is not the one that was written when it was judged."
 #: differences that are named; more are counted
 SHOWN = 20
 #: the author of a revision in which a person asked somebody besides
@@ -38,6 +41,7 @@ _STATED_SINCE: Mapping[str, Any] = {"thrown_switches": []}
 
 
 class Result(StrEnum):
+    #: this very record, and what its policy and its facts lead to
     SAME = "same"
     DIFFERENT = "different"
     #: the policy that decided is not kept, or the record cannot be read
@@ -56,10 +60,22 @@ class Replayed:
     differences: tuple[str, ...] = ()
     #: why it could not be reached again
     reason: str = ""
+    #: whether the record is the one that was written when it was judged, as the audit log tells
+    record: Standing = Standing.NO_DIGEST
 
 
 def replay(kept: Kept, known: Known) -> Replayed:
-    """Decide one again, as it was decided, and compare every value of the record."""
+    """Decide one again, as it was decided, and compare every value of the record. One that no longer is the record that was
+    written counts as different, also where no rule looked at what was changed."""
+    done, stands = _replayed(kept, known), standing(kept.record, kept.digest, erased=kept.erased)
+    if stands is Standing.ERASED:
+        return replace(done, record=stands, reason="The record was erased.")
+    if stands is not Standing.CHANGED:
+        return replace(done, record=stands)
+    return replace(done, record=stands, result=Result.DIFFERENT, differences=(*done.differences, CHANGED))
+
+
+def _replayed(kept: Kept, known: Known) -> Replayed:
     try:
         stored = json.loads(kept.record)
         name, of = str(stored["policy"]), str(stored["policy_hash"])

@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Column, Select, Text, cast, func, select, type_coerce
+from sqlalchemy import Select, func, select
 
+from workers.store import judgements
 from workers.store.archive_tables import archives
 from workers.store.database import Database, Tx
+from workers.store.judgements import as_text
 from workers.store.tables import actions, cases, decisions, revisions
 
 PAGE = 1_000
@@ -50,13 +52,17 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One revision's record, unread, and whose it was."""
+    """One revision's record, unread, and whose it was; where the log was asked too, what it told when this was judged."""
 
     action_id: str
     revision: int
     author: str
     created_at: datetime
     record: str
+    #: the record's digest of then; None where none was kept
+    digest: str | None = None
+    #: whether its case's data were taken out since
+    erased: bool = False
 
 
 def count(tx: Tx, window: Window) -> int:
@@ -167,11 +173,21 @@ def _records(tx: Tx, ids: Sequence[str]) -> list[Kept]:
     if not ids:
         return []
     query = (
-        select(revisions.c.action_id, revisions.c.revision, revisions.c.author, revisions.c.created_at, _unread(tx))
+        select(
+            actions.c.case_id,
+            revisions.c.action_id,
+            revisions.c.revision,
+            revisions.c.author,
+            revisions.c.created_at,
+            _unread(tx),
+        )
+        .join(actions, actions.c.id == revisions.c.action_id)
         .where(revisions.c.action_id.in_(ids))
         .order_by(revisions.c.action_id.desc(), revisions.c.revision)
     )
-    return [Kept(*row) for row in tx.execute(query)]
+    rows = tx.execute(query).all()
+    told = judgements.told_of(tx, sorted({row.case_id for row in rows}))
+    return [Kept(*row[1:], told.digests.get((row.action_id, row.revision)), row.case_id in told.erased) for row in rows]
 
 
 def _chosen(query: Select[Any], window: Window) -> Select[Any]:
@@ -187,15 +203,11 @@ def _edited(tx: Tx, ids: Sequence[str]) -> set[str]:
     if not ids:
         return set()
     # No change is kept as JSON's null, which is a value.
-    after = _text(tx, decisions.c.after)
+    after = as_text(tx, decisions.c.after)
     query = select(decisions.c.action_id).where(decisions.c.action_id.in_(ids), after != "null")
     return set(tx.execute(query).scalars())
 
 
 def _unread(tx: Tx) -> Any:
     """The record as text: whoever wants it reads it, once."""
-    return _text(tx, revisions.c.record).label("record")
-
-
-def _text(tx: Tx, column: Column[Any]) -> Any:
-    return type_coerce(column, Text) if tx.dialect.name == "sqlite" else cast(column, Text)
+    return as_text(tx, revisions.c.record).label("record")

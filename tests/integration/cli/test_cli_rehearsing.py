@@ -156,6 +156,7 @@ def test_all_of_them_are_counted(caseworker, waiting):
     assert ran.status == 1
     assert "2 decisions: 1 the same bit for bit, 1 different, 0 cannot be reached again." in ran.out
     assert found["counts"] == {"same": 1, "different": 1, "unknown": 0}
+    assert found["records"] == {"as_written": 1, "changed": 1, "no_digest": 0, "erased": 0}
     assert found["decisions"][0]["differences"][0].startswith("reasons[0]: stored")
 
 

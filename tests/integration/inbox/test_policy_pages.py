@@ -11,6 +11,7 @@ from tests.integration.inbox.test_templates import problems
 from tests.integration.rehearsal.policies import files, policy
 from tests.kit.engine import POLICY, refund, reply, tags
 from workers.rehearsal.shadow import follow
+from workers.store import audit
 from workers.store.tables import revisions
 
 
@@ -99,14 +100,32 @@ def test_each_revision_has_its_own(site):
     assert site.signed_in().get(f"/actions/{action.id}/explanation?revision=9").status_code == 404
 
 
+def test_a_changed_fact_that_no_rule_uses_is_shown_as_such(site):
+    action = site.drafted(tags())[0]
+    before = site.signed_in().get(f"/actions/{action.id}/explanation").text
+    tampered(site, action.id, lambda stored: {**stored, "facts": {**stored["facts"], "language": "tlh"}})
+
+    page = site.signed_in().get(f"/actions/{action.id}/explanation").text
+
+    assert "As it was written when it was judged" in before
+    assert "lead to the same again, but something in it was changed" in page
+    assert "The stored record is not the one that was written when it was judged." in page
+    assert problems(page) == []
+
+
 def test_what_was_erased_is_said_to_be(site):
     action = site.drafted(tags())[0]
     tampered(site, action.id, lambda _: {})
+    emptied = site.signed_in().get(f"/actions/{action.id}/explanation")
+    with site.engine.system.db.write() as tx:
+        audit.append(tx, action.case_id, site.engine.clock(), audit.Note("lead", "erased", {"case": action.case_id}))
 
-    answer = site.signed_in().get(f"/actions/{action.id}/explanation")
+    erased = site.signed_in().get(f"/actions/{action.id}/explanation")
 
-    assert answer.status_code == 410
-    assert "was erased" in answer.text
+    assert (emptied.status_code, erased.status_code) == (410, 410)
+    assert "is not the one that was written" in emptied.text
+    assert "was erased" not in emptied.text
+    assert "was erased" in erased.text
 
 
 def test_programs_can_have_a_decision_reached_again(site):
@@ -117,8 +136,8 @@ def test_programs_can_have_a_decision_reached_again(site):
     tampered(site, action.id, lambda stored: {**stored, "outcome": "deny"})
     different = client.get(f"/api/v1/actions/{action.id}/replay").json()
 
-    assert (same["result"], same["differences"]) == ("same", [])
-    assert different["result"] == "different"
+    assert (same["result"], same["differences"], same["record"]) == ("same", [], "as_written")
+    assert (different["result"], different["record"]) == ("different", "changed")
     assert different["differences"][0].startswith('outcome: stored "deny"')
     assert client.get("/api/v1/actions/act_none/replay").status_code == 404
 
