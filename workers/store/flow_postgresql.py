@@ -28,6 +28,7 @@ from workers.store.columns import UtcDateTime
 from workers.store.database import Database
 from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.ids import new_id
+from workers.store.packing import packed
 from workers.store.records import Action, Attempt, Case, Event, Switch
 
 #: how often a chain that others write to is read again before giving up
@@ -68,7 +69,7 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
         "model_usage": progress.usage,
         "facts": progress.facts,
         "actions": progress.actions,
-        "revisions": progress.revisions,
+        "revisions": [{**row, "record": packed(row["record"])} for row in progress.revisions],
     }
     present = tuple(name for name, rows in parts.items() if rows)
     values: dict[str, Any] = {f"set_{name}": value for name, value in changes.items()}

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Text, cast, delete, func, select, type_coerce
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import examples
 from workers.store.database import Tx
 from workers.store.ids import first_id, made_at
+from workers.store.packing import as_text
 from workers.store.rehearsal_tables import policy_shadows
 from workers.store.rows import columns, many
 from workers.store.tables import actions, cases, decisions, revisions
@@ -168,7 +169,7 @@ def drop_before(tx: Tx, moment: datetime) -> None:
 
 
 def _unseen(tx: Tx, shadow: str) -> Any:
-    record = type_coerce(revisions.c.record, Text) if tx.dialect.name == "sqlite" else cast(revisions.c.record, Text)
+    record = as_text(revisions.c.record, sqlite=tx.dialect.name == "sqlite")
     seen = (
         select(_S.action_id)
         .where(_S.shadow == shadow, _S.action_id == revisions.c.action_id, _S.revision == revisions.c.revision)

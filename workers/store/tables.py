@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from workers.store.columns import Json, UtcDateTime, at, held, identity, metadata, partial, ref
+from workers.store.packing import Record
 
 cases = Table(
     "cases",
@@ -195,7 +196,7 @@ revisions = Table(
     Column("target_version", String(200), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("author", String(200), nullable=False),
-    Column("record", Json, nullable=False),
+    Column("record", Record, nullable=False),
     at("created_at"),
     UniqueConstraint("action_id", "revision"),
 )

@@ -1,0 +1,108 @@
+"""Decision records as PostgreSQL keeps them: packed with words that most of them are made of.
+
+A record is three to four thousand characters, of which all but a tenth are the names of facts and the texts of rules, and each
+commit of a decision would write them ahead once more. Packed it is a text of five hundred, in the same column. What was
+stored before packing is read as it is. SQLite keeps records plain: it writes no log that others wait for.
+
+The words are a file of their own and are never changed: whatever was packed with them could not be read again. Better words
+get the next number. Called by the column's type and by `flow_postgresql`, which sends rows as one text.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Column, Dialect, Text, TypeDecorator, cast, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+WORDS = Path(__file__).parent / "words"
+#: the words in use; every number that ever was can be read
+NUMBER = 1
+#: what is shorter than this stays as it is
+LEAST = 256
+#: enough to find what is in the words; more costs five times as much and saves twenty bytes
+_LEVEL, _MEMORY = 3, 6
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
+
+
+def packed(record: Mapping[str, Any]) -> Any:
+    """A record as it is stored: text, or itself where that would not be shorter."""
+    text = _ENCODER.encode(record).encode()
+    if len(text) < LEAST:
+        return record
+    packer = _packer().copy()
+    return f"{NUMBER}:{b64encode(packer.compress(text) + packer.flush()).decode()}"
+
+
+def unpacked(stored: Any) -> Any:
+    """What was stored, packed or not."""
+    return json.loads(_text_of(stored)) if isinstance(stored, str) else stored
+
+
+class Record(TypeDecorator[Any]):
+    """A column of records: mappings in and out, however they are kept."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return packed(value) if dialect.name == "postgresql" and isinstance(value, Mapping) else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - the base's signature
+        return unpacked(value)
+
+
+class _RecordText(TypeDecorator[str]):
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base's signature
+        if value is None or not value.startswith('"'):
+            return value
+        try:
+            return _text_of(json.loads(value))
+        except ValueError:
+            # Whoever holds a record against the log must be told what is there, whatever somebody made of it.
+            return value
+
+
+def as_text(column: Column[Any], *, sqlite: bool) -> Any:
+    """A column of JSON as text, unpacked: whoever wants the values reads it, once."""
+    return type_coerce(column, Text) if sqlite else cast(column, _RecordText)
+
+
+def _text_of(stored: str) -> str:
+    """Raise `ValueError` for what nobody packed."""
+    number, _, text = stored.partition(":")
+    try:
+        unpacker = _unpacker(int(number)).copy()
+        read: bytes = unpacker.decompress(b64decode(text, validate=True))
+    except (zlib.error, FileNotFoundError) as error:
+        raise ValueError(f"this is no packed record: {stored[:40]!r}") from error
+    if not unpacker.eof:
+        raise ValueError(f"this packed record is not whole: {stored[:40]!r}")
+    return read.decode()
+
+
+@cache
+def _packer() -> Any:
+    return zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, _MEMORY, zlib.Z_DEFAULT_STRATEGY, _words(NUMBER))
+
+
+@cache
+def _unpacker(number: int) -> Any:
+    return zlib.decompressobj(-zlib.MAX_WBITS, _words(number))
+
+
+def _words(number: int) -> bytes:
+    return (WORDS / f"{number}.txt").read_bytes()
