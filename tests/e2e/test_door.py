@@ -20,6 +20,7 @@ import pytest
 from integrations.webhooks import load_secrets, sign
 from integrations.webhooks.schemes import ZENDESK
 from tests.servers import redis as redis_server
+from tests.servers.ports import free_port
 from tests.servers.postgres import Postgres, binaries
 from tests.servers.redis import RedisServer
 from workers.store import cases, events, proof, quarantine
@@ -51,9 +52,7 @@ class Web:
     def __init__(self, database, broker, folder):
         self.db = Database(database, connections=2)
         upgrade(self.db)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),

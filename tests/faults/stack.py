@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import redis
 from kombu.connection import Connection
 
 from tests.faults.proxy import Link, Proxy
+from tests.servers.ports import free_port
 from tests.servers.postgres import binaries
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer
@@ -360,9 +360,3 @@ class Stack:
             )
             people.add_token(tx, name=name, token_hash=kept, scopes=["read", "decide"], person_id=person.id, now=now)
         return plain
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

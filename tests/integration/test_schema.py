@@ -8,24 +8,18 @@ import sys
 import pytest
 from alembic.script import ScriptDirectory
 
-from tests.servers.postgres import Postgres, binaries
 from workers.store import schema
 from workers.store.database import Database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def db(request, tmp_path):
-    if request.param == "sqlite":
-        made = Database(f"sqlite:///{tmp_path / 'schema.db'}")
-        yield made
-        made.dispose()
-        return
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        made = Database(server.database("schema"))
-        yield made
-        made.dispose()
+    url = f"sqlite:///{tmp_path / 'schema.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").database("schema")
+    made = Database(url)
+    yield made
+    made.dispose()
 
 
 def test_the_names_of_the_files_tell_the_chain_of_migrations():

@@ -17,6 +17,7 @@ from integrations.models.base import ModelAnswer, ModelRequest, ToolCall, ToolUs
 from integrations.registry import Readers, Writers
 from policies.loader import load
 from tests.kit.house import House
+from tests.kit.migrated import forgetful, migrate
 from workers import execute, pipeline
 from workers.agents.asking import Answer
 from workers.agents.base import Agent, Source, Triage
@@ -29,7 +30,6 @@ from workers.settings import SHIPPED_POLICY, Settings
 from workers.store import actions, cases, people
 from workers.store.database import Database
 from workers.store.records import Action, Case, Person
-from workers.store.schema import upgrade
 from workers.wiring import System
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -284,7 +284,8 @@ def make_engine(folder: Path, *, url: str | None = None, busy_seconds: float = 1
     clock, hints, house, model = Clock(), Hints(), House(), ScriptedModel()
     settings = Settings(_env_file=None, data=folder, lease_seconds=60)
     db = Database(url or f"sqlite:///{folder / 'engine.db'}", connections=30, busy_seconds=busy_seconds)
-    upgrade(db)
+    forgetful(db)
+    migrate(db)
     system = System(
         settings=settings,
         db=db,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,11 +20,12 @@ from typing import Any
 from integrations.sample_company.cast import ANA
 from integrations.sample_company.company import SampleCompany
 from integrations.sample_company.shopfront import Shopfront
+from tests.kit.migrated import migrate
+from tests.servers.ports import free_port
 from workers.access import make_token
 from workers.store import actions, cases, people, proof, steps
 from workers.store.database import Database
 from workers.store.records import Action, ActionState, Case, CaseState
-from workers.store.schema import upgrade
 from workers.wiring import utc_now
 
 PATIENCE = 120.0
@@ -38,11 +38,11 @@ class Installation:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.environment = environment
-        self.port = _free_port()
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self.db = Database(f"sqlite:///{folder / 'caseworker.db'}", connections=4)
-        upgrade(self.db)
+        migrate(self.db)
         self.company = SampleCompany(folder / "sample_company.db")
         self.front = Shopfront(self.company)
         self.tokens = {name: self._person(name) for name in ("casey", "finn")}
@@ -176,9 +176,3 @@ class Installation:
             )
             people.add_token(tx, name="test", token_hash=kept, scopes=["read", "decide"], person_id=person.id, now=now)
         return plain
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

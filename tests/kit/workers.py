@@ -14,12 +14,12 @@ from integrations.base import EventType, InboundEvent
 from integrations.sample_company.cast import ANA
 from integrations.sample_company.company import SampleCompany
 from integrations.sample_company.shopfront import Shopfront
+from tests.kit.migrated import migrate
 from workers import wiring
 from workers.intake.receive import Provenance, receive
 from workers.settings import Settings
 from workers.store import cases
 from workers.store.records import Case, CaseState
-from workers.store.schema import upgrade
 
 TRIAGE = {
     "summary": "A torn rain cover",
@@ -67,7 +67,7 @@ class Workers:
         }
         settings = Settings(_env_file=None, data=folder, broker_url=broker_url, database_url=database_url)
         self.system = wiring.build(settings, environment={})
-        upgrade(self.system.db)
+        migrate(self.system.db)
         self.company = SampleCompany(folder / "sample_company.db")
         self.front = Shopfront(self.company)
         self.processes: list[subprocess.Popen[bytes]] = []

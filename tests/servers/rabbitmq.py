@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,8 @@ from typing import Any, Self
 
 import amqp
 
+from tests.servers.ports import free_port
+
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
@@ -27,7 +28,7 @@ class RabbitServer:
     """Started on entering, stopped on leaving; `kill` and `start` play an outage that keeps what was on disk."""
 
     def __init__(self) -> None:
-        self.port, self._distribution, self._names, self._management = _free_ports(4)
+        self.port, self._distribution, self._names, self._management = (free_port() for _ in range(4))
         self.folder = Path(tempfile.mkdtemp(prefix="caseworker-rabbit-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -56,13 +57,13 @@ class RabbitServer:
         self.kill()
         if self._epmd is not None:
             self._epmd.terminate()
-            self._epmd.wait(10)
+            self._epmd.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self) -> None:
         with (self.folder / "out").open("ab") as out:
             self._process = subprocess.Popen([PROGRAM], env=self._env(), cwd=self.folder, stdout=out, stderr=out)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 90
         while not self._answers():
             assert self._process.poll() is None, (self.folder / "out").read_text()[-2000:]
             assert time.monotonic() < deadline, "RabbitMQ does not come up"
@@ -72,7 +73,7 @@ class RabbitServer:
         """`kill -9`."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def vhost(self, name: str) -> str:
@@ -132,13 +133,3 @@ class RabbitServer:
 
 def installed() -> bool:
     return PROGRAM.exists() and shutil.which("epmd") is not None
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    found = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,14 +11,14 @@ from typing import Self
 
 import redis
 
+from tests.servers.ports import free_port
+
 
 class RedisServer:
     """Started on entering, stopped on leaving; `stop` and `start` play an outage."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = tempfile.mkdtemp(prefix="caseworker-redis-")
         self._process: subprocess.Popen[bytes] | None = None
@@ -29,15 +28,18 @@ class RedisServer:
         self._process = subprocess.Popen(
             [*command, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        client = redis.Redis(port=self.port)
-        for _ in range(100):
-            try:
-                client.ping()
-            except redis.ConnectionError:
-                time.sleep(0.05)
-            else:
-                break
-        client.close()
+        deadline = time.monotonic() + 60
+        with redis.Redis(port=self.port) as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.ConnectionError:
+                    assert self._process.poll() is None, "Redis does not start"
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.05)
+                else:
+                    return
 
     def stop(self) -> None:
         if self._process is not None:

@@ -20,11 +20,8 @@ pytestmark = pytest.mark.timeout(400)
 RULE = "earned-support/close-ticket-1"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def earned(request, tmp_path):
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").database("autonomy")
+@pytest.fixture
+def earned(url, tmp_path):
     made = running(tmp_path, url=url)
     yield made
     made.engine.system.close()

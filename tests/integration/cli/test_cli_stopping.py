@@ -7,23 +7,14 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.kit.engine import make_engine
-from tests.servers.postgres import Postgres, binaries
 from workers.store.records import ActionState
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request, folder, monkeypatch):
     url = f"sqlite:///{folder / 'caseworker.db'}"
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").database("stopping_cli")
+        url = request.getfixturevalue("on_postgresql")
         monkeypatch.setenv("CASEWORKER_DATABASE_URL", url)
     made = make_engine(folder, url=url)
     made.clock.now = datetime.now(UTC)

@@ -257,13 +257,13 @@ def test_of_two_answers_at_once_exactly_one_wakes_the_case(asking):
     until_parked(asking)
     asking.hints.waiting.clear()
     asking.model.uses_tools = False
-    meet = threading.Barrier(2, timeout=20)
+    meet = threading.Barrier(2, timeout=60)
     asking.model.during = meet.wait
     workers = [threading.Thread(target=pipeline.advance, args=(asking.system, row.child_id)) for row in asked(asking)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(90)
 
     assert [row.state for row in asked(asking)] == ["answered", "answered"]
     assert asking.hints.waiting == [("case", parent(asking).id)]

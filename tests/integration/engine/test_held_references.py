@@ -17,8 +17,8 @@ from workers.store.tables import actions, audit, cases, events, facts, model_usa
 
 
 @pytest.fixture
-def engine(postgres, tmp_path):
-    made = make_engine(tmp_path, url=postgres.database("held"))
+def engine(on_postgresql, tmp_path):
+    made = make_engine(tmp_path, url=on_postgresql)
     yield made
     made.system.close()
 

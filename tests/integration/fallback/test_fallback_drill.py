@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import time
 from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
@@ -14,9 +12,11 @@ import pytest
 from integrations import registry
 from integrations.models.base import About, ModelRequest
 from tests.kit.engine import AGENT, SURE, TinyTriage, make_engine, refund, reply
+from tests.kit.patience import until
 from tests.servers import chat_api, messages_api
 from tests.servers.chat_api import ChatApi
 from tests.servers.messages_api import MessagesApi
+from tests.servers.ports import free_port
 from workers.agents import support
 from workers.bill.budgets import Budgets, Limits
 from workers.bill.late import Late
@@ -55,9 +55,7 @@ def engine(tmp_path):
 
 def nobody():
     """An address at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def routed(engine, tmp_path, *, first, second=None, timeout=5.0, routing=registry.SHIPPED, budget=None):
@@ -230,10 +228,7 @@ def test_an_urgent_case_does_not_wait_for_a_service_that_is_slow_and_both_are_on
 
     assert answer.usage.provider == "openai"
     assert answer.remarks == ("anthropic took longer than 0.1 s for an urgent case. openai/model-o answered instead.",)
-    deadline = time.monotonic() + 20
-    while ("anthropic", "triage", bill.HEDGED) not in used(engine, case.id):
-        assert time.monotonic() < deadline, "the late answer was never billed"
-        time.sleep(0.05)
+    until(lambda: ("anthropic", "triage", bill.HEDGED) in used(engine, case.id), "the late answer was never billed")
 
 
 @pytest.mark.parametrize("budget", [None, Decimal(0)], ids=["nobody listens", "the budget is used up"])

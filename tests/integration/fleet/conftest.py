@@ -12,28 +12,19 @@ from workers.store.database import Database
 from workers.sweeper import Sweeper
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgres():
+    """A server of their own: it is restarted under them, and connections of whatever database are cut."""
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
     with Postgres() as server:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path):
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").database("fleet")
-    made = make_engine(tmp_path, url=url)
-    yield made
-    made.system.close()
-
-
 @pytest.fixture
-def shared(postgres, tmp_path):
+def shared(on_postgresql, tmp_path):
     """An engine on PostgreSQL, for tests in which several processes meet."""
-    made = make_engine(tmp_path, url=postgres.database("shared"))
+    made = make_engine(tmp_path, url=on_postgresql)
     yield made
     made.system.close()
 

@@ -47,7 +47,7 @@ class LossyProxy:
         for end in self._open:
             _cut(end)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         for end in self._open:
             end.close()
 

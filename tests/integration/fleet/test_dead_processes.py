@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.kit.engine import make_engine, refund
+from tests.kit.patience import until
 from workers.lease import Leases
 from workers.store import cases, processes
 from workers.store.records import ActionState, CaseState
@@ -163,7 +164,7 @@ def test_a_working_process_beats_and_signs_off_only_when_its_work_has_ended(shar
 
     ended, cut_off = leases(LIVING), leases(DEAD)
     with cut_off.case("case_1", 1), ended.case("case_2", 1):
-        wait_until(lambda: living() == {LIVING, DEAD})
+        until(lambda: living() == {LIVING, DEAD})
         cut_off.close()
     ended.close()
 
@@ -197,10 +198,3 @@ def test_a_restart_of_the_database_frees_nothing_that_lives(postgres, shared):
     leases.close()
     with shared.system.db.read() as tx:
         assert cases.get(tx, case).claims == 1
-
-
-def wait_until(true, seconds=10.0):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)

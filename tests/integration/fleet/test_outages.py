@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.fleet.proxy import LossyProxy
 from tests.kit.engine import make_engine, refund, tags
+from tests.kit.patience import until
 from workers import execute, pipeline
 from workers.lease import Leases
 from workers.store import actions, audit, cases, processes, proof, steps
@@ -23,9 +24,9 @@ WORKER = "machine:18:bbbb"
 
 
 @pytest.fixture
-def beyond(postgres, tmp_path):
+def beyond(on_postgresql, tmp_path):
     """An engine that reaches PostgreSQL through a proxy, and the proxy."""
-    with LossyProxy(postgres.database("beyond")) as proxy:
+    with LossyProxy(on_postgresql) as proxy:
         made = make_engine(tmp_path, url=proxy.url)
         yield made, proxy
         made.system.close()
@@ -54,11 +55,11 @@ def outage(postgres, shared):
     def begin():
         begun.append(threading.Thread(target=postgres.restart, kwargs={"down_for": 1.0}))
         begun[-1].start()
-        wait_until(lambda: not reachable(shared))
+        until(lambda: not reachable(shared))
 
     yield begin
     for thread in begun:
-        thread.join(30)
+        thread.join(90)
 
 
 def journal(engine):
@@ -158,7 +159,7 @@ def test_a_case_left_in_an_outage_is_let_go_of_at_once(named):
     case = named.case()
     assert case.claimed_by == WORKER
 
-    wait_until(lambda: named.case().claimed_by is None)
+    until(lambda: named.case().claimed_by is None)
     assert named.case().wake_at == named.clock()
     named.sweep()
     whole_again = named.case()
@@ -175,7 +176,7 @@ def test_an_action_left_in_an_outage_is_looked_after_at_once(named):
     left = named.action("refund_payment")
     assert (left.state, left.claimed_by) == (ActionState.EXECUTING, WORKER)
 
-    wait_until(lambda: named.action("refund_payment").wake_at == named.clock())
+    until(lambda: named.action("refund_payment").wake_at == named.clock())
     named.sweep()
 
     assert named.action("refund_payment").state == ActionState.DONE
@@ -218,7 +219,7 @@ def test_a_claim_whose_answer_was_lost_is_found_and_let_go_of(named, postgres):
     assert named.case().claimed_by == WORKER
 
     named.system.leases.answer_missed()
-    wait_until(lambda: named.case().claimed_by is None)
+    until(lambda: named.case().claimed_by is None)
     named.sweep()
     assert named.case().state != CaseState.WORKING
 
@@ -256,14 +257,7 @@ def test_a_process_that_stood_still_after_writing_its_attempt_down_does_not_send
 
 def reachable(engine):
     try:
-        psycopg.connect(engine.system.db.url.replace("+psycopg", ""), connect_timeout=1).close()
+        psycopg.connect(engine.system.db.url.replace("+psycopg", ""), connect_timeout=5).close()
     except psycopg.OperationalError:
         return False
     return True
-
-
-def wait_until(true, seconds=15.0):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)

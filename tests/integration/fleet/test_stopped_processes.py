@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from datetime import timedelta
 
 import pytest
 
+from tests.kit.patience import until
 from workers.store import cases, processes
 from workers.sweeper import Sweeper
 
@@ -33,11 +33,11 @@ def worker(shared):
     """A process of its own that beats, and that has claimed a case."""
     process = subprocess.Popen([sys.executable, "-c", BEATS, shared.system.db.url, WORKER])
     try:
-        wait_until(lambda: WORKER in [row.id for row in rows(shared)])
+        until(lambda: WORKER in [row.id for row in rows(shared)])
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_one_that_is_stopped_keeps_what_it_holds_and_one_that_is_killed_loses_it(shared, ticks, worker):
@@ -50,7 +50,7 @@ def test_one_that_is_stopped_keeps_what_it_holds_and_one_that_is_killed_loses_it
     assert WORKER in [row.id for row in rows(shared)]
 
     worker.kill()
-    wait_until(lambda: passes(sweeper, ticks, 1) == 1)
+    until(lambda: passes(sweeper, ticks, 1) == 1)
     assert holder(shared, case_id) is None
     assert WORKER not in [row.id for row in rows(shared)]
 
@@ -76,7 +76,7 @@ def test_one_that_goes_on_is_heard_again_and_has_lost_nothing(shared, ticks, wor
     passes(sweeper, ticks, 6)
     before = beat(shared)
     worker.send_signal(signal.SIGCONT)
-    wait_until(lambda: beat(shared) > before)
+    until(lambda: beat(shared) > before)
 
     assert passes(sweeper, ticks, 1) == 0
     assert holder(shared, case_id) == WORKER
@@ -89,7 +89,7 @@ def test_the_lock_with_a_process_name_is_taken_by_each_new_connection(shared, ti
         tx.exec_driver_sql(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
         )
-    wait_until(lambda: beat(shared) > before)
+    until(lambda: beat(shared) > before)
 
     with shared.system.db.write() as tx:
         assert processes.gone(tx, [WORKER, "machine:19:cccc"]) == ["machine:19:cccc"]
@@ -123,10 +123,3 @@ def passes(sweeper, ticks, seconds):
         freed += sweeper.sweep().freed
         ticks.on(1)
     return freed
-
-
-def wait_until(true, seconds=20.0):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)

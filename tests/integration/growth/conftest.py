@@ -6,31 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.kit.engine import Engine, make_engine, reply
-from tests.servers.postgres import Postgres, binaries
+from tests.kit.engine import Engine, reply
 from workers.store import audit
 
 MARCH = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 TODAY = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="session")
-def postgres():
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path):
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").database("growth")
-    made = make_engine(tmp_path, url=url)
-    made.clock.now = MARCH
-    yield made
-    made.system.close()
+@pytest.fixture
+def engine(engine):
+    engine.clock.now = MARCH
+    return engine
 
 
 @pytest.fixture

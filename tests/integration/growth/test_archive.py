@@ -275,7 +275,7 @@ def test_a_changed_file_does_not_prove_itself(worked, tmp_path):
 
 
 # SQLite gives numbers out in the order of its commits: there, all of them can be anchored at once.
-@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 def test_an_archive_of_entries_without_anchor_waits(worked, tmp_path):
     month = monthly.months(worked.system.db, before=JUNE)[0]
     close_one(worked, "young")

@@ -70,7 +70,7 @@ def test_killed_at_every_point_it_finishes_and_every_case_is_in_one_place(worked
         assert {one.state for one in store.listing(tx)} == {"done"}
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_the_points_are_passed_in_this_order(worked, tmp_path, monkeypatch):
     passed: list[str] = []
     monkeypatch.setattr("workers.faults.point", passed.append)

@@ -9,22 +9,18 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import event, insert, text
 
-from tests.kit.engine import make_engine
 from tests.unit.models.routed import usage
-from workers.store import bill, schema
+from workers.store import bill
 from workers.store.database import Database
 from workers.store.tables import model_usage
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path):
-    url = None if request.param == "sqlite" else request.getfixturevalue("postgres").database("bill")
-    made = make_engine(tmp_path, url=url)
-    made.clock.now = datetime.now(UTC).replace(hour=12)
-    made.event()
-    made.drain()
-    yield made
-    made.system.close()
+@pytest.fixture
+def engine(engine):
+    engine.clock.now = datetime.now(UTC).replace(hour=12)
+    engine.event()
+    engine.drain()
+    return engine
 
 
 def test_the_sums_are_the_same_on_both_databases(engine):
@@ -62,8 +58,8 @@ def test_the_sums_are_the_same_on_both_databases(engine):
     assert spent == whole.cost_usd == Decimal("0.866666")
 
 
-def test_what_was_spent_today_is_found_without_reading_what_is_long_over(postgres):
-    made = make_engine_on(postgres)
+def test_what_was_spent_today_is_found_without_reading_what_is_long_over(on_postgresql):
+    made = full_of_old_calls(on_postgresql)
     told = []
     event.listen(made.engine, "before_cursor_execute", lambda *given: told.append((given[2], given[3])))
     with made.read() as tx:
@@ -76,11 +72,10 @@ def test_what_was_spent_today_is_found_without_reading_what_is_long_over(postgre
     assert "Seq Scan on model_usage" not in plan
 
 
-def make_engine_on(postgres):
+def full_of_old_calls(url):
     """A database with many calls of long ago."""
 
-    db = Database(postgres.database("old_bill"), connections=2)
-    schema.upgrade(db)
+    db = Database(url, connections=2)
     with db.write() as tx:
         tx.execute(text("ALTER TABLE model_usage DROP CONSTRAINT IF EXISTS fk_model_usage_case_id"))
         tx.execute(

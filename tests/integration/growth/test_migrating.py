@@ -23,9 +23,9 @@ AFTER = [step.revision for step in ScriptDirectory(str(schema.MIGRATIONS)).walk_
 
 
 @pytest.fixture
-def engine(postgres, tmp_path):
+def engine(on_postgresql, tmp_path):
     """A system at work on the schema of the version before."""
-    made = make_engine(tmp_path, url=postgres.database("migrating"))
+    made = make_engine(tmp_path, url=on_postgresql)
     schema.downgrade(made.system.db, BEFORE)
     yield made
     made.system.close()

@@ -7,9 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tests.integration.inbox.conftest import Web
-from tests.kit.engine import make_engine, refund, reply
+from tests.kit.engine import refund, reply
 from tests.kit.rules import asking
-from tests.servers.postgres import Postgres, binaries
 from workers import web
 from workers.autonomy import watching
 from workers.inbox import timeline
@@ -20,23 +19,12 @@ from workers.store.records import ActionState
 LADDER = [{"after_minutes": 60, "role": "lead"}]
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def site(request, tmp_path):
-    url = request.getfixturevalue("postgres").database("notices") if request.param == "postgresql" else None
-    engine = make_engine(tmp_path, url=url)
+@pytest.fixture
+def site(engine):
     made = Web(engine, web.make_app(engine.system, webhooks={}))
     yield made
     for client in made.clients:
         client.close()
-    engine.system.close()
 
 
 @pytest.fixture

@@ -8,21 +8,12 @@ import pytest
 
 from tests.integration.inbox.conftest import Web, seen
 from tests.kit.engine import make_engine, refund, reply
-from tests.servers.postgres import Postgres, binaries
 from workers import web
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        yield server
-
-
 @pytest.fixture
-def site(tmp_path, postgres):
-    engine = make_engine(tmp_path, url=postgres.database("inbox"))
+def site(tmp_path, on_postgresql):
+    engine = make_engine(tmp_path, url=on_postgresql)
     made = Web(engine, web.make_app(engine.system, webhooks={}))
     yield made
     for client in made.clients:

@@ -8,9 +8,8 @@ import pytest
 
 from tests.integration.inbox.conftest import Web, seen
 from tests.integration.limits.house import a_day, within
-from tests.kit.engine import make_engine, refund, reply
+from tests.kit.engine import refund, reply
 from tests.kit.rules import asking
-from tests.servers.postgres import Postgres, binaries
 from workers import execute, switchboard, web
 from workers.inbox.words import AlreadyDecided, NotAllowed
 from workers.store import actions, audit, flow
@@ -19,23 +18,12 @@ from workers.store.records import ActionState, CaseState
 DELAY = [{"kind": "delay", "minutes": 30}]
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def site(request, tmp_path):
-    url = request.getfixturevalue("postgres").database("stopping") if request.param == "postgresql" else None
-    engine = make_engine(tmp_path, url=url)
+@pytest.fixture
+def site(engine):
     made = Web(engine, web.make_app(engine.system, webhooks={}))
     yield made
     for client in made.clients:
         client.close()
-    engine.system.close()
 
 
 @pytest.fixture

@@ -8,33 +8,11 @@ from datetime import timedelta
 import pytest
 
 from integrations.base import EventType, InboundEvent
-from tests.kit.engine import START, make_engine
-from tests.servers.postgres import Postgres, binaries
+from tests.kit.engine import START
 from workers.intake.receive import NotStored, Provenance, prepare, receive, store, summed_up
 from workers.store import actions, audit, cases, events, proof
 from workers.store.database import StoreUnavailable
 from workers.store.records import ActionState, CaseState
-
-
-@pytest.fixture(scope="module")
-def server():
-    if binaries() is None:
-        yield None
-        return
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path, server):
-    url = None
-    if request.param == "postgresql":
-        if server is None:
-            pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-        url = server.database("together")
-    made = make_engine(tmp_path, url=url)
-    yield made
-    made.system.close()
 
 
 def event(number, *, ticket=None, **data):

@@ -5,15 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.kit.pupil import Pupil
-from tests.servers.postgres import Postgres, binaries
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture
@@ -23,11 +14,8 @@ def pupil(tmp_path):
     made.system.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either(request, tmp_path):
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").database("learning")
+@pytest.fixture
+def either(url, tmp_path):
     made = Pupil(tmp_path, url=url)
     yield made
     made.system.close()

@@ -79,7 +79,7 @@ def test_labels_are_learned_anew_when_a_lot_of_decisions_came_in(db):
     keep(db, many(notebooks.LEARNING_LOT + 5, team("support"), team("support")))
     notes.of("support")
 
-    assert learned.wait(5)
+    assert learned.wait(60)
 
 
 def test_a_training_that_fails_ends_nothing(db):
@@ -93,7 +93,7 @@ def test_a_training_that_fails_ends_nothing(db):
     notes.of("support")
     keep(db, many(notebooks.LEARNING_LOT, team("support"), team("support")))
     notes.of("support")
-    assert failed.wait(5)
+    assert failed.wait(60)
 
     assert len(notes.of("support").examples) == notebooks.LEARNING_LOT
 

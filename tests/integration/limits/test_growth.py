@@ -30,9 +30,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def grown(postgres, tmp_path):
+def grown(on_postgresql, tmp_path):
     """Years of one counter, and of many others."""
-    made = make_engine(tmp_path, url=postgres.database("grown"))
+    made = make_engine(tmp_path, url=on_postgresql)
     counter = hashlib.sha256(ALL.ref.encode()).hexdigest()
     with made.system.db.write() as tx:
         tx.execute(FILL, {"counter": counter, "then": START - timedelta(days=1), "rows": OLD})

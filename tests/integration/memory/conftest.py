@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.kit.engine import Engine, make_engine, tags
-from tests.servers.postgres import Postgres, binaries
+from tests.kit.engine import Engine, tags
 from workers.agents.remembered import MEMORY, NAME
 from workers.memory.recalling import Recall, WithMemory
 from workers.memory.remembering import remember
@@ -75,19 +74,6 @@ class Remembering:
             return [fact for fact in steps.facts_of(tx, case.id, up_to_round=case.round) if fact.name == NAME]
 
 
-@pytest.fixture(scope="session")
-def postgres():
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def house(request, tmp_path):
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").database("memory")
-    engine = make_engine(tmp_path, url=url)
-    yield Remembering(engine, Terms())
-    engine.system.close()
+@pytest.fixture
+def house(engine):
+    return Remembering(engine, Terms())

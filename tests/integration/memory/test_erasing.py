@@ -111,7 +111,7 @@ def test_nothing_of_the_person_is_left_in_any_column_and_the_log_still_verifies(
     assert [tuple(row) for row in kept] == [(full[0], "done"), (full[1], "rejected")]
 
 
-@pytest.mark.parametrize("house", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_nor_in_the_pages_of_the_file_where_the_database_is_one(house, full, tmp_path):
     assert forget(house).compacted
 

@@ -15,7 +15,6 @@ from workers.cli import checks, fleet_checks
 from workers.cli.findings import Level
 from workers.settings import Settings
 from workers.store import processes as process_rows
-from workers.store import schema
 from workers.store.database import Database
 from workers.store.tables import processes
 
@@ -28,9 +27,8 @@ def redis():
 
 
 @pytest.fixture
-def db(postgres):
-    made = Database(postgres.database("doctor"), connections=2)
-    schema.upgrade(made)
+def db(on_postgresql):
+    made = Database(on_postgresql, connections=2)
     yield made
     made.dispose()
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.dialects import postgresql
 
-from tests.kit.engine import call, make_engine
+from tests.kit.engine import call
 from tests.kit.looking import looking
 from workers import exposition
 from workers.exposition import FleetNumbers
@@ -22,16 +22,11 @@ LATELY = timedelta(minutes=5)
 WITHIN = timedelta(seconds=20)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path):
-    url = None
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").database("figures")
-    made = make_engine(tmp_path, **({"url": url} if url else {}))
+@pytest.fixture
+def engine(engine):
     # Ids carry this machine's time.
-    made.clock.now = datetime.now(UTC)
-    yield made
-    made.system.close()
+    engine.clock.now = datetime.now(UTC)
+    return engine
 
 
 def take(engine, **later):

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from tests.architecture.source import ROOT
 from tests.integration.ops.deployment import OURS
 from tests.servers.messages_api import MessagesApi
+from tests.servers.ports import free_port
 from tests.servers.redis import RedisServer, installed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -113,12 +113,6 @@ def end(process):
     if process.poll() is None:
         process.kill()
     process.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(found, what):

@@ -8,19 +8,20 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 
+import amqp
 import pytest
 import redis
 
 from tests.kit.engine import make_engine, refund
+from tests.kit.patience import until
 from tests.kit.workers import tag_everything
 from tests.servers import rabbitmq
 from tests.servers.messages_api import MessagesApi
-from tests.servers.postgres import Postgres, binaries
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer, installed
 from workers import tasks
 from workers.embedded import WorkerThread
-from workers.queue import IN_PROCESS, Hints, make_app
+from workers.queue import DEAD_EVENTS, EVENTS_EXCHANGE, IN_PROCESS, PLAIN_EVENTS, Hints, make_app
 from workers.wiring import utc_now
 
 ROOMS = itertools.count()
@@ -40,13 +41,34 @@ class Broker:
     def start(self):
         self.server.start()
 
+    def wait_until_heard(self):
+        """Until a worker has made the queues for events and takes what comes: what is published before it is nobody's."""
+        until(self._is_heard, "no worker takes events")
+
+    def _is_heard(self):
+        if self.kind == "redis":
+            with redis.Redis(port=self.server.port) as client:
+                return next(client.scan_iter(f"*_kombu.binding.{EVENTS_EXCHANGE}"), None) is not None
+        try:
+            with amqp.Connection(
+                self.url.removeprefix("amqp://guest:guest@").partition("/")[0], virtual_host=self.room
+            ) as far:
+                counts = [far.channel().queue_declare(name, passive=True) for name in (PLAIN_EVENTS, DEAD_EVENTS)]
+        except amqp.NotFound:
+            return False
+        return all(found.consumer_count for found in counts)
+
+    @property
+    def room(self):
+        return self.url.rpartition("/")[2]
+
     def flush(self):
         """Everything that waits is gone."""
         if self.kind == "redis":
             with redis.Redis(port=self.server.port) as client:
                 client.flushall()
             return
-        self.server.empty(self.url.rpartition("/")[2])
+        self.server.empty(self.room)
 
 
 @pytest.fixture(scope="session")
@@ -88,14 +110,6 @@ def broker(request):
     if request.param == "in-process":
         return Broker("in-process", IN_PROCESS)
     return request.getfixturevalue("redis_broker" if request.param == "redis" else "rabbit_broker")
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed: `make test` installs it where it may")
-    with Postgres() as server:
-        yield server
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ KILLS = 2
 
 
 @pytest.fixture
-def workers(tmp_path, far_broker, api, postgres):
+def workers(tmp_path, far_broker, api, on_postgresql):
     made = Workers(
         tmp_path,
         far_broker.url,
-        database_url=postgres.database("loss"),
+        database_url=on_postgresql,
         ANTHROPIC_API_KEY="key",
         ANTHROPIC_BASE_URL=api.url,
         ANTHROPIC_MODEL="model-x",

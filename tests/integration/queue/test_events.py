@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 import redis
 from kombu import Connection, Exchange
 
+from tests.kit.patience import until
 from workers import letters
 from workers.queue import RECEIVE
 from workers.store import audit, cases, deadletters, events
@@ -55,8 +55,7 @@ class Producer:
 @pytest.fixture
 def engine(start, far_broker):
     found = start(far_broker.url)
-    # The queues are made by the worker; a producer that is first finds none.
-    time.sleep(1.5)
+    far_broker.wait_until_heard()
     return found
 
 
@@ -65,15 +64,15 @@ def producer(engine, far_broker):
     return Producer(engine, far_broker)
 
 
-def until(engine, query, wanted, seconds=15.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def rows(engine, query, wanted):
+    """What is found, once it is so many."""
+
+    def enough():
         with engine.system.db.read() as tx:
             found = query(tx)
-        if len(found) >= wanted:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{len(found)} of {wanted}: {found}")
+        return found if len(found) >= wanted else None
+
+    return until(enough, f"never {wanted}")
 
 
 def test_one_event_by_both_doors_many_times_is_one_event(engine, producer):
@@ -81,14 +80,8 @@ def test_one_event_by_both_doors_many_times_is_one_event(engine, producer):
         producer.publish(event())
         producer.task(event())
 
-    case = until(engine, cases.listing, 1)[0]
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with engine.system.db.read() as tx:
-            thread = events.of_case(tx, case.id)
-        if thread[0].duplicates == 5:
-            break
-        time.sleep(0.05)
+    case = rows(engine, cases.listing, 1)[0]
+    thread = rows(engine, lambda tx: [one for one in events.of_case(tx, case.id) if one.duplicates >= 5], 1)
     assert [(e.source, e.delivery_id, e.duplicates) for e in thread] == [("cloudevents:/shop", "e1", 5)]
 
 
@@ -109,8 +102,8 @@ def test_what_cannot_be_read_is_put_aside_with_the_reason_and_the_next_goes_on(
     producer.publish(body, content_type, origin="a\x00b")
     producer.publish(event(2))
 
-    dead = until(engine, deadletters.listing, 1)[0]
-    until(engine, cases.listing, 1)
+    dead = rows(engine, deadletters.listing, 1)[0]
+    rows(engine, cases.listing, 1)
     assert (dead.reason, dead.door) == (reason, "exchange")
     assert dead.body == (body if isinstance(body, bytes) else json.dumps(body).encode())
 
@@ -118,7 +111,7 @@ def test_what_cannot_be_read_is_put_aside_with_the_reason_and_the_next_goes_on(
 def test_a_task_with_no_event_in_it_is_put_aside_too(engine, producer):
     producer.task({"no": "event"})
 
-    dead = until(engine, deadletters.listing, 1)[0]
+    dead = rows(engine, deadletters.listing, 1)[0]
     assert (dead.reason, dead.door, json.loads(dead.body)) == ("malformed", "task", {"no": "event"})
 
 
@@ -126,18 +119,19 @@ def test_a_type_that_nobody_handles_is_ignored(engine, producer):
     producer.publish(event(1, type="parcel.lost"))
     producer.publish(event(2))
 
-    until(engine, cases.listing, 1)
+    rows(engine, cases.listing, 1)
     with engine.system.db.read() as tx:
         assert deadletters.listing(tx) == []
         assert len(cases.listing(tx)) == 1
 
 
 def test_while_the_database_is_away_messages_wait_and_none_is_lost(engine, producer, monkeypatch):
-    away = [True]
+    away, tried = [True], []
     real = letters.receive
 
     def receive(*args):
         if away[0]:
+            tried.append(args)
             raise StoreUnavailable("away")
         return real(*args)
 
@@ -145,17 +139,17 @@ def test_while_the_database_is_away_messages_wait_and_none_is_lost(engine, produ
     for number in range(6):
         producer.publish(event(number))
         producer.task(event(10 + number))
-    time.sleep(1.5)
+    until(lambda: len(tried) >= 2, "nobody takes them")
     away[0] = False
 
-    until(engine, lambda tx: cases.listing(tx, limit=50), 12, 20)
+    rows(engine, lambda tx: cases.listing(tx, limit=50), 12)
     with engine.system.db.read() as tx:
         assert deadletters.listing(tx) == []
 
 
 def test_a_dead_letter_is_replayed_once_and_it_is_written_down(engine, producer):
     producer.publish(event(), "text/plain")
-    dead = until(engine, deadletters.listing, 1)[0]
+    dead = rows(engine, deadletters.listing, 1)[0]
 
     first = letters.replay(engine.system, dead.id, operator="operator:ana")
     again = letters.replay(engine.system, dead.id, operator="operator:ana")
@@ -171,7 +165,7 @@ def test_a_dead_letter_is_replayed_once_and_it_is_written_down(engine, producer)
 
 def test_what_cannot_be_replayed_stays(engine, producer):
     producer.publish(b"{}")
-    dead = until(engine, deadletters.listing, 1)[0]
+    dead = rows(engine, deadletters.listing, 1)[0]
 
     assert not letters.replay(engine.system, dead.id, operator="operator:ana")[0]
     with engine.system.db.read() as tx:
@@ -186,25 +180,25 @@ def test_what_cannot_be_replayed_stays(engine, producer):
 )
 def test_whatever_is_pushed_into_redis_ends_no_worker(start, redis_broker, pushed):
     engine = start(redis_broker.url)
-    time.sleep(1)
+    redis_broker.wait_until_heard()
     with redis.Redis(port=redis_broker.server.port) as client:
         for key in ("caseworker:events.plain", "caseworker:events", "caseworker:support"):
             client.lpush(key, pushed)
         client.lpush("caseworker:events.plain", json.dumps(event(3)))
 
-    until(engine, cases.listing, 1)
-    assert until(engine, deadletters.listing, 1)[0].body == pushed
+    rows(engine, cases.listing, 1)
+    assert rows(engine, deadletters.listing, 1)[0].body == pushed
 
 
 def test_what_rabbitmq_gives_up_delivering_is_put_aside_unopened(start, rabbit_broker):
     engine = start(rabbit_broker.url)
-    time.sleep(1)
+    rabbit_broker.wait_until_heard()
     with Connection(rabbit_broker.url) as connection:
         channel = connection.channel()
         connection.Producer().publish(json.dumps(event()), exchange="", routing_key="events.dead")
         channel.close()
 
-    dead = until(engine, deadletters.listing, 1)[0]
+    dead = rows(engine, deadletters.listing, 1)[0]
     assert dead.reason == "undeliverable"
     with engine.system.db.read() as tx:
         assert cases.listing(tx) == []
@@ -213,11 +207,10 @@ def test_what_rabbitmq_gives_up_delivering_is_put_aside_unopened(start, rabbit_b
 def test_rabbitmq_gives_up_a_message_that_comes_back_too_often(start, rabbit_broker):
     """The worker is away; somebody takes an event twenty times and dies with it."""
     engine = start(rabbit_broker.url)
-    time.sleep(1)
+    rabbit_broker.wait_until_heard()
     for stop in engine.stops:
         stop()
     Producer(engine, rabbit_broker).publish(event())
-    vhost = rabbit_broker.url.rpartition("/")[2]
     with Connection(rabbit_broker.url) as connection:
         for _ in range(25):
             channel = connection.channel()
@@ -226,13 +219,11 @@ def test_rabbitmq_gives_up_a_message_that_comes_back_too_often(start, rabbit_bro
                 break
             channel.basic_reject(found.delivery_tag, requeue=True)
             channel.close()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+
+    def given_up():
         with Connection(rabbit_broker.url) as connection:
-            message = connection.channel().basic_get("events.dead", no_ack=True)
-        if message is not None:
-            break
-        time.sleep(0.1)
-    assert message is not None, rabbit_broker.server.manage("GET", f"queues/{vhost}")
+            return connection.channel().basic_get("events.dead", no_ack=True)
+
+    message = until(given_up, "it is not given up")
     assert json.loads(message.body)["id"] == "e1"
     assert message.headers["x-death"][0]["reason"] == "delivery_limit"

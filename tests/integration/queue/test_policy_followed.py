@@ -26,11 +26,11 @@ NO_TAGS = {
 
 
 @pytest.fixture
-def workers(tmp_path, far_broker, postgres, api):
+def workers(tmp_path, far_broker, on_postgresql, api):
     made = Workers(
         tmp_path,
         far_broker.url,
-        database_url=postgres.database("governed"),
+        database_url=on_postgresql,
         ANTHROPIC_API_KEY="key",
         ANTHROPIC_BASE_URL=api.url,
         ANTHROPIC_MODEL="model-x",

@@ -7,11 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.kit.patience import until
 from workers.store import cases, deadletters
 
 PAGE = (Path(__file__).parents[3] / "docs/producers.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def test_a_producer_in_node_on_redis(start, redis_broker, node):
 
 def comes_in(engine, broker, folder, program, name):
     """Run the example twice: one case, with what it said, and nothing among the dead letters."""
-    time.sleep(1.5)
+    broker.wait_until_heard()
     (folder / name).write_text(EXAMPLES[name], encoding="utf-8")
     env = {"PATH": os.environ["PATH"], "BROKER_URL": broker.url}
     for _ in range(2):
@@ -70,12 +70,12 @@ def comes_in(engine, broker, folder, program, name):
             [*program, name], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
         )
         assert told.returncode == 0, told.stderr
-    deadline = time.monotonic() + 20
-    found = []
-    while not found and time.monotonic() < deadline:
-        time.sleep(0.05)
+
+    def came_in():
         with engine.system.db.read() as tx:
-            found = cases.listing(tx)
+            return cases.listing(tx)
+
+    found = until(came_in)
     assert [case.title for case in found] == ["Torn rain cover"]
     with engine.system.db.read() as tx:
         assert deadletters.listing(tx) == []

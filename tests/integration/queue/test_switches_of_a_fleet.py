@@ -19,11 +19,11 @@ A_SECOND = 1.0
 
 
 @pytest.fixture
-def workers(tmp_path, redis_broker, postgres, api):
+def workers(tmp_path, redis_broker, on_postgresql, api):
     made = Workers(
         tmp_path,
         redis_broker.url,
-        database_url=postgres.database("switched"),
+        database_url=on_postgresql,
         ANTHROPIC_API_KEY="key",
         ANTHROPIC_BASE_URL=api.url,
         ANTHROPIC_MODEL="model-x",

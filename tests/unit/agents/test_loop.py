@@ -127,7 +127,7 @@ def test_a_turn_is_written_down_before_its_look_ups_and_these_before_the_next():
 
 
 def test_look_ups_of_one_turn_run_at_the_same_time_and_carry_their_context():
-    meet, seen, bound = threading.Barrier(3, timeout=10), [], ContextVar("case", default="")
+    meet, seen, bound = threading.Barrier(3, timeout=60), [], ContextVar("case", default="")
     bound.set("case_1")
 
     def read(inquiry, wanted):
