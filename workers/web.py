@@ -31,6 +31,7 @@ from workers import exposition
 from workers.inbox import (
     api,
     autonomy_page,
+    away_api,
     away_page,
     backtests,
     cost,
@@ -132,6 +133,7 @@ def make_app(
         cost.router,
         learning.router,
         away_page.router,
+        away_api.router,
         notices_page.router,
         autonomy_page.router,
         governing_api.router,

@@ -11,7 +11,7 @@ import typer
 from workers.cli import opening
 from workers.cli.failures import Failure
 from workers.cli.screen import AsJson, say, show_json, show_table, when
-from workers.inbox.absence import Absence, call_off, name_stand_in
+from workers.inbox.absence import Absence, arrange, call_off
 from workers.quorum import Staff
 from workers.store import delegations
 
@@ -32,11 +32,14 @@ def add(
     """Let somebody decide in the name of another for a while. Days count whole, in the house's time zone."""
     found, now = opening.settings(), opening.now()
     first = _day(from_) if from_ else now.astimezone(ZoneInfo(found.time_zone)).date()
-    absence = Absence.of_days(first, _day(until), found.time_zone)
+    last_day = _day(until)
     with opening.database(found) as db:
         person, stand_in = opening.person(db, email), opening.person(db, to)
+        absence = Absence.of_days(first, last_day, found.time_zone)
         with db.write() as tx:
-            made = name_stand_in(tx, person, stand_in, absence, reason=reason[:200], actor=opening.operator(), now=now)
+            made = arrange(
+                tx, person.id, stand_in.id, absence, by=None, reason=reason, actor=opening.operator(), now=now
+            )
     if as_json:
         show_json(made)
         return

@@ -1,4 +1,4 @@
-"""Who stands in for whom while they are away: naming somebody and calling it off, by page and command line alike.
+"""Who stands in for whom while they are away: naming somebody and calling it off, by page, API and command line alike.
 
 A stand-in is named for a time with an end and cannot pass it on. Both names stand in the audit log. Whose yes counts then is
 settled elsewhere (`quorum`); here only what may be arranged.
@@ -19,6 +19,9 @@ from workers.store.records import Delegation, Person
 
 #: nobody is away for longer without being asked again
 LONGEST = timedelta(days=366)
+#: characters of a reason that are kept
+MOST_REASON = 200
+_TOO_LONG = f"That is longer than {LONGEST.days} days. Name somebody for a shorter time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,14 @@ class Absence:
 
     @classmethod
     def of_days(cls, first: date, last: date, zone: str) -> Absence:
-        """From the first day to the end of the last."""
+        """From the first day to the end of the last. Raise `Invalid` for what no calendar holds."""
         there = ZoneInfo(zone)
         midnight = datetime.min.time()
-        return cls(
-            datetime.combine(first, midnight, there),
-            datetime.combine(last + timedelta(days=1), midnight, there),
-        )
+        try:
+            following = last + timedelta(days=1)
+        except OverflowError as error:
+            raise Invalid(_TOO_LONG) from error
+        return cls(datetime.combine(first, midnight, there), datetime.combine(following, midnight, there))
 
 
 def may_arrange(by: Person, person_id: str) -> bool:
@@ -44,10 +48,37 @@ def may_arrange(by: Person, person_id: str) -> bool:
     return by.active and (by.id == person_id or LEAD in by.groups)
 
 
-def name_stand_in(
+def arrange(
+    tx: Tx,
+    person: str,
+    stand_in: str,
+    absence: Absence,
+    *,
+    by: Person | None,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> Delegation:
+    """`stand_in` speaks for `person` meanwhile; both are named by id or e-mail address. `by` is who asks, where that is
+    somebody who signed in; they must be allowed to. Raise a `DecisionError` for what cannot be arranged."""
+    if not stand_in:
+        raise Invalid("Choose who stands in.")
+    away, there = _account(tx, person), _account(tx, stand_in)
+    if by is not None and not may_arrange(by, away.id):
+        raise NotAllowed("Only a lead can name a stand-in for somebody else.")
+    return _name(tx, away, there, absence, reason=reason[:MOST_REASON], actor=actor, now=now)
+
+
+def _account(tx: Tx, named: str) -> Person:
+    found = people.get(tx, named) or people.by_email(tx, named.strip())
+    if found is None:
+        raise Invalid(f"There is no account {named!r}. Give the e-mail address of somebody who can sign in here.")
+    return found
+
+
+def _name(
     tx: Tx, person: Person, stand_in: Person, absence: Absence, *, reason: str, actor: str, now: datetime
 ) -> Delegation:
-    """`stand_in` speaks for `person` meanwhile. Raise `Invalid` for what cannot be meant."""
     people.hold(tx, (person.id, stand_in.id))
     # Nothing that was said before counts by it.
     starts_at, ends_at = max(absence.starts_at, now), absence.ends_at
@@ -59,7 +90,7 @@ def name_stand_in(
     if ends_at <= starts_at:
         raise Invalid("The last day must not be over, nor before the first.")
     if ends_at - starts_at > LONGEST:
-        raise Invalid(f"That is longer than {LONGEST.days} days. Name somebody for a shorter time.")
+        raise Invalid(_TOO_LONG)
     for other in delegations.not_over(tx, now):
         if other.starts_at >= ends_at or other.until <= starts_at:
             continue

@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from workers.inbox.absence import Absence, call_off, may_arrange, name_stand_in
+from workers.inbox.absence import Absence, arrange, call_off, may_arrange
 from workers.inbox.identity import Identity, form_of, poster, system_of, visitor
 from workers.inbox.pages import pages_of
 from workers.inbox.words import DecisionError, Invalid, NotAllowed, NotFound
@@ -44,14 +44,15 @@ def go_away(request: Request, identity: Poster, form: Form) -> Response:
     try:
         absence = Absence.of_days(_day(typed["first"], "first"), _day(typed["last"], "last"), system.settings.time_zone)
         with system.db.write() as tx:
-            everyone = Staff.at(tx, now).everyone
-            person, stand_in = everyone.get(typed["person"] or me.id), everyone.get(typed["stand_in"])
-            if person is None or stand_in is None:
-                raise Invalid("Choose who stands in.")
-            if not may_arrange(me, person.id):
-                raise NotAllowed("Only a lead can name a stand-in for somebody else.")
-            name_stand_in(
-                tx, person, stand_in, absence, reason=typed["reason"][:200], actor=f"person:{me.email}", now=now
+            arrange(
+                tx,
+                typed["person"] or me.id,
+                typed["stand_in"],
+                absence,
+                by=me,
+                reason=typed["reason"],
+                actor=f"person:{me.email}",
+                now=now,
             )
     except DecisionError as error:
         return _page(request, identity, problem=error, typed=typed)

@@ -9,7 +9,7 @@ import pytest
 from tests.kit.engine import refund
 from tests.kit.rules import asking
 from workers.inbox import lists
-from workers.inbox.absence import Absence, call_off, name_stand_in
+from workers.inbox.absence import Absence, arrange, call_off
 from workers.inbox.lists import Tab
 from workers.inbox.words import Invalid, NotAllowed
 from workers.store import actions, audit
@@ -37,7 +37,9 @@ def away(engine):
         now = engine.clock()
         absence = Absence(now + timedelta(days=starts), now + timedelta(days=starts + days))
         with engine.system.db.write() as tx:
-            return name_stand_in(tx, person, stand_in, absence, reason="holiday", actor="operator:test", now=now)
+            return arrange(
+                tx, person.id, stand_in.id, absence, by=None, reason="holiday", actor="operator:test", now=now
+            )
 
     return go
 

@@ -177,7 +177,9 @@ def test_people_name_and_end_their_stand_in_on_the_page(site):
     ("form", "status", "why"),
     [
         ({"stand_in": "me"}, 422, "Nobody stands in for themselves."),
-        ({"stand_in": "nobody"}, 422, "Choose who stands in."),
+        ({"stand_in": ""}, 422, "Choose who stands in."),
+        ({"stand_in": "nobody"}, 422, "There is no account 'nobody'."),
+        ({"stand_in": "bo", "last": "9999-12-31"}, 422, "That is longer than 366 days."),
         ({"stand_in": "bo", "last": "soon"}, 422, "Say the last day: a date such as 2026-11-27."),
         ({"stand_in": "bo", "last": "2026-11-19"}, 422, "The last day must not be over"),
         ({"stand_in": "me", "person": "bo"}, 403, "Only a lead can name a stand-in for somebody else."),
