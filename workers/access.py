@@ -46,6 +46,5 @@ def bearer_of(
     kind, _, plain = shown[0].decode("latin-1").partition(" ")
     if kind.lower() != "bearer" or not plain.startswith(PREFIX):
         return None
-    with system.db.read() as tx:
-        found = people.token(tx, hash_token(plain.strip()))
+    found = people.token_at_once(system.db, hash_token(plain.strip()))
     return found if found is not None and scope.value in found[0].scopes else None

@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from policies.approvals import Approval, Asked, tally
-from policies.record import verdict_of
+from policies.record import uses_of, verdict_of
 from workers import renewal
 from workers.actions.catalogue import CATALOGUE
 from workers.inbox.choices import TAKE, Deciding, Taken, approved
 from workers.inbox.standing import may_refuse, may_stop
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
+from workers.limits.reserving import holdings, refused
 from workers.quorum import Position, Staff, position
 from workers.settlement import at_rest, settle, weigh
-from workers.store import actions, audit, cases, flow, inbox
+from workers.store import actions, audit, cases, flow, inbox, spending
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.flow import Consent
@@ -40,11 +42,11 @@ _OUT = {
 
 def decide(system: System, person: Person, action_id: str, choice: Choice) -> Action:
     """Take one decision. Returns the action as it is now. Raises a `DecisionError`."""
-    if choice.word is Word.APPROVE and renewal.renew(system, action_id):
-        raise AlreadyDecided(renewal.JUDGED_ANEW, state=ActionState.PENDING, decided_by=None, decision=None)
     at_once = _approved_at_once(system, person, action_id, choice)
     if at_once is not None:
         return at_once
+    if choice.word is Word.APPROVE and renewal.renew(system, action_id):
+        raise AlreadyDecided(renewal.JUDGED_ANEW, state=ActionState.PENDING, decided_by=None, decision=None)
     now = system.clock()
     hints: list[str] = []
     wake: Case | None = None
@@ -81,11 +83,11 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
 
 def _approved_at_once(system: System, person: Person, action_id: str, choice: Choice) -> Action | None:
     """The straight way, read in one statement and written in one: a yes that nobody else has to join, to a draft as the
-    agent made it, in a case that nobody works on. None, and nothing written, for everything else."""
+    agent made it, in a case that nobody works on; within limits, in two more. None, and nothing written, for all else."""
     if choice.word is not Word.APPROVE or choice.arguments is not None:
         return None
     errand = flow.errand(system.db, action_id)
-    if errand is None or not at_rest(errand.case):
+    if errand is None or not at_rest(errand.case) or renewal.outdated(system, errand.action):
         return None
     action, now = errand.action, system.clock()
     seen = (action.state, action.revision, action.digest) == (ActionState.PENDING, choice.revision, choice.digest)
@@ -107,11 +109,23 @@ def _approved_at_once(system: System, person: Person, action_id: str, choice: Ch
         chain=errand.chain,
         notes=[Note(_actor(person), "decided", told), *standing.notes],
     )
-    done = flow.approve(system.db, action, consent, now=now)
+    done = _approve(system, action, consent, now)
     if done is not None:
         for due in standing.due:
             system.hints.action(due)
     return done
+
+
+def _approve(system: System, action: Action, consent: Consent, now: datetime) -> Action | None:
+    if not action.verdict.get("limits"):
+        return flow.approve(system.db, action, consent, now=now)
+    if system.db.is_sqlite:
+        # Nothing is gained there: whoever writes is alone, and no statement is a journey.
+        return None
+    uses = uses_of(spending.record_of(system.db, action))
+    if not uses:
+        return None
+    return spending.approve(system.db, action, consent, holdings(action.id, uses), partial(refused, uses), now=now)
 
 
 # ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,13 +168,9 @@ def _may_decide(stands: Position, person: Person, choice: Choice) -> None:
 
 def _suffices(person: Person, action: Action, now: datetime) -> bool:
     """Whether this one yes is all that is asked for, as far as the action alone tells: by a person's own groups, where nobody
-    is excluded by what other rows say, and where nothing has to be reserved with it."""
+    is excluded by what other rows say."""
     verdict = verdict_of(action.verdict)
-    if (
-        not person.active
-        or action.verdict.get("limits")
-        or not {"initiator", "last_approver"}.isdisjoint(verdict.exclude)
-    ):
+    if not person.active or not {"initiator", "last_approver"}.isdisjoint(verdict.exclude):
         return False
     yes = Approval(person.id, frozenset(person.groups), None, now)
     # Of a first revision that nobody touched, the action's beginning is when it was asked for.

@@ -20,6 +20,7 @@ from workers.store import actions, limits, switches
 from workers.store.database import Tx
 from workers.store.limits import Holding
 from workers.store.records import Action
+from workers.store.spending import Used
 
 
 class LimitReached(Exception):
@@ -39,7 +40,7 @@ def reserve(
     What waits for people reserves nothing yet. A limit that trips throws the switch of the action's kind. `once`: this
     transaction reserves nothing else, before or after.
     """
-    turns = (_counter(use) for _, record in decided if reserves(record) for use in record.uses)
+    turns = (counter_of(use) for _, record in decided if reserves(record) for use in record.uses)
     limits.take_turns(tx, turns, alone=not once)
     return [_reserved(tx, action_id, record, now) if reserves(record) else record for action_id, record in decided]
 
@@ -51,7 +52,7 @@ def reserve_for_approval(tx: Tx, action: Action, *, now: datetime) -> None:
         return
     record = from_json(actions.revisions_of(tx, action.id)[-1].record)
     # What was edited with it, or rests on it, may have reserved in this transaction already.
-    limits.take_turns(tx, map(_counter, record.uses), alone=True)
+    limits.take_turns(tx, map(counter_of, record.uses), alone=True)
     refusing = []
     for use in record.uses:
         tried = _tried(tx, action.id, use, now)
@@ -60,6 +61,13 @@ def reserve_for_approval(tx: Tx, action: Action, *, now: datetime) -> None:
     if refusing:
         raise LimitReached(f"This cannot be approved now. {'. '.join(refusing)}.")
     _hold(tx, action.id, record.uses, now)
+
+
+def refused(uses: Sequence[Use], used: Used) -> bool:
+    """Whether a limit refuses an approval, as `reserve_for_approval` would, when so much is used up."""
+    return any(
+        use.limit.over is Outcome.DENY and not _weighed(use, *used.get(counter_of(use), (0, 0))).held for use in uses
+    )
 
 
 def _reserved(tx: Tx, action_id: str, record: DecisionRecord, now: datetime) -> DecisionRecord:
@@ -72,8 +80,12 @@ def _reserved(tx: Tx, action_id: str, record: DecisionRecord, now: datetime) -> 
 
 
 def _tried(tx: Tx, action_id: str, use: Use, now: datetime) -> Reserved:
+    since = now - timedelta(minutes=use.limit.window_minutes)
+    return _weighed(use, *limits.used(tx, counter_of(use), since=since, own=action_id))
+
+
+def _weighed(use: Use, count: int, minor: int) -> Reserved:
     limit = use.limit
-    count, minor = limits.used(tx, _counter(use), since=now - timedelta(minutes=limit.window_minutes), own=action_id)
     fits = (limit.max_count is None or count < limit.max_count) and (
         # Nothing gives room back by being negative.
         limit.max_minor is None or minor + max(use.amount_minor, 0) <= limit.max_minor
@@ -83,14 +95,16 @@ def _tried(tx: Tx, action_id: str, use: Use, now: datetime) -> Reserved:
 
 def _hold(tx: Tx, action_id: str, uses: Sequence[Use], now: datetime) -> None:
     limits.drop(tx, action_id)
-    # Two rules may name one counter; it is used once.
-    holdings = {
-        _counter(use): Holding(
-            action_id, _counter(use), use.limit.ref, use.limit.window_minutes, max(use.amount_minor, 0)
-        )
-        for use in uses
-    }
-    limits.hold(tx, list(holdings.values()), now)
+    limits.hold(tx, holdings(action_id, uses), now)
+
+
+def holdings(action_id: str, uses: Sequence[Use]) -> list[Holding]:
+    """What an action holds of its limits. Two rules may name one counter; it is used once."""
+    found = {}
+    for use in uses:
+        counter = counter_of(use)
+        found[counter] = Holding(action_id, counter, use.limit.ref, use.limit.window_minutes, max(use.amount_minor, 0))
+    return list(found.values())
 
 
 def _trip(tx: Tx, record: DecisionRecord, tried: Sequence[Reserved], now: datetime) -> None:
@@ -104,6 +118,6 @@ def _trip(tx: Tx, record: DecisionRecord, tried: Sequence[Reserved], now: dateti
             switchboard.throw(tx, scope, reason=told(use, one), actor=f"policy:{use.limit.ref}", now=now)
 
 
-def _counter(use: Use) -> str:
+def counter_of(use: Use) -> str:
     """Names a counter without saying whom it counts."""
     return hashlib.sha256(use.key.encode("utf-8", "surrogatepass")).hexdigest()

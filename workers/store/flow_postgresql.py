@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from psycopg.errors import UniqueViolation
+from psycopg.types.json import Jsonb
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Table
 
@@ -160,18 +161,7 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
 
 def approve(db: Database, action: Action, consent: Consent, *, now: datetime) -> Action | None:
     """None where the action or its case is no longer as it was read, or somebody has said something of it before."""
-    noted, _ = _noted(action.case_id, consent.chain, now, consent.notes)
-    values: dict[str, Any] = {
-        **{f"act_{name}": value for name, value in consent.changes.items()},
-        **{f"dec_{name}": value for name, value in consent.decision.items()},
-        **{f"set_{name}": value for name, value in consent.case_changes.items()},
-        **_as_read(action, consent.case),
-        "now": now,
-        **noted,
-    }
-    statement = statements.approve(
-        tuple(consent.changes), tuple(consent.decision), tuple(consent.case_changes), first=not consent.chain.seq
-    )
+    statement, values = approving(action, consent, now=now)
     try:
         with db.direct() as cursor:
             row = cursor.execute(statement, values).fetchone()
@@ -180,6 +170,24 @@ def approve(db: Database, action: Action, consent: Consent, *, now: datetime) ->
             raise
         return None
     return Action(*row) if row is not None else None
+
+
+def approving(
+    action: Action, consent: Consent, *, now: datetime, spent: Jsonb | None = None
+) -> tuple[str, dict[str, Any]]:
+    """The statement of a yes and its values; with what is used up of limits where that is written with it (`spending`)."""
+    noted, _ = _noted(action.case_id, consent.chain, now, consent.notes)
+    values: dict[str, Any] = {
+        **{f"act_{name}": value for name, value in consent.changes.items()},
+        **{f"dec_{name}": value for name, value in consent.decision.items()},
+        **{f"set_{name}": value for name, value in consent.case_changes.items()},
+        **_as_read(action, consent.case),
+        "now": now,
+        **({} if spent is None else {"spent": spent}),
+        **noted,
+    }
+    shape = (tuple(consent.changes), tuple(consent.decision), tuple(consent.case_changes))
+    return statements.approve(*shape, first=not consent.chain.seq, spends=spent is not None), values
 
 
 def _as_read(action: Action, case: Case) -> dict[str, Any]:

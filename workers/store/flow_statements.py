@@ -152,8 +152,23 @@ def _insert(table: Table, name: str, source: str) -> str:
 )"""
 
 
+#: what the approved action uses up of limits
+_SPENT = """spent AS (
+    INSERT INTO limit_uses (action_id, counter, limit_ref, window_minutes, minor, at)
+    SELECT approved.id, r.counter, r.limit_ref, r.window_minutes, r.minor, %(now)s FROM approved,
+        jsonb_to_recordset(%(spent)s::jsonb) AS r (counter text, limit_ref text, window_minutes integer, minor bigint)
+)"""
+
+
 @cache
-def approve(changes: tuple[str, ...], decision: tuple[str, ...], case_changes: tuple[str, ...], *, first: bool) -> str:
+def approve(
+    changes: tuple[str, ...],
+    decision: tuple[str, ...],
+    case_changes: tuple[str, ...],
+    *,
+    first: bool,
+    spends: bool = False,
+) -> str:
     """A yes where nobody has said anything yet: somebody else's would have to be counted with it."""
     return (
         ",\n".join(
@@ -169,6 +184,7 @@ def approve(changes: tuple[str, ...], decision: tuple[str, ...], case_changes: t
     INSERT INTO decisions ({", ".join(decision)})
     SELECT {", ".join(f"%(dec_{name})s" for name in decision)} FROM approved
 )""",
+                *([_SPENT] if spends else []),
                 _settled("approved", case_changes),
                 *_append("approved", first=first),
             ]

@@ -22,7 +22,7 @@ from workers.store.tables import actions
 LIVE = (ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN)
 _TURN = text("SELECT pg_advisory_xact_lock(:number)")
 #: taken before any counter's turn; no counter has this number but by a chance of one in 2^60
-_GATE = 0
+GATE = 0
 _PASS = text("SELECT pg_advisory_xact_lock_shared(:number)")
 _SINCE = bindparam("since", type_=limit_uses.c.at.type)
 _DONE = select(limit_uses.c.minor.label("minor")).where(
@@ -50,6 +50,7 @@ _USED = select(func.count(), func.coalesce(func.sum(_COUNTING.c.minor), 0)).sele
 _HOLD = insert(limit_uses)
 _DROP = delete(limit_uses).where(limit_uses.c.action_id == bindparam("action"))
 _HELD = select(literal(1)).where(limit_uses.c.action_id == bindparam("action")).limit(1)
+_HELD_DIRECT = "SELECT 1 FROM limit_uses WHERE action_id = %s LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,17 @@ def take_turns(tx: Tx, counters: Iterable[str], *, alone: bool) -> None:
     Of those who take all their turns at once, in one order, no two wait for each other. A transaction that may come back for
     more cannot keep to that order: it is `alone`, and nobody else reserves anything until its commit.
     """
-    numbers = sorted({int(counter[:15], 16) for counter in counters})
+    numbers = sorted({number_of(counter) for counter in counters})
     if tx.dialect.name == "sqlite" or not numbers:
         return
-    tx.execute(_TURN if alone else _PASS, {"number": _GATE})
+    tx.execute(_TURN if alone else _PASS, {"number": GATE})
     for number in numbers:
         tx.execute(_TURN, {"number": number})
+
+
+def number_of(counter: str) -> int:
+    """The number of a counter's turn."""
+    return int(counter[:15], 16)
 
 
 def used(tx: Tx, counter: str, *, since: datetime, own: str) -> tuple[int, int]:
@@ -107,6 +113,9 @@ def drop(tx: Tx, action_id: str) -> None:
 
 def holds(db: Database, action_id: str) -> bool:
     """Whether an action holds anything."""
+    if not db.is_sqlite:
+        with db.direct() as cursor:
+            return cursor.execute(_HELD_DIRECT, (action_id,)).fetchone() is not None
     with db.read() as tx:
         return tx.execute(_HELD, {"action": action_id}).first() is not None
 

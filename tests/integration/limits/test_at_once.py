@@ -1,0 +1,200 @@
+"""A yes within limits that is read and written at once holds what the long way holds, and is refused where that would refuse."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from policies.record import uses_of
+from tests.integration.limits.house import a_day, asked, fresh, under, within
+from workers.inbox.words import NotAllowed
+from workers.limits.reserving import holdings, refused
+from workers.settlement import weigh
+from workers.store import actions, audit, flow, limits, spending
+from workers.store.flow import Consent
+from workers.store.limit_tables import limit_uses
+from workers.store.limits import Holding
+from workers.store.records import ActionState
+
+PEOPLE = {"outcome": "review", "approvers": [{"role": "support"}]}
+
+
+@pytest.fixture
+def waiting(engine):
+    """An engine in which each refund waits for one person, within 100.00 EUR a day."""
+    return under(engine, within(a_day(10_000, "deny"), **PEOPLE))
+
+
+@pytest.fixture
+def on_postgresql(waiting):
+    if waiting.system.db.is_sqlite:
+        pytest.skip("On SQLite there is only the long way.")
+    return waiting
+
+
+def held(engine, action_id=None):
+    with engine.system.db.read() as tx:
+        rows = tx.execute(select(limit_uses).order_by(limit_uses.c.counter)).all()
+    return [(row.counter, row.limit_ref, row.minor, row.at) for row in rows if action_id in (None, row.action_id)]
+
+
+def consent(engine, errand):
+    now = engine.clock()
+    changes = {"state": "approved", "approved_digest": errand.action.digest, "wake_at": now}
+    person = engine.person()
+    decision = {
+        "id": f"dec_{errand.action.id[-8:]}",
+        "action_id": errand.action.id,
+        "case_id": errand.case.id,
+        "revision": errand.action.revision,
+        "digest": errand.action.digest,
+        "decision": "approve",
+        "person_id": person.id,
+        "actor": f"person:{person.email}",
+        "channel": "api",
+        "decided_at": now,
+    }
+    standing = weigh(errand.case, [*errand.others, errand.action], now=now)
+    return Consent(changes, decision, errand.case, standing.case, errand.chain, [audit.Note("person", "decided", {})])
+
+
+def approve_at_once(engine, action):
+    db = engine.system.db
+    errand = flow.errand(db, action.id)
+    uses = uses_of(spending.record_of(db, errand.action))
+    held_then = holdings(action.id, uses)
+    return spending.approve(
+        db, errand.action, consent(engine, errand), held_then, lambda used: refused(uses, used), now=engine.clock()
+    )
+
+
+def test_it_holds_what_the_long_way_holds(waiting):
+    """The first goes at once, the second the long way, after a word of somebody else's: they hold the same of the same."""
+    first, second = asked(waiting, 3_000, "1"), asked(waiting, 3_000, "2")
+    waiting.decide(second, "snooze", until=waiting.clock() + timedelta(minutes=5))
+
+    waiting.decide(first)
+    waiting.decide(fresh(waiting, second))
+
+    assert held(waiting, first.id) == held(waiting, second.id)
+    assert [row[1:3] for row in held(waiting, first.id)] == [("house/a-day", 3_000)]
+    assert {fresh(waiting, one).state for one in (first, second)} == {ActionState.APPROVED}
+    waiting.drain()
+    assert sorted(waiting.house.done("refund")) == [3_000, 3_000]
+
+
+def test_what_a_limit_refuses_is_refused_and_nothing_of_it_is_written(waiting):
+    first, second = asked(waiting, 6_000, "1"), asked(waiting, 6_000, "2")
+    waiting.decide(first)
+
+    with pytest.raises(NotAllowed, match="is reached"):
+        waiting.decide(second)
+
+    assert fresh(waiting, second).state == ActionState.PENDING
+    assert held(waiting, second.id) == []
+    with waiting.system.db.read() as tx:
+        assert actions.decisions_of(tx, second.id) == []
+
+
+def test_a_limit_that_only_asks_for_a_person_has_one(engine):
+    under(engine, within(a_day(1_000, "review"), **PEOPLE))
+    action = asked(engine, 6_000, "1")
+
+    engine.decide(action)
+
+    assert fresh(engine, action).state == ActionState.APPROVED
+    assert [row[2] for row in held(engine, action.id)] == [6_000]
+
+
+def test_of_many_who_approve_at_once_no_more_are_let_through_than_fit(waiting):
+    asked_for = [asked(waiting, 3_000, str(number)) for number in range(8)]
+    ana, together = waiting.person(), threading.Barrier(len(asked_for))
+
+    def approve(action):
+        together.wait()
+        try:
+            return waiting.decide(action, by=ana).state
+        except NotAllowed:
+            return "refused"
+
+    with ThreadPoolExecutor(len(asked_for)) as pool:
+        answers = Counter(pool.map(approve, asked_for))
+
+    assert answers == {ActionState.APPROVED: 3, "refused": 5}
+    assert len(held(waiting)) == 3
+
+
+def test_at_once_it_is_one_commit(on_postgresql):
+    action = asked(on_postgresql, 3_000, "1")
+
+    assert approve_at_once(on_postgresql, action).state == ActionState.APPROVED
+
+    assert [row[2] for row in held(on_postgresql, action.id)] == [3_000]
+
+
+def test_at_once_nothing_is_held_where_the_action_changed_since_it_was_read(on_postgresql):
+    action, db = asked(on_postgresql, 3_000, "1"), on_postgresql.system.db
+    errand = flow.errand(db, action.id)
+    uses = uses_of(spending.record_of(db, action))
+    with db.write() as tx:
+        actions.change(tx, action, now=on_postgresql.clock(), waiting_for="Something")
+    given = (consent(on_postgresql, errand), holdings(action.id, uses))
+
+    assert spending.approve(db, errand.action, *given, lambda _: False, now=on_postgresql.clock()) is None
+
+    assert held(on_postgresql) == []
+
+
+def test_at_once_what_is_held_already_is_left_to_the_long_way(on_postgresql):
+    action, db = asked(on_postgresql, 3_000, "1"), on_postgresql.system.db
+    uses = uses_of(spending.record_of(db, action))
+    with db.write() as tx:
+        limits.hold(tx, holdings(action.id, uses), on_postgresql.clock())
+
+    assert approve_at_once(on_postgresql, action) is None
+
+    assert fresh(on_postgresql, action).state == ActionState.PENDING
+    assert flow.errand(db, action.id) is not None, "the connection serves on"
+
+
+def test_at_once_counts_what_the_long_way_counts(on_postgresql):
+    """Of uses in every state that an action can be in, and of those whose action is gone."""
+    engine, db = on_postgresql, on_postgresql.system.db
+    action, now = asked(engine, 100, "1"), engine.clock()
+    (own,) = holdings(action.id, uses_of(spending.record_of(db, action)))
+    for number, state in enumerate(ActionState, start=2):
+        other = asked(engine, 100, str(number))
+        settled = now - timedelta(hours=number)
+        with db.write() as tx:
+            actions.change(tx, other, now=now, state=state, settled_at=settled, decided_by="ana", decided_at=now)
+            limits.hold(tx, [Holding(other.id, own.counter, own.limit_ref, own.window_minutes, 2**number)], now)
+    gone = [("act_gone", timedelta(hours=1), None), ("act_long_gone", timedelta(days=2), None)]
+    done = [
+        ("act_done", timedelta(days=1), timedelta(hours=2)),
+        ("act_long_done", timedelta(days=3), timedelta(days=2)),
+    ]
+    with db.write() as tx:
+        for minor, (name, at, done_at) in enumerate([*gone, *done], start=1):
+            row = {"action_id": name, "counter": own.counter, "limit_ref": own.limit_ref, "window_minutes": 1440}
+            ended = now - done_at if done_at is not None else None
+            tx.execute(insert(limit_uses).values(**row, minor=minor * 10**6, at=now - at, done_at=ended))
+    with db.read() as tx:
+        expected = limits.used(tx, own.counter, since=now - timedelta(days=1), own=action.id)
+    seen: list[spending.Used] = []
+    errand = flow.errand(db, action.id)
+
+    def refuse(used: spending.Used) -> bool:
+        seen.append(used)
+        return True
+
+    held_then: Sequence[Holding] = [own]
+    assert spending.approve(db, errand.action, consent(engine, errand), held_then, refuse, now=now) is None
+
+    assert seen == [{own.counter: expected}]
+    assert expected[0] > 3
