@@ -134,4 +134,7 @@ def charge_target(arguments: Mapping[str, Any], subject: str) -> str:
 
 def _shown(value: object) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+    if len(text) <= 80:
+        return text
+    kept, _, _ = text[:78].rpartition(" ")
+    return (kept.rstrip(" ,;:(") or text[:77]) + "…"

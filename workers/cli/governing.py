@@ -42,7 +42,7 @@ def history(as_json: AsJson = False) -> None:
         show_json({"activations": past, "proposed": waiting})
         return
     rows = [(when(a.at), a.hash[:SHORT], a.how, a.by.replace("person:", ""), a.action_id or "") for a in past]
-    title = f"What was in force; {past[0].hash[:SHORT]} is" if past else ""
+    title = f"Policies in force, the latest first: {past[0].hash[:SHORT]} decides now" if past else ""
     show_table(title, ("since (UTC)", "policy", "how", "by", "action"), rows, nothing="No policy was in force yet.")
     if waiting:
         kept = [(s.hash[:SHORT], when(s.added_at), s.added_by.replace("person:", ""), s.why) for s in waiting]
@@ -127,7 +127,7 @@ def propose_one(
         return
     if action.state == "denied":
         raise Failure(f"The policy in force refuses this change: {action.reason}")
-    say(f"Proposed as {action.id}. {action.sentence}.")
+    say(f"Proposed as {action.id}. {action.sentence}{'' if action.sentence.endswith('…') else '.'}")
     say(f"It needs {needed}{', as it may loosen something' if action.arguments['loosens'] else ''}.")
 
 

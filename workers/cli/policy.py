@@ -28,7 +28,8 @@ from workers.cli.rehearsing import backtest
 from workers.cli.screen import AsJson, say, show_json, show_table
 from workers.cli.shadowing import shadow
 from workers.quorum import Staff
-from workers.store import actions
+from workers.rulebook import compiled
+from workers.store import actions, policy_sets
 from workers.store.database import StoreUnavailable, Tx
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check, test and explain the approval policy.")
@@ -67,7 +68,7 @@ def check(
     elif report.policy is not None and report.ok:
         say(f"Sound: {report.policy.name} ({report.policy.hash[:12]}), {len(report.policy.rules)} rules.")
     else:
-        for problem in report.problems:
+        for problem in sorted(report.problems, key=lambda one: (one.file, one.line, one.path)):
             say(str(problem))
     if not as_json:
         for warning in warnings:
@@ -104,6 +105,9 @@ def show_schema(
 def explain(
     what: Annotated[str, typer.Argument(metavar="ACTION|KIND", help="An action's id, or a kind like refund_payment.")],
     domain: Annotated[str | None, typer.Option(help="With a kind: only as this domain sees it.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With a kind: by these files. [default: the policy in force]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why an action was judged as it was, rule by rule; or which rules there are for a kind of action."""
@@ -117,8 +121,10 @@ def explain(
         return
     if what not in CATALOGUE:
         raise Failure(f"There is no action kind {what!r}; there are {', '.join(CATALOGUE)}.")
-    policy = loader.load(_folder(None), run_tests=False)
+    policy = loader.load(bundle, run_tests=False) if bundle is not None else _in_force()
     domains = [domain] if domain else sorted({bundle.domain for bundle in policy.bundles if bundle.domain})
+    # A policy may speak of all domains alike and name none.
+    domains = domains or ["any domain"]
     routes = {name: policy.route(name, what) for name in domains}
     known = {name: route for name, route in routes.items() if route.known} or routes
     if as_json:
@@ -126,7 +132,7 @@ def explain(
         return
     for name, route in known.items():
         rows = [(r["rule"], r["outcome"], r["asks"], r["message"], r["when"]) for r in _rules(route)]
-        title = f"{what} in {name}, where no rule allows it: {route.no_match.name.lower()}"
+        title = f"{what} in {name} by {policy.hash[:12]}, where no rule allows it: {route.no_match.name.lower()}"
         heads = ("rule", "outcome", "asks", "says", "when")
         show_table(title, heads, rows, nothing=f"No rule is for {what} in {name}.")
         for line in around(route):
@@ -152,6 +158,19 @@ def _too_few_people(policy: Policy | None) -> list[str]:
     except (Failure, StoreUnavailable):
         # Files are sound or not without it; `caseworker doctor` says what is wrong with the database.
         return []
+
+
+def _in_force() -> Policy:
+    """What decides here; where nothing was set up yet, what would be in force first."""
+    found = opening.settings()
+    if not opening.exists(found):
+        return loader.load(found.policy_dir, run_tests=False)
+    with opening.database(found) as db:
+        with db.read() as tx:
+            latest = policy_sets.in_force(tx)
+        if latest is None:
+            return loader.load(found.policy_dir, run_tests=False)
+        return compiled.kept_or_loaded(db, latest.hash)
 
 
 def _folder(directory: Path | None) -> Path:

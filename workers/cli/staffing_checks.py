@@ -33,7 +33,9 @@ def warnings(policy: Policy, staff: Staff) -> list[str]:
         problem = too_few(requirements, None, staff)
         if problem is not None:
             more = f" and {len(refs) - _NAMED} more" if len(refs) > _NAMED else ""
-            told.append(f"{', '.join(refs[:_NAMED])}{more} ask for {in_words(requirements)}: that {problem}.")
+            told.append(
+                f"{', '.join(refs[:_NAMED])}{more} {'asks' if len(refs) == 1 else 'ask'} for {in_words(requirements)}: that {problem}."
+            )
     if not any(LEAD in person.groups for person in staff.present()):
         told.append(f"Nobody who is here is in {LEAD!r}: what the others cannot approve is then nobody's.")
     return told

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from policies.loader import TEST_SUFFIX
 from policies.rules import Bundle, Policy
 
 _ORDER: Final = ("allow", "notify", "review", "deny")
@@ -91,7 +92,8 @@ def summary(differences: Sequence[Difference]) -> str:
 def texts(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[FileDifference, ...]:
     """The files that differ as text, tests among them."""
     found = []
-    for name in sorted(before.keys() | after.keys()):
+    # What decides comes first, its tests after it.
+    for name in sorted(before.keys() | after.keys(), key=lambda name: (name.endswith(TEST_SUFFIX), name)):
         old, new = before.get(name, ""), after.get(name, "")
         if old != new:
             lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "in force", "proposed", lineterm="", n=2)

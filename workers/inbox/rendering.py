@@ -83,7 +83,7 @@ def make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"when": when, "who": who, "spans": spans}
+    environment.filters |= {"when": when, "who": who, "spans": spans, "slots": slots}
     environment.globals |= {
         "static": static_url,
         "state_of": STATES.__getitem__,
@@ -113,6 +113,15 @@ def spans(text: str) -> Markup:
     pieces = re.split(r"`([^`]+)`", text)
     return Markup("").join(
         Markup('<code class="code">{}</code>').format(piece) if odd % 2 else escape(piece)
+        for odd, piece in enumerate(pieces)
+    )
+
+
+def slots(template: str) -> Markup:
+    """A rule's message before it is filled in: ``{amount} is above 25.00`` with what stands for a value told apart."""
+    pieces = re.split(r"\{([a-z0-9_]+)\}", template)
+    return Markup("").join(
+        Markup('<span class="slot">{}</span>').format(piece.replace("_", " ")) if odd % 2 else escape(piece)
         for odd, piece in enumerate(pieces)
     )
 

@@ -125,19 +125,19 @@ def asked(requirements: Iterable[Requirement]) -> str:
     """Who must say yes: ``2 of finance (or 1 of lead after 4 hours), then 1 of legal``."""
     stages: dict[int, list[str]] = {}
     for one in requirements:
-        rungs = "".join(f", or {rung.role} after {limits.window(rung.after_minutes)}" for rung in one.ladder)
+        rungs = "".join(f", or {rung.role} after {_span(rung.after_minutes)}" for rung in one.ladder)
         stages.setdefault(one.stage, []).append(f"{one.n} of {one.role or 'anybody'}{rungs}")
     return ", then ".join(" and ".join(stages[stage]) for stage in sorted(stages))
 
 
 def limited(limit: Limit) -> str:
     """A limit in words: how much, how often, over what, and what follows."""
-    most = [] if limit.max_count is None else [f"{limit.max_count} times"]
+    most = [] if limit.max_count is None else ["once" if limit.max_count == 1 else f"{limit.max_count} times"]
     most += [] if limit.max_minor is None else [money(limit.max_minor, limit.currency or "")]
     per = f" for the same {' and '.join(limit.per)}" if limit.per else ""
     then = "it is refused" if limit.over is Outcome.DENY else "a person looks"
     stop = ", and the kind is stopped" if limit.trips else ""
-    return f"{' and '.join(most)} in {limits.window(limit.window_minutes)}{per}; beyond that {then}{stop}"
+    return f"{' and '.join(most)} in {_span(limit.window_minutes)}{per}; beyond that {then}{stop}"
 
 
 def _rule(rule: Rule, days: Sequence[RuleDay], now: datetime, warnings: Sequence[str] = ()) -> RuleView:
@@ -157,22 +157,32 @@ def _also(rule: Rule) -> Iterable[str]:
     for who in rule.exclude:
         yield f"not {EXCLUDED.get(who, who)}"
     if rule.deadline_minutes is not None:
-        yield f"within {limits.window(rule.deadline_minutes)}, else it counts as refused"
+        yield f"within {_span(rule.deadline_minutes)}, else it counts as refused"
     for one in rule.obligations:
         yield obligation(one)
 
 
 def _authority(bundle: Bundle) -> list[str]:
+    """Who may approve how much: roles that may approve the same together."""
     table = bundle.authority.up_to if bundle.authority is not None else {}
-    return [
-        f"{role} up to {', '.join(_amount(currency, minor, len(up_to)) for currency, minor in sorted(up_to.items()))}"
-        for role, up_to in sorted(table.items())
-    ]
+    alike: dict[str, list[str]] = {}
+    for role, up_to in sorted(table.items()):
+        most = ", ".join(_amount(currency, minor, len(up_to)) for currency, minor in sorted(up_to.items()))
+        alike.setdefault(most, []).append(role)
+    return [f"{' and '.join(roles)} up to {most}" for most, roles in alike.items()]
 
 
 def _amount(currency: str, minor: int, named: int) -> str:
+    if currency != OTHER:
+        return money(minor, currency)
     which = "any other currency" if named > 1 else "any currency"
-    return f"{minor:,} minor units of {which}" if currency == OTHER else money(minor, currency)
+    # No one number of digits is right for every currency, so both kinds are shown.
+    return f"{minor:,} minor units of {which} ({money(minor, 'EUR')}, {money(minor, 'JPY')})"
+
+
+def _span(minutes: int) -> str:
+    said = limits.window(minutes)
+    return said.removesuffix("s") if said.startswith("1 ") else said
 
 
 def _plot(days: Sequence[RuleDay], now: datetime, ref: str) -> Plot:

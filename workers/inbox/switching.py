@@ -86,7 +86,10 @@ def throw(system: System, person: Person, scope: str, reason: str) -> Switch:
     if not told or len(told) > MOST_REASON:
         raise Invalid(f"Say why, in at most {MOST_REASON} letters: people read it where actions wait.")
     if scope not in _known(system) and scope.removeprefix(switchboard.RULE) not in _rules(system):
-        raise Invalid(f"There is no switch {scope!r}.")
+        raise Invalid(
+            f"There is no switch {scope!r}: there are all, domain:NAME, action:KIND, vendor:NAME and rule:BUNDLE/RULE, "
+            "by the names on the page Switches."
+        )
     now = system.clock()
     with system.db.write() as tx:
         switchboard.throw(tx, scope, reason=told, actor=_actor(person), now=now)

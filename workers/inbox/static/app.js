@@ -5,6 +5,11 @@
 const $ = (selector, within = document) => within.querySelector(selector);
 const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+// On a narrow screen the pages' names are a strip that is wider than the screen: begin it where we are.
+const strip = $(".top nav");
+const here = strip && $("[aria-current]", strip);
+if (here) strip.scrollLeft = here.offsetLeft - strip.offsetLeft - 16;
+
 const FIELDS = "input:not([type=hidden]), textarea, select";
 
 document.documentElement.classList.add("js");
