@@ -26,7 +26,7 @@ from workers import wiring
 from workers.courier import Threads
 from workers.log import logger
 from workers.queue import QUEUES
-from workers.settings import Settings, vendor_environment
+from workers.settings import Settings
 from workers.store import cases
 from workers.store.schema import upgrade
 from workers.sweeper import Sweeper
@@ -57,18 +57,10 @@ def sole_owner(data: Path) -> Iterator[None]:
         yield
 
 
-def environment(settings: Settings, vendors: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """The vendors' settings (those given, else this machine's), with the secret shared with the sample company."""
-    env = dict(vendor_environment() if vendors is None else vendors)
-    if settings.sample_company:
-        env.setdefault("SAMPLE_WEBHOOK_SECRET", registry.sample_secret(settings.data))
-    return env
-
-
 @contextmanager
 def running(settings: Settings, *, public_url: str, vendors: Mapping[str, str] | None = None) -> Iterator[System]:
     """Everything but the web server: migrated, wired, with worker, sweeper and the sample company's sender started."""
-    env = environment(settings, vendors)
+    env = wiring.environment(settings, vendors)
     system = wiring.build(settings, environment=env)
     try:
         upgrade(system.db)

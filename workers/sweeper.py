@@ -1,7 +1,7 @@
 """The sweeper: asks one question, *what is due?*, and hints at it again. What it finds is what a message lost.
 
 Several may run; one acts at a time. It also finds the processes that died, by its own clock: a row in `processes` that has
-not moved, and no connection left; and it frees what they held. It anchors the audit log and clears old quarantine. The
+not moved, and no connection left; sooner where they ran on this very machine, which says that they ended; and it frees what they held. It anchors the audit log and clears old quarantine. The
 interval is the recovery time, so it stays at seconds. It works nothing itself and decides nothing: whoever takes a hint
 claims the row.
 """
@@ -32,6 +32,8 @@ BATCH = 500
 #: a row that was just hinted is probably in the queue: it is hinted again after so long, then after twice as long, up to
 REPEAT_SECONDS = 5.0
 LONGEST_REPEAT_SECONDS = 30.0
+#: a process that missed a sign of life may be asked after; only where the system says that it ended is it dead so soon
+MISSED_SECONDS = 1.0
 UPKEEP_SECONDS = 60.0
 #: rows of limits that one upkeep looks at: as many as a busy house lays down in that time
 TIDIED = 10_000
@@ -88,8 +90,10 @@ class Pulse:
         _, since = self._seen[process]
         return self._looked_at - since
 
-    def dead(self) -> list[str]:
-        return [process for process in self._seen if self.silent(process) >= self._dead_after]
+    def dead(self, after: float | None = None) -> list[str]:
+        """Those who were silent for long enough, or for `after` seconds."""
+        least = self._dead_after if after is None else after
+        return [process for process in self._seen if self.silent(process) >= least]
 
 
 class Sweeper:
@@ -179,7 +183,9 @@ class Sweeper:
             if not db.is_sqlite:
                 if not processes.my_turn(tx) or not self._leads(tx, now):
                     return Sweep(leading=False)
-                dead = processes.gone(tx, self._pulse.dead())
+                dead = processes.gone(
+                    tx, {*self._pulse.dead(), *filter(processes.ended, self._pulse.dead(MISSED_SECONDS))}
+                )
                 freed = processes.free(tx, dead, now)
                 processes.forget(tx, dead)
             behind = due.waiting(tx, now)

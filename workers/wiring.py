@@ -88,6 +88,14 @@ class System:
         self.db.dispose()
 
 
+def environment(settings: Settings, vendors: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """The vendors' settings (those given, else this machine's), with the secret shared with the sample company."""
+    env = dict(vendor_environment() if vendors is None else vendors)
+    if settings.sample_company:
+        env.setdefault("SAMPLE_WEBHOOK_SECRET", registry.sample_secret(settings.data))
+    return env
+
+
 def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -> System:
     """Open the database, connect the readers. Raise what is wrong, before anything is served.
 

@@ -15,6 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from workers.starting import uncollected
+
 RUN, WORK, RULES, ACCESS, UPKEEP = "Run", "Work", "Rules and models", "People and access", "Upkeep"
 
 
@@ -66,7 +68,8 @@ class Commands(TyperGroup):
         name, _, rest = super().resolve_command(ctx, args)
         if name is None:
             return None, None, rest
-        command = typer.main.get_command(import_module(COMMANDS[name].module).app)
+        with uncollected("imports"):
+            command = typer.main.get_command(import_module(COMMANDS[name].module).app)
         command.name = name
         return name, command, rest
 

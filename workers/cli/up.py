@@ -22,7 +22,7 @@ from rich.panel import Panel
 
 from integrations import registry
 from integrations.sample_company import page as sample_pages
-from workers import embedded
+from workers import embedded, wiring
 from workers.cli import opening, watching, wired
 from workers.cli.failures import Failure
 from workers.cli.serving import address, listen, serve, until_stopped
@@ -88,7 +88,7 @@ def _set_up(console: Console, found: Settings) -> str | None:
             with _part(console, "Sample company"):
                 registry.company(found.data)
         model = registry.models(
-            embedded.environment(found),
+            wiring.environment(found),
             data=found.data,
             learned=lambda: learned_examples(db),
             routing=found.models_file,

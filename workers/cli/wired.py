@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from integrations import registry
 from integrations.base import WebhookSource
-from workers import embedded, wiring
+from workers import wiring
 from workers.cli import opening
 from workers.cli.failures import Failure
 from workers.settings import Settings
+from workers.starting import uncollected
 from workers.wiring import System
 
 
@@ -19,7 +20,8 @@ def system(found: Settings) -> Iterator[System]:
     """Everything but Writers, on the migrated database."""
     opening.log_to("WARNING", "console")
     opening.must_exist(found)
-    built = wiring.build(found, environment=embedded.environment(found))
+    with uncollected("system"):
+        built = wiring.build(found, environment=wiring.environment(found))
     try:
         opening.must_be_migrated(built.db)
         built.rulebook.begin()
@@ -31,6 +33,6 @@ def system(found: Settings) -> Iterator[System]:
 def webhooks(found: Settings) -> Mapping[str, WebhookSource | None]:
     """Every source's verifier. A secret that cannot be one is named."""
     try:
-        return registry.webhooks(embedded.environment(found))
+        return registry.webhooks(wiring.environment(found))
     except ValueError as error:
         raise Failure(f"A webhook secret is wrong. {error}") from error

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from integrations.registry import Writers
-from workers import crew, embedded, wiring
+from workers import crew, wiring
 from workers.cli import opening, watching, wired
 from workers.cli.failures import Failure
 from workers.queue import QUEUES
@@ -58,7 +58,7 @@ def worker(
         raise Failure("The queue events is worked with threads: storing an event waits for the database and no more.")
     with wired.system(found) as system:
         watching.begin(found, system, "worker")
-        writers = wiring.hands(found, environment=embedded.environment(found)) if "actions" in chosen else None
+        writers = wiring.hands(found, environment=wiring.environment(found)) if "actions" in chosen else None
         code = crew.work(
             system,
             writers,
@@ -72,7 +72,7 @@ def worker(
 
 def _in_a_process(found: Settings, chosen: Sequence[str]) -> tuple[System, Writers | None]:
     """What one process of a pool works on: it has one case at a time, and needs few connections."""
-    env = embedded.environment(found)
+    env = wiring.environment(found)
     system = wiring.build(found.model_copy(update={"database_connections": FEW}), environment=env)
     system.rulebook.begin()
     system.leases.begin(chosen)

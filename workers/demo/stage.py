@@ -24,7 +24,7 @@ from integrations.sample_company.company import SampleCompany
 from integrations.sample_company.shopfront import Shopfront
 from integrations.webhooks import Secret, load_secrets, sign
 from integrations.webhooks.schemes import STANDARD_V1
-from workers import embedded
+from workers import embedded, wiring
 from workers.access import make_token
 from workers.queue import IN_PROCESS
 from workers.settings import Settings
@@ -145,7 +145,7 @@ def set_up(data: Path) -> Iterator[Stage]:
     settings = Settings(data=data, sample_company=True, database_url="", broker_url=IN_PROCESS)
     listener = embedded.free_listener()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    env = embedded.environment(settings, {})
+    env = wiring.environment(settings, {})
     with embedded.sole_owner(settings.data), embedded.running(settings, public_url=address, vendors={}) as system:
         app = make_app(system, webhooks=registry.webhooks(env))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))

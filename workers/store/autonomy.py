@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Column, and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import aliased
 
 from workers.store.autonomy_tables import autonomy_decisions, autonomy_proposals
 from workers.store.database import Tx
@@ -136,7 +135,7 @@ def states(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[str, bool]]:
 def contradicted(tx: Tx, ids: Sequence[str], kinds: Sequence[str]) -> list[tuple[str, str, datetime, datetime]]:
     """(action, kind, when it was settled, when it was contradicted) where one of `kinds` was later done to the target of
     one of these actions."""
-    later = aliased(actions, name="later")
+    later = actions.alias("later")
     query = (
         select(actions.c.id, later.c.kind, actions.c.settled_at, later.c.settled_at)
         .join(later, and_(later.c.target == actions.c.target, later.c.kind.in_(kinds)))

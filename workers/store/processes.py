@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -76,9 +77,39 @@ def _beat(make: Callable[..., Any]) -> Any:
 _BEAT = {"sqlite": _beat(sqlite_insert), "postgresql": _beat(pg_insert)}
 
 
+def _these_numbers() -> str:
+    """Names the one list of process numbers that this process has its own from: this start of the kernel, and the namespace
+    of a container. Empty where the system does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return ""
+    return hashlib.blake2b(f"{socket.gethostname()} {boot} {namespace}".encode(), digest_size=8).hexdigest()
+
+
+_NUMBERS = _these_numbers()
+
+
 def new_id() -> str:
     """An id that no other process has, nor had: a container's process has number 1 again and again."""
-    return f"{socket.gethostname()[:50]}:{os.getpid()}:{secrets.token_hex(4)}"
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}{_NUMBERS}"
+
+
+def ended(process_id: str) -> bool:
+    """Whether the system itself says that this process is no more: its number is from the list that ours is from, and nobody
+    has it. One of another machine or container has never ended as far as this tells, nor one whose number was given anew."""
+    _, _, rest = process_id.partition(":")
+    number, _, token = rest.partition(":")
+    if not _NUMBERS or token[8:] != _NUMBERS or not number.isdecimal():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def gives_signs_of_life(holder: str) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
+from tests.architecture.source import ROOT
 from tests.kit.engine import make_engine, refund
 from tests.kit.patience import until
 from workers.lease import Leases
 from workers.store import cases, processes
+from workers.store.database import Database
 from workers.store.records import ActionState, CaseState
 from workers.sweeper import Pulse, Sweeper
 
@@ -176,6 +180,60 @@ def test_every_process_has_a_name_of_its_own_that_fits_the_column():
 
     assert len(names) == 100
     assert all(len(name) <= 80 and processes.gives_signs_of_life(name) for name in names)
+
+
+@pytest.fixture
+def ended_here():
+    """A process of this machine that has ended, under the name that it had."""
+    name = "from workers.store import processes; print(processes.new_id())"
+    said = subprocess.run([sys.executable, "-c", name], capture_output=True, check=True, text=True, cwd=ROOT)
+    return said.stdout.strip()
+
+
+def test_what_a_process_of_this_machine_held_is_free_as_soon_as_it_has_ended(shared, ticks, ended_here):
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    lost, kept = open_case(shared, "1"), open_case(shared, "2")
+    alive = processes.new_id()
+    claimed(shared, lost, ended_here)
+    claimed(shared, kept, alive)
+    beats(shared, ended_here, alive)
+
+    assert passes(shared, sweeper, ticks, 2) == 1
+
+    assert held_by(shared, lost) is None
+    assert held_by(shared, kept) == alive, "it is as silent, but its number says that it lives"
+    assert passes(shared, sweeper, ticks, 4) == 1, "silence alone counts after the set time"
+
+
+def test_as_long_as_one_of_its_connections_is_open_nothing_of_it_is_free(shared, ticks, ended_here):
+    """What it sent last may be under way in the server yet."""
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    case = open_case(shared, "1")
+    claimed(shared, case, ended_here)
+    beats(shared, ended_here)
+    still_open = Database(shared.system.db.url, connections=1)
+    processes.hold_name(still_open, ended_here)
+    still_open.ping()
+
+    assert passes(shared, sweeper, ticks, 6) == 0
+    still_open.dispose()
+    assert passes(shared, sweeper, ticks, 2) == 1
+
+
+@pytest.mark.parametrize(
+    "of_whom",
+    [
+        lambda name: name.rpartition(":")[0] + ":aaaabbbb" + "0" * 16,
+        lambda name: name.rpartition(":")[0] + ":aaaabbbb",
+        lambda name: name.partition(":")[0],
+        lambda _: processes.new_id(),
+    ],
+    ids=["of another container", "of an earlier version", "of no number", "of who lives"],
+)
+def test_of_others_the_numbers_of_this_machine_say_nothing(ended_here, of_whom):
+    assert processes.ended(ended_here)
+
+    assert not processes.ended(of_whom(ended_here))
 
 
 def test_a_restart_of_the_database_frees_nothing_that_lives(postgres, shared):
