@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workers.store.audit import GENESIS, entry_hash
+from workers.store.audit import GENESIS, NOT_REPEATED, entry_hash
 
 FORMAT = 1
 #: an entry of the log as the seal counts it: number, hash
@@ -210,7 +210,7 @@ def _prove_chain(path: Path, held: Json) -> None:
         for place, entry in enumerate(held["audit"], start=1):
             moment = datetime.fromisoformat(entry["at"])
             content = (entry["chain"], entry["seq"], moment, entry["actor"], entry["verb"], entry["data"])
-            follows = (entry["chain"], entry["seq"], entry["previous"]) == (chain, place, previous)
+            follows = (entry["chain"], entry["seq"]) == (chain, place) and entry["previous"] in (NOT_REPEATED, previous)
             if not follows or entry["hash"] != entry_hash(*content, previous):
                 raise Broken(f"{path}: entry {place} of {chain} was changed, removed or added")
             previous = entry["hash"]

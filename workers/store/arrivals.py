@@ -156,7 +156,7 @@ WITH came AS MATERIALIZED (
     0, received_at, 0, 0, 0, pipeline_version, received_at, received_at FROM new
 ), noted AS (
   INSERT INTO audit (chain, seq, at, actor, verb, data, previous, hash)
-  SELECT case_id, 1, received_at, actor, 'opened', note, repeat('0', 64), hash FROM new
+  SELECT case_id, 1, received_at, actor, 'opened', note, '', hash FROM new
 ), ended AS (
   INSERT INTO audit_heads (chain, seq, hash) SELECT case_id, 1, hash FROM new
 )

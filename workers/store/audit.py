@@ -25,6 +25,8 @@ from workers.store.rows import columns, many
 from workers.store.tables import audit, audit_anchors, audit_heads
 
 GENESIS = "0" * 64
+#: in place of the hash of the entry before, which stands in that entry; this one's own hash covers it all the same
+NOT_REPEATED = ""
 SYSTEM = "system"
 #: the verb of an entry that holds several notes
 SEVERAL = "several"
@@ -91,7 +93,7 @@ def linked(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> tupl
         "actor": note.actor,
         "verb": note.verb,
         "data": data,
-        "previous": previous,
+        "previous": NOT_REPEATED,
         "hash": digest,
     }
     return [row], Chain(seq, digest)

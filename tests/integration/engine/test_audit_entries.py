@@ -95,3 +95,54 @@ def test_what_somebody_else_wrote_meanwhile_comes_first_and_nothing_is_lost(engi
     with db.write() as tx:
         assert proof.verify(tx) == []
         assert [one.verb for one in audit.of_chain(tx, claimed.case.id)][-2:] == ["looked", "triage"]
+
+
+def test_entries_that_repeat_the_hash_before_them_are_proved_as_ever(worked):
+    """As earlier versions wrote them: the first beside zeros, each other one beside the hash of the one before."""
+    with worked.system.db.write() as tx:
+        before = audit.GENESIS
+        for entry in stored(worked):
+            assert entry["previous"] == audit.NOT_REPEATED
+            tx.execute(update(audit_table).where(audit_table.c.id == entry["id"]).values(previous=before))
+            before = entry["hash"]
+
+    with worked.system.db.write() as tx:
+        assert proof.verify(tx) == []
+    with worked.system.db.write() as tx:
+        tx.execute(update(audit_table).where(audit_table.c.seq == 3).values(previous="f" * 64))
+    with worked.system.db.write() as tx:
+        found = proof.verify(tx)
+    chain = worked.case().id
+    assert found == [f"{chain}: entry 3 does not follow the one before it", f"{chain}: entry 3 was changed"]
+
+
+def test_a_chain_goes_on_from_entries_that_repeat_the_hash_before_them(engine):
+    with engine.system.db.write() as tx:
+        end = audit.append(tx, "case_x", engine.clock(), Note("person:ana", "said", {}))
+        tx.execute(update(audit_table).values(previous=audit.GENESIS))
+        audit.append(tx, "case_x", engine.clock(), Note("person:ben", "said", {}))
+
+    with engine.system.db.write() as tx:
+        assert proof.verify(tx) == []
+        entries = tx.execute(select(audit_table).order_by(audit_table.c.seq)).mappings().all()
+    assert entries[1]["hash"] == audit.entry_hash("case_x", 2, engine.clock(), "person:ben", "said", {}, str(end.hash))
+
+
+def test_an_entry_that_is_gone_is_missed_and_none_that_follows_is_called_changed(worked):
+    chain = worked.case().id
+    with worked.system.db.write() as tx:
+        tx.execute(delete(audit_table).where(audit_table.c.chain == chain, audit_table.c.seq == 2))
+
+    with worked.system.db.write() as tx:
+        assert proof.verify(tx) == [f"{chain}: entry 2 is missing"]
+
+
+def test_an_entry_in_the_place_of_one_that_is_gone_is_found(worked):
+    """The numbers fit again; the hashes, each over the one before, do not."""
+    chain = worked.case().id
+    with worked.system.db.write() as tx:
+        tx.execute(delete(audit_table).where(audit_table.c.chain == chain, audit_table.c.seq == 2))
+        tx.execute(update(audit_table).where(audit_table.c.chain == chain, audit_table.c.seq == 3).values(seq=2))
+
+    with worked.system.db.write() as tx:
+        assert f"{chain}: entry 2 was changed" in proof.verify(tx)
