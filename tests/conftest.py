@@ -1,7 +1,10 @@
-"""For every test: where a continuous build runs, a test that cannot run has failed.
+"""For every test: where a continuous build runs, a test that cannot run has failed; and chance decides nothing.
 
 On a person's machine a missing server or browser skips what needs it, with a word on how to install it. A build that did
 the same would pass without having shown anything.
+
+Properties are tried on the same examples each time, however long one takes on a busy machine: what fails was broken by a
+change. Whoever wants to look further asks for others: `make test ARGS=--hypothesis-profile=exploring`.
 """
 
 from __future__ import annotations
@@ -9,6 +12,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 @pytest.hookimpl(wrapper=True)

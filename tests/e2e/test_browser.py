@@ -49,7 +49,7 @@ class Desk:
         context = self.browser.new_context(viewport={"width": width, "height": height}, java_script_enabled=scripts)
         self.contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: self._note(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self._note(str(error)))
         page.goto(f"{self.address}/sign-in")

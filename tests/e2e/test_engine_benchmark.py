@@ -25,14 +25,14 @@ def run(tmp_path_factory):
     wanted = ["--cases", str(CASES), "--json", folder / "run.json", "--svg", folder / "run.svg"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [*command, *wanted], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False
+        [*command, *wanted], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=560, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout, json.loads((folder / "run.json").read_text()), (folder / "run.svg").read_text()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_everything_sent_is_accepted_worked_once_and_approved(run):
     _, found, _ = run
 
@@ -48,7 +48,7 @@ def test_everything_sent_is_accepted_worked_once_and_approved(run):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_table_and_the_picture_show_the_figures(run):
     table, found, picture = run
 

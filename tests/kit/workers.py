@@ -114,7 +114,7 @@ class Workers:
     def tagged(self) -> int:
         return len(self.company.effects("add_tags"))
 
-    def until(self, true: Callable[[], bool], otherwise: str, seconds: float = 100.0) -> None:
+    def until(self, true: Callable[[], bool], otherwise: str, seconds: float = 200.0) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, f"{otherwise}: {self.cases()}\n{self.log()}"

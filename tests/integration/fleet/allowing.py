@@ -1,4 +1,5 @@
-"""A process that calls a limited vendor for a while and prints how often it was let through: `python allowing.py`."""
+"""A process that calls a limited vendor for a while and prints how often it was let through, from when and until when:
+`python allowing.py`."""
 
 from __future__ import annotations
 
@@ -19,22 +20,24 @@ class Vendor:
         self.calls += 1
 
 
-def main(database: str, broker: str, limits: str, seconds: float) -> int:
+def main(database: str, broker: str, limits: str, seconds: float) -> tuple[int, float, float]:
     settings = Settings(_env_file=None, database_url=database, broker_url=broker, vendor_limits=limits)
     db = Database(settings.database, connections=2)
     guards = guard(settings, db)
     inner = Vendor()
     vendor = guards.wrap("desk", inner)
+    began = time.time()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:
             vendor.call()
         except Postponed:
             time.sleep(0.02)
+    ended = time.time()
     guards.close()
     db.dispose()
-    return inner.calls
+    return inner.calls, began, ended
 
 
 if __name__ == "__main__":
-    sys.stdout.write(str(main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]))))
+    print(*main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])))  # noqa: T201 - what it is for

@@ -98,11 +98,11 @@ def test_broken_markup_gives_what_can_be_seen(html: str, headings: list[str]) ->
 )
 def test_hostile_pages_take_no_time(html: str) -> None:
     """Each of these keeps a naive parser busy for seconds or minutes. Measured: below 0.3 s."""
-    began = time.perf_counter()
+    began = time.process_time()
 
     found = outline_of(html)
 
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert len(found.headings) <= MAX_ITEMS
 
 
