@@ -79,7 +79,12 @@ def read(directory: Path) -> dict[str, bytes]:
     refused = [Problem(str(path), 1, "", "policy files end in .yaml: rename it") for path in directory.glob("*.yml")]
     files = {str(path): path.read_bytes() for path in sorted(directory.glob("*.yaml"))}
     if not files:
-        refused.append(Problem(str(directory), 1, "", "no policy files (*.yaml) in this directory"))
+        told = (
+            "no policy files (*.yaml) in this directory"
+            if directory.is_dir()
+            else "no policy files: there is no such directory"
+        )
+        refused.append(Problem(str(directory), 1, "", told))
     if refused:
         raise PolicyError(refused)
     return files
@@ -99,6 +104,7 @@ def examine(
     """
     problems: list[Problem] = []
     bundles: list[tuple[Document, BundleEntry]] = []
+    misshapen: list[Document] = []
     found: list[Suite] = []
     for file, content in files.items():
         document = _document(file, content)
@@ -107,12 +113,16 @@ def examine(
         elif file.endswith(TEST_SUFFIX):
             found += (Suite(document, entry) for entry in _entries(document, SuiteEntry, problems))
         else:
-            bundles += ((document, entry) for entry in _entries(document, BundleEntry, problems))
+            entries = [*_entries(document, BundleEntry, problems)]
+            bundles += ((document, entry) for entry in entries)
+            misshapen += () if entries else (document,)
     if not bundles and not problems:
         problems.append(Problem(min(files, default="policy"), 1, "", "there are tests here, but no bundle"))
 
-    known = references.Known.of([entry for _, entry in bundles])
+    known = references.Known.of([entry for _, entry in bundles], misshapen)
     environment = Environment(Facts, engine)
+    for document in misshapen:
+        _try_rules(document, environment, problems)
     trusted = None if vouched or environment.checks else {*checked, *fingerprints.known([SHIPPED])}
     compiled: list[Bundle] = []
     for document, entry in bundles:
@@ -145,6 +155,17 @@ def _entries(document: Document, shape: type[E], problems: list[Problem]) -> Ite
             message = "there is no such key" if detail["type"] == "extra_forbidden" else detail["msg"]
             problems.append(document.problem(detail["loc"], message))
         return []
+
+
+def _try_rules(document: Document, environment: Environment, problems: list[Problem]) -> None:
+    """Conditions and messages of a bundle that cannot be used as it is, so that what is wrong with them is told as well."""
+    said = document.data.get("rules") if isinstance(document.data, dict) else None
+    for place, rule in enumerate(said if isinstance(said, list) else ()):
+        when, message = (rule.get("when"), rule.get("message")) if isinstance(rule, dict) else (None, None)
+        if isinstance(when, str) and when:
+            _program(document, ("rules", place, "when"), when, environment, problems)
+        if isinstance(message, str):
+            _message(document, ("rules", place, "message"), message, problems)
 
 
 def _bundle(document: Document, entry: BundleEntry, environment: Environment, problems: list[Problem]) -> Bundle:

@@ -32,13 +32,20 @@ class Known:
     rules: Mapping[str, tuple[BundleEntry, RuleEntry]]
 
     @classmethod
-    def of(cls, entries: Sequence[BundleEntry]) -> Known:
+    def of(cls, entries: Sequence[BundleEntry], misshapen: Iterable[Document] = ()) -> Known:
+        """What `misshapen` bundles declare counts as declared: other bundles are not to blame for them."""
         actions: dict[str | None, frozenset[str]] = {None: frozenset()}
+        roles = {role for entry in entries for role in entry.roles}
         for entry in entries:
             actions[entry.domain] = actions.get(entry.domain, frozenset()) | frozenset(entry.actions)
+        for document in misshapen:
+            said = document.data if isinstance(document.data, dict) else {}
+            domain = said.get("domain") if isinstance(said.get("domain"), str) else None
+            actions[domain] = actions.get(domain, frozenset()) | _texts(said.get("actions"))
+            roles |= _texts(said.get("roles"))
         return cls(
             names=Counter(entry.bundle for entry in entries),
-            roles=frozenset(role for entry in entries for role in entry.roles),
+            roles=frozenset(roles),
             actions=actions,
             rules={f"{entry.bundle}/{rule.id}": (entry, rule) for entry in entries for rule in entry.rules},
         )
@@ -48,6 +55,10 @@ class Known:
         if domain is None:
             return frozenset().union(*self.actions.values())
         return self.actions[None] | self.actions.get(domain, frozenset())
+
+
+def _texts(said: object) -> frozenset[str]:
+    return frozenset(one for one in said if isinstance(one, str)) if isinstance(said, list) else frozenset()
 
 
 def problems(document: Document, entry: BundleEntry, known: Known) -> Iterator[Problem]:
