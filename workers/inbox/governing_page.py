@@ -113,6 +113,10 @@ def _history(request: Request, identity: Identity, *, problem: str = "", why: st
     in_force = system.policy
     differs: Folder | None = differing(system.settings.policy_dir, in_force) if may_propose(identity.person) else None
     with system.db.read() as tx:
+        decided = policy_sets.in_force(tx)
+        if differs is not None and decided is not None and differs.hash == decided.hash:
+            # People have just decided on exactly these files, and this process is yet to follow.
+            differs = None
         known = {kept.hash: kept for kept in policy_sets.listing(tx)}
         context: Mapping[str, Any] = {
             "policy": in_force,

@@ -140,7 +140,7 @@ def test_a_proposal_is_withdrawn(house):
     assert "Waiting for a decision" not in house.signed_in().get("/policy/history").text
 
 
-def test_files_in_the_folder_that_nobody_decided_on_are_told_to_leads(tmp_path):
+def test_files_in_the_folder_that_nobody_decided_on_are_told_to_leads_until_somebody_has(tmp_path):
     folder = lay(tmp_path / "policy", written())
     engine = govern(make_engine(tmp_path), folder)
     lay(folder, STRICTER)
@@ -154,6 +154,15 @@ def test_files_in_the_folder_that_nobody_decided_on_are_told_to_leads(tmp_path):
     assert "say something else than the policy in force" in told
     assert "adds rule house/tiny (deny)" in told
     assert "say something else" not in untold
+
+    action = proposed(house)
+    for name in ("ben", "cleo"):
+        with engine.system.db.read() as tx:
+            action = actions.get(tx, action.id)
+        engine.decide(action, by=house.person(name))
+    engine.drain()
+
+    assert "say something else" not in house.signed_in().get("/policy/history").text
     for client in house.clients:
         client.close()
     engine.system.close()
