@@ -63,7 +63,7 @@ class RabbitServer:
     def start(self) -> None:
         with (self.folder / "out").open("ab") as out:
             self._process = subprocess.Popen([PROGRAM], env=self._env(), cwd=self.folder, stdout=out, stderr=out)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         while not self._answers():
             assert self._process.poll() is None, (self.folder / "out").read_text()[-2000:]
             assert time.monotonic() < deadline, "RabbitMQ does not come up"
@@ -97,13 +97,13 @@ class RabbitServer:
             address, json.dumps(body or {}).encode() if method != "GET" else None, method=method
         )
         request.add_header("content-type", "application/json")
-        with opener.open(request, timeout=20) as answer:
+        with opener.open(request, timeout=60) as answer:
             said = answer.read()
         return json.loads(said) if said else None
 
     def _answers(self) -> bool:
         try:
-            with amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=2):
+            with amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=10):
                 return self.manage("GET", "overview") is not None
         except (OSError, amqp.AMQPError):
             return False

@@ -11,6 +11,8 @@ from tests.kit.workers import Workers
 
 KILLS = 2
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture
 def workers(tmp_path, far_broker, api, on_postgresql):

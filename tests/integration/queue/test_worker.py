@@ -10,6 +10,9 @@ import pytest
 from tests.kit import handless
 from tests.kit.workers import Workers
 
+# Each starts several processes, one after the other.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture
 def workers(tmp_path, far_broker, on_postgresql, api):
@@ -31,7 +34,7 @@ def test_a_worker_that_thinks_never_asks_for_writers_and_what_it_decided_waits_f
         "worker", "--queues", "support", "--pool", pool, "--concurrency", "2", program=handless.__name__
     )
     doing = workers.start("worker", "--queues", "support,actions", program=handless.__name__)
-    assert doing.wait(90) == handless.ASKED, "the trap does not work"
+    assert doing.wait(240) == handless.ASKED, "the trap does not work"
 
     workers.ticket()
     workers.until(lambda: workers.decided() == 1, "it does not think")
@@ -53,7 +56,7 @@ def test_told_to_stop_it_finishes_what_runs_and_gives_back_what_waits(workers, a
     workers.until(lambda: bool(api.requests), "it does not think")
     first.send_signal(signal.SIGTERM)
 
-    assert first.wait(90) == 0
+    assert first.wait(240) == 0
     assert len(api.requests) == 2, "what ran was not finished, or it began something new"
     api.delay = 0.0
     workers.start("worker", "--queues", "support,actions")
@@ -64,14 +67,14 @@ def test_told_to_stop_it_finishes_what_runs_and_gives_back_what_waits(workers, a
 
 
 def test_what_takes_longer_than_the_time_to_stop_goes_on_elsewhere(workers, api):
-    api.delay = 120.0
+    api.delay = 300.0
     first = workers.start("worker", "--queues", "support,actions", CASEWORKER_STOP_SECONDS="1")
     workers.ticket()
     workers.until(lambda: bool(api.requests), "it does not think")
     began = time.monotonic()
     first.send_signal(signal.SIGTERM)
 
-    assert first.wait(90) == 0
+    assert first.wait(240) == 0
     assert time.monotonic() - began < api.delay, "it waited for the call"
     api.delay = 0.0
     workers.start("worker", "--queues", "support,actions")
@@ -88,11 +91,11 @@ def test_processes_instead_of_threads_do_the_same_work(workers, api):
     workers.until(lambda: workers.closed() == 3, "processes do not work")
     assert workers.tagged() == 3
     first.send_signal(signal.SIGTERM)
-    assert first.wait(90) == 0
+    assert first.wait(240) == 0
 
 
 def test_processes_do_not_store_events(workers):
     process = workers.start("worker", "--pool", "prefork")
 
-    assert process.wait(90) == 2
+    assert process.wait(240) == 2
     assert "worked with threads" in workers.log()
