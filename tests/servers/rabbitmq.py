@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -68,6 +69,11 @@ class RabbitServer:
             assert self._process.poll() is None, (self.folder / "out").read_text()[-2000:]
             assert time.monotonic() < deadline, "RabbitMQ does not come up"
             time.sleep(0.1)
+
+    def pause(self) -> None:
+        """It stands still until it is killed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
         """`kill -9`."""

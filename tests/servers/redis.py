@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -40,6 +41,11 @@ class RedisServer:
                     time.sleep(0.05)
                 else:
                     return
+
+    def pause(self) -> None:
+        """It stands still until it is stopped."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -249,6 +249,7 @@ def test_a_restart_of_the_database_frees_nothing_that_lives(postgres, shared):
         time.sleep(2)
         postgres.restart(down_for=2.5)
         time.sleep(6)
+        until(lambda: sweeper.latest.leading, "nobody sweeps any more")
         sweeper.stop()
 
         assert held_by(shared, case) == LIVING

@@ -38,6 +38,10 @@ class Broker:
     def kill(self):
         self.server.stop() if self.kind == "redis" else self.server.kill()
 
+    def pause(self):
+        """It takes connections and answers nothing: whoever asks it something waits for half a minute at least."""
+        self.server.pause()
+
     def start(self):
         self.server.start()
 
