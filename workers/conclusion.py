@@ -1,26 +1,31 @@
-"""Commits of what was decided on a case that take more than one statement, all under the case's lock.
+"""Commits of what was decided on a case, and what they write of it.
 
 Called by the pipeline where a decision uses up of a limit, where actions of earlier rounds may be changing at this moment, and
-where a case was woken though all is decided. Everything else is committed in one statement by the pipeline itself.
+where a case was woken though all is decided: these take more than one statement, all under the case's lock. Everything else
+is committed in one statement by the pipeline itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any
 
 from workers import faults
 from workers.drafting import LaidOut, judged_note, revision_row, standing
 from workers.journal import Entry, Work
 from workers.judgement import Judged
-from workers.reserving import Judgement, reserves, within_limits
-from workers.settlement import settle
-from workers.store import cases, flow
+from workers.reserving import Judgement, as_it_fits, holdings, reserves, within_limits
+from workers.settlement import settle, weigh
+from workers.store import cases, flow, spending
 from workers.store.database import Tx
 from workers.store.flow import Progress
-from workers.store.records import CaseState
+from workers.store.records import Action, CaseState
+from workers.store.spending import Used
 from workers.wiring import System
+
+_ACTION_COLUMNS = tuple(field.name for field in fields(Action))
 
 CRASH_POINTS = ("case.limits.reserved",)
 
@@ -38,6 +43,9 @@ def conclude(
     One commit, so that nothing is reserved for an action that is not there, whenever the process dies. Raise `LostClaim`.
     """
     now = system.clock()
+    at_once = _at_once(system, work, changes, entries, laid_out)
+    if at_once is not None:
+        return at_once
     with system.db.write() as tx:
         if limited(laid_out):
             # First the case, then the limits: as everybody takes them who reserves.
@@ -64,6 +72,59 @@ def conclude(
     return replace(work, case=case)
 
 
+def written(
+    work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut], now: datetime
+) -> tuple[Progress, Sequence[str]]:
+    """What one commit writes of a case's first actions, brought in line with them; and which of them are due."""
+    fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
+    standing = weigh(replace(work.case, attention=changes["attention"]), fresh, now=now)
+    progress = Progress(
+        {**changes, **standing.case},
+        steps=[made.step for made in entries],
+        usage=[row for made in entries for row in made.usage],
+        actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
+        revisions=[laid.revision for laid in laid_out],
+        notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *standing.notes],
+        # An answer to the message before the newest must not even be judged.
+        unjoined=True,
+    )
+    return progress, standing.due
+
+
+def _at_once(
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+) -> Work | None:
+    """The straight way, where a first draft reserves for one action, and all of it is to be had. None, and nothing written,
+    for everything else; on SQLite too, where whoever writes is alone and no statement is a journey."""
+    reserving = [laid for laid in laid_out if reserves(laid.judged.record)]
+    if system.db.is_sqlite or work.case.round > 1 or len(reserving) != 1:
+        return None
+    (one,) = reserving
+    now = system.clock()
+    judgement = _judgement(one)
+    due: Sequence[str] = ()
+
+    def made(used: Used) -> Progress | None:
+        nonlocal due
+        judged = as_it_fits(judgement, used)
+        if judged is None:
+            return None
+        faults.point("case.limits.reserved")
+        restated = [_restated(system, laid, judged) if laid is one else laid for laid in laid_out]
+        progress, due = written(work, changes, entries, restated, now)
+        faults.point("case.decide.committing")
+        return progress
+
+    held = holdings(judgement.action_id, one.judged.record.uses)
+    recorded = spending.record(system.db, work.case, work.chain, judgement.action_id, held, made, now=now)
+    if recorded is None:
+        return None
+    faults.point("case.decide.committed")
+    for action_id in due:
+        system.hints.action(action_id)
+    return replace(work, case=recorded[0], chain=recorded[1])
+
+
 def settle_again(system: System, work: Work) -> Work:
     """Woken though all is decided: nothing but to bring the case in line with its actions."""
     with system.db.write() as tx:
@@ -76,20 +137,21 @@ def settle_again(system: System, work: Work) -> Work:
 
 def _within_limits(system: System, tx: Tx, laid_out: Sequence[LaidOut]) -> list[LaidOut]:
     now = system.clock()
-    made = [
-        Judgement(
-            laid.action["id"],
-            laid.judged,
-            laid.kind,
-            laid.action["arguments"],
-            laid.action["target"],
-            laid.action["target_version"],
-            laid.action["revision"],
-        )
-        for laid in laid_out
-    ]
+    made = [_judgement(laid) for laid in laid_out]
     found = zip(laid_out, within_limits(tx, made, now=now, once=True), strict=True)
     return [laid if judged is laid.judged else _restated(system, laid, judged) for laid, judged in found]
+
+
+def _judgement(laid: LaidOut) -> Judgement:
+    return Judgement(
+        laid.action["id"],
+        laid.judged,
+        laid.kind,
+        laid.action["arguments"],
+        laid.action["target"],
+        laid.action["target_version"],
+        laid.action["revision"],
+    )
 
 
 def _restated(system: System, laid: LaidOut, judged: Judged) -> LaidOut:

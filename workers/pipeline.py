@@ -22,7 +22,7 @@ is committed by `workers.conclusion`, together with what it reserves.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from integrations.errors import IntegrationError, Permanent, Temporary
@@ -30,7 +30,7 @@ from integrations.models.base import Usage
 from integrations.models.failures import paid
 from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
-from workers.conclusion import conclude, limited, settle_again
+from workers.conclusion import conclude, limited, settle_again, written
 from workers.consulting import OWN, asked_of, gave_up, subject_of, withdrawn
 from workers.deliberation import LOOPING, about, answer_question, deliberate
 from workers.drafting import lay_out, live_targets
@@ -38,19 +38,16 @@ from workers.journal import Entry, Work, entry, found_as_fact, output_of, recall
 from workers.judgement import Matter
 from workers.log import discreet, logger
 from workers.patience import pause
-from workers.settlement import weigh
 from workers.store import actions, audit, cases, children, events, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
-from workers.store.flow import Caps, Progress
-from workers.store.records import Action, ActionState, Case, CaseState
+from workers.store.flow import Caps
+from workers.store.records import ActionState, Case, CaseState
 from workers.telemetry import metrics, observed, traces
 from workers.wiring import System
 
 #: where a case stands when its agent has no more to do: people and `execute` have it now, `settle` closes it
 DECIDED = "decided"
-
-_ACTION_COLUMNS = tuple(field.name for field in fields(Action))
 
 
 def advance(system: System, case_id: str) -> None:
@@ -227,22 +224,11 @@ def _decide(
     if work.case.round > 1 or limited(laid_out):
         # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
         return outage.insist(conclude, system, work, changes, entries, laid_out)
-    fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
-    standing = weigh(replace(work.case, attention=changes["attention"]), fresh, now=now)
-    progress = Progress(
-        {**changes, **standing.case},
-        steps=[made.step for made in entries],
-        usage=[row for made in entries for row in made.usage],
-        actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
-        revisions=[laid.revision for laid in laid_out],
-        notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *standing.notes],
-        # An answer to the message before the newest must not even be judged.
-        unjoined=True,
-    )
+    progress, due = written(work, changes, entries, laid_out, now)
     faults.point("case.decide.committing")
     case, chain = outage.record(system.db, work.case, work.chain, progress, now=now)
     faults.point("case.decide.committed")
-    for action_id in standing.due:
+    for action_id in due:
         system.hints.action(action_id)
     return replace(work, case=case, chain=chain)
 

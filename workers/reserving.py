@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from policies.types import DecisionRecord
 from workers.actions.base import ActionKind
 from workers.judgement import Judged, seal
-from workers.limits.reserving import reserve, reserves
+from workers.limits.reserving import fitting, holdings, reserve, reserves
 from workers.store.database import Tx
+from workers.store.spending import Used
 
-__all__ = ["Judgement", "reserves", "within_limits"]
+__all__ = ["Judgement", "as_it_fits", "holdings", "reserves", "within_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,24 @@ def within_limits(tx: Tx, made: Sequence[Judgement], *, now: datetime, once: boo
         if record is one.judged.record:
             tightened.append(one.judged)
             continue
-        sealed = seal(
-            record,
-            one.judged.origins,
-            kind=one.kind,
-            arguments=one.arguments,
-            target=one.target,
-            target_version=one.target_version,
-            revision=one.revision,
-        )
-        tightened.append(replace(one.judged, record=record, digest=sealed.digest))
+        tightened.append(_sealed(one, record))
     return tightened
+
+
+def as_it_fits(made: Judgement, used: Used) -> Judged | None:
+    """The judgement as `within_limits` gives it where all is to be had when so much is used up; else None."""
+    record = fitting(made.judged.record, used)
+    return None if record is None else _sealed(made, record)
+
+
+def _sealed(one: Judgement, record: DecisionRecord) -> Judged:
+    sealed = seal(
+        record,
+        one.judged.origins,
+        kind=one.kind,
+        arguments=one.arguments,
+        target=one.target,
+        target_version=one.target_version,
+        revision=one.revision,
+    )
+    return replace(one.judged, record=record, digest=sealed.digest)

@@ -70,6 +70,12 @@ def refused(uses: Sequence[Use], used: Used) -> bool:
     )
 
 
+def fitting(record: DecisionRecord, used: Used) -> DecisionRecord | None:
+    """The decision as `reserve` gives it where all that it uses up is to be had when so much is used up; else None."""
+    tried = [_weighed(use, *used.get(counter_of(use), (0, 0))) for use in record.uses]
+    return tightened(record, tried) if all(one.held for one in tried) else None
+
+
 def _reserved(tx: Tx, action_id: str, record: DecisionRecord, now: datetime) -> DecisionRecord:
     tried = [_tried(tx, action_id, use, now) for use in record.uses]
     if all(one.held for one in tried):

@@ -20,13 +20,13 @@ from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, Lending, Statements
+
 Tx = Connection
 
 BUSY_SECONDS = 10.0
 #: No compiling on the server: it takes half a second for a statement that runs in a tenth of a millisecond.
 _SESSION = "-c timezone=UTC -c jit=off"
-#: a connection unused for longer is asked whether it still lives before it is handed out
-IDLE_SECONDS = 2.0
 
 
 class StoreUnavailable(Exception):
@@ -83,9 +83,9 @@ class Database:
         self._direct = create_engine(
             parsed, connect_args=arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool
         )
-        for engine in (self.engine, self._direct):
-            event.listen(engine, "checkout", _ping_if_idle)
-            event.listen(engine, "checkin", _note_use)
+        self._lending = Lending(self._direct, connections, busy_seconds)
+        event.listen(self.engine, "checkout", _ping_if_idle)
+        event.listen(self.engine, "checkin", _note_use)
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -103,27 +103,26 @@ class Database:
                 yield writing
 
     @contextmanager
-    def direct(self) -> Iterator[psycopg.Cursor[Any]]:
-        """PostgreSQL only: a cursor on which each statement is a transaction of its own. Raises `StoreUnavailable`.
+    def direct(self) -> Iterator[Statements]:
+        """PostgreSQL only: a connection on which each statement is a transaction of its own. Raises `StoreUnavailable`.
 
         For the commits of the flow, which are one statement each: BEGIN, COMMIT and what SQLAlchemy does around a
         statement cost more than the statement.
         """
         try:
-            pooled = self._direct.raw_connection()
-        except (psycopg.OperationalError, OperationalError, PoolTimeoutError) as error:
+            lent, era = self._lending.borrow()
+        except UNUSABLE as error:
             raise StoreUnavailable(_first_line(getattr(error, "orig", None) or error)) from error
-        connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         try:
-            yield connection.cursor()
+            yield lent
         except (psycopg.OperationalError, psycopg.InternalError) as error:
-            if connection.broken:
-                # The server went away: the others in the pool are dead as well, and need not be tried one by one.
-                self._direct.dispose()
-            pooled.invalidate()
+            if lent.connection.broken:
+                # The server went away: the others are dead as well, and need not be tried one by one.
+                self._lending.dispose()
+            era = LEFT
             raise StoreUnavailable(_first_line(error)) from error
         finally:
-            pooled.close()
+            self._lending.give_back(lent, era)
 
     def ping(self) -> None:
         with self.read() as tx:
@@ -131,7 +130,8 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
-        self._direct.dispose()
+        if not self.is_sqlite:
+            self._lending.dispose()
 
 
 @contextmanager

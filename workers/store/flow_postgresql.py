@@ -36,6 +36,8 @@ from workers.store.records import Action, Attempt, Case, Event, Switch
 MOST_REPEATS = 5
 #: what says that somebody else has written to a chain meanwhile
 _CHAIN_KEYS = ("uq_audit_chain_seq", "pk_audit_heads")
+#: the tables that a commit of a case adds to
+_PARTS = ("steps", "model_usage", "facts", "actions", "revisions")
 
 
 def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: timedelta, caps: Caps) -> Claimed | None:
@@ -64,27 +66,12 @@ def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: time
 
 def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: datetime) -> tuple[Case, Chain]:
     """Raise `LostClaim` where the fence held it back (or an event joined, for what must not be written then)."""
-    changes = {"claims": 0, "waits": 0, "waiting_for": None, "updated_at": now, **progress.changes}
-    parts = {
-        "steps": progress.steps,
-        "model_usage": progress.usage,
-        "facts": progress.facts,
-        "actions": progress.actions,
-        "revisions": [{**row, "record": packed(row["record"])} for row in progress.revisions],
-    }
-    present = tuple(name for name, rows in parts.items() if rows)
-    values: dict[str, Any] = {f"set_{name}": value for name, value in changes.items()}
-    values |= {name: _json(parts[name]) for name in present}
-    values |= {"case": case.id, "version": case.version, "events_total": case.events_total}
+    values = _recorded(case, progress, now)
     for repeat in range(MOST_REPEATS):
-        noted, after = _noted(case.id, chain, now, progress.notes)
-        values |= noted
-        statement = statements.record(
-            tuple(changes), present, notes=bool(noted), first=not chain.seq, unjoined=progress.unjoined
-        )
+        statement, noted, after = _recording(case, chain, progress, values, now)
         try:
             with db.direct() as cursor:
-                row = cursor.execute(statement, values).fetchone()
+                row = cursor.execute(statement, noted).fetchone()
         except UniqueViolation as error:
             if error.diag.constraint_name not in _CHAIN_KEYS or repeat == MOST_REPEATS - 1:
                 raise
@@ -94,6 +81,47 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
             raise LostClaim(f"case {case.id} was claimed by somebody else")
         return Case(*row), after
     raise AssertionError("unreachable")
+
+
+def recording(
+    case: Case, chain: Chain, progress: Progress, *, now: datetime, spent: Jsonb
+) -> tuple[str, dict[str, Any], Chain]:
+    """The statement of a commit that uses up of limits too (`spending`), its values, and where the chain ends after it."""
+    return _recording(case, chain, progress, {**_recorded(case, progress, now), "now": now, "spent": spent}, now)
+
+
+def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
+    """What a commit writes but for the chain, by the names of the statement."""
+    changes = {"claims": 0, "waits": 0, "waiting_for": None, "updated_at": now, **progress.changes}
+    parts = {
+        "steps": progress.steps,
+        "model_usage": progress.usage,
+        "facts": progress.facts,
+        "actions": progress.actions,
+        "revisions": [{**row, "record": packed(row["record"])} for row in progress.revisions],
+    }
+    return {
+        **{f"set_{name}": value for name, value in changes.items()},
+        **{name: _json(rows) for name, rows in parts.items() if rows},
+        "case": case.id,
+        "version": case.version,
+        "events_total": case.events_total,
+    }
+
+
+def _recording(
+    case: Case, chain: Chain, progress: Progress, values: Mapping[str, Any], now: datetime
+) -> tuple[str, dict[str, Any], Chain]:
+    noted, after = _noted(case.id, chain, now, progress.notes)
+    statement = statements.record(
+        tuple(name.removeprefix("set_") for name in values if name.startswith("set_")),
+        tuple(name for name in _PARTS if name in values),
+        notes=bool(noted),
+        first=not chain.seq,
+        unjoined=progress.unjoined,
+        spends="spent" in values,
+    )
+    return statement, {**values, **noted}, after
 
 
 def errand(db: Database, action_id: str) -> Errand | None:

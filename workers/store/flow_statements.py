@@ -45,8 +45,18 @@ SELECT claimed.*, h.seq, h.hash, (
 
 
 @cache
-def record(changes: tuple[str, ...], parts: tuple[str, ...], *, notes: bool, first: bool, unjoined: bool) -> str:
+def record(
+    changes: tuple[str, ...],
+    parts: tuple[str, ...],
+    *,
+    notes: bool,
+    first: bool,
+    unjoined: bool,
+    spends: bool = False,
+) -> str:
     inserts = [_insert(getattr(tables, name), name, "moved") for name in parts]
+    if spends:
+        inserts.append(_spent("moved"))
     if notes:
         inserts += _append("moved", first=first)
     joined = "AND events_total = %(events_total)s" if unjoined else ""
@@ -152,11 +162,13 @@ def _insert(table: Table, name: str, source: str) -> str:
 )"""
 
 
-#: what the approved action uses up of limits
-_SPENT = """spent AS (
+def _spent(source: str) -> str:
+    """What actions use up of limits."""
+    return f"""spent AS (
     INSERT INTO limit_uses (action_id, counter, limit_ref, window_minutes, minor, at)
-    SELECT approved.id, r.counter, r.limit_ref, r.window_minutes, r.minor, %(now)s FROM approved,
-        jsonb_to_recordset(%(spent)s::jsonb) AS r (counter text, limit_ref text, window_minutes integer, minor bigint)
+    SELECT r.action_id, r.counter, r.limit_ref, r.window_minutes, r.minor, %(now)s
+    FROM {source}, jsonb_to_recordset(%(spent)s::jsonb)
+        AS r (action_id text, counter text, limit_ref text, window_minutes integer, minor bigint)
 )"""
 
 
@@ -184,7 +196,7 @@ def approve(
     INSERT INTO decisions ({", ".join(decision)})
     SELECT {", ".join(f"%(dec_{name})s" for name in decision)} FROM approved
 )""",
-                *([_SPENT] if spends else []),
+                *([_spent("approved")] if spends else []),
                 _settled("approved", case_changes),
                 *_append("approved", first=first),
             ]

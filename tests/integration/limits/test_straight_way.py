@@ -1,0 +1,87 @@
+"""A first draft within limits is written in two round trips on PostgreSQL, and is what the long way makes of it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import event, select
+
+from tests.integration.limits.house import a_day, asked, under, within
+from tests.kit.engine import refund
+from workers import conclusion
+from workers.pipeline import advance
+from workers.store import actions
+from workers.store.limit_tables import limit_uses
+from workers.store.records import ActionState
+
+
+@pytest.fixture
+def url(on_postgresql):
+    """The straight way is PostgreSQL's alone."""
+    return on_postgresql
+
+
+def told(engine, action):
+    """What is kept of a decision, but for whose it is and when it was."""
+    with engine.system.db.read() as tx:
+        record = dict(actions.revisions_of(tx, action.id)[-1].record)
+        held = tx.execute(select(limit_uses).where(limit_uses.c.action_id == action.id)).all()
+    assert action.approved_digest == action.digest
+    return (
+        action.state,
+        action.decided_by,
+        action.verdict,
+        sorted(record),
+        [(one["limit"], one["held"]) for one in record.get("reserved", ())],
+        sorted((row.counter, row.limit_ref, row.window_minutes, row.minor, row.done_at) for row in held),
+    )
+
+
+def test_it_makes_what_the_long_way_makes(engine, monkeypatch):
+    under(engine, within(a_day(10_000)))
+    straight = asked(engine, 3_000, "1")
+
+    monkeypatch.setattr(conclusion, "_at_once", lambda *_: None)
+    long = asked(engine, 3_000, "2")
+
+    assert told(engine, straight) == told(engine, long)
+
+
+def test_it_asks_for_no_transaction_of_many_statements(engine):
+    under(engine, within(a_day(10_000)))
+    asked(engine, 1_000, "1")
+    said = []
+    event.listen(engine.system.db.engine, "before_cursor_execute", lambda *a: said.append(a[2]))
+
+    asked(engine, 1_000, "2")
+
+    assert not [statement for statement in said if "limit_uses" in statement or "INSERT INTO actions" in statement]
+
+
+def test_what_does_not_fit_is_found_out_by_the_long_way(engine):
+    under(engine, within(a_day(10_000)))
+
+    states = [asked(engine, 6_000, ticket).state for ticket in "12"]
+
+    assert states == [ActionState.APPROVED, ActionState.PENDING]
+
+
+def test_many_at_once_never_have_more_than_there_is(engine):
+    under(engine, within(a_day(10_000)))
+    engine.model.drafts = [[refund(3_000)]]
+    for ticket in "12345678":
+        engine.event(delivery=f"d{ticket}", ticket=ticket)
+    cases = [row for kind, row in engine.hints.waiting if kind == "case"]
+
+    working = [threading.Thread(target=advance, args=(engine.system, case)) for case in cases]
+    for thread in working:
+        thread.start()
+    for thread in working:
+        thread.join()
+
+    with engine.system.db.read() as tx:
+        states = [action.state for case in cases for action in actions.of_case(tx, case)]
+    assert len(states) == len(cases) == 8
+    assert states.count(ActionState.APPROVED) == 3
+    assert states.count(ActionState.PENDING) == 5
