@@ -13,7 +13,7 @@ from tests.kit.engine import make_engine
 from workers import pipeline
 from workers.inbox.case_service import decide_case
 from workers.patience import LONGEST, pause
-from workers.store import steps
+from workers.store import outage, steps
 from workers.store.database import Database, StoreUnavailable
 from workers.store.records import CaseState
 
@@ -130,7 +130,8 @@ def test_a_full_disk_keeps_nothing_of_the_event_and_frees_itself(tmp_path):
     engine.system.close()
 
 
-def test_a_database_that_locks_in_the_middle_of_a_case_delays_it_and_loses_nothing(tmp_path):
+def test_a_database_that_locks_in_the_middle_of_a_case_delays_it_and_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(outage, "PATIENCE_SECONDS", 0.5)
     engine = make_engine(tmp_path, busy_seconds=0.2)
     engine.event()
     holder = sqlite3.connect(tmp_path / "engine.db", check_same_thread=False)
