@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from workers.rehearsal.told import BECAME, requirement
+from workers.rehearsal.told import BECAME, decided_by, requirement
 from workers.store import audit, policy_sets, shadow_verdicts
 from workers.store.audit import SYSTEM, Note
 from workers.store.database import Tx
@@ -104,7 +104,7 @@ def _difference(one: Differing) -> Difference:
         kind=one.verdict.kind,
         was=_said(told.get("was"), one.verdict.was),
         would_be=_said(told.get("would_be"), one.verdict.would_be),
-        rules=", ".join((told.get("would_be") or {}).get("rules") or ()) or "no rule",
+        rules=decided_by((told.get("would_be") or {}).get("rules") or ()),
         became=_became(one),
         decided_at=one.verdict.decided_at,
     )

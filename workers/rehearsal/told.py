@@ -185,9 +185,14 @@ def _difference(change: Mapping[str, Any]) -> Difference:
         amount=money(int(minor), change["currency"]) if minor is not None else "",
         was=_said(change["before"]),
         would_be=_said(change["after"]),
-        rules=", ".join(change["after"]["rules"]) or "no rule",
+        rules=decided_by(change["after"]["rules"]),
         became=BECAME.get(change["became"], change["became"]),
     )
+
+
+def decided_by(rules: Sequence[str]) -> str:
+    """Where no rule's answer was the strictest, what rules oblige to was (a cap, a sample), or what holds where none matched."""
+    return ", ".join(rules) or "an obligation or a default"
 
 
 def _said(said: Mapping[str, Any]) -> str:
