@@ -17,12 +17,13 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, text, update
 
-from workers.store import audit
+from workers.store import audit, limits
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import Note
 from workers.store.consultation_tables import consultations
 from workers.store.database import Database, Tx
 from workers.store.ids import new_id
+from workers.store.notice_tables import notices
 from workers.store.records import ActionState, CaseState
 from workers.store.rows import columns, many, one
 from workers.store.tables import (
@@ -43,7 +44,7 @@ from workers.store.tables import audit as audit_table
 _LOCK = 0x61726368  # "arch": one run at a time
 OPEN_ACTIONS = (ActionState.PENDING, ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN)
 #: what belongs to a case by its id, in an order in which rows can be removed; then what belongs to its actions
-BY_ACTION: Mapping[str, Table] = {"revisions": revisions, "attempts": attempts}
+BY_ACTION: Mapping[str, Table] = {"revisions": revisions, "attempts": attempts, "notices": notices}
 BY_CASE: Mapping[str, Table] = {
     "decisions": decisions,
     "actions": actions,
@@ -308,6 +309,8 @@ def remove(tx: Tx, archive_id: str, batch: Sequence[Exported]) -> tuple[int, int
         and now == (given[i].version, given[i].updated_at, given[i].events_total)
         and heads.get(i) == (given[i].seq, given[i].hash)
     ]
+    # What they used up of limits stays, and says from now on by itself how long.
+    limits.wind_up(tx, same)
     of_action = select(actions.c.id).where(actions.c.case_id.in_(same)).scalar_subquery()
     for table in BY_ACTION.values():
         tx.execute(delete(table).where(table.c.action_id.in_(of_action)))

@@ -1,7 +1,8 @@
 """The table of limits: what each approved action uses up of each limit that it falls under.
 
 Declared beside `tables` so that the tables of the flow stay readable. A row says nothing of who it is about: what a limit
-counts apart (a customer, say) is kept as a digest. No foreign key: what was spent stays spent when its case is archived.
+counts apart (a customer, say) is kept as a digest. No foreign key: what was spent stays spent when its case is archived, and
+when its customer is erased, which puts a name in the place of the action's id that leads nowhere.
 """
 
 from __future__ import annotations

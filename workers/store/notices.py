@@ -147,6 +147,19 @@ def drop_older(tx: Tx, now: datetime) -> None:
     tx.execute(delete(notice_reads).where(notice_reads.c.at < now - timedelta(days=KEPT_DAYS)))
 
 
+def drop_of(tx: Tx, case_ids: Sequence[str]) -> None:
+    """What was told of these cases. Who has read it is kept for its own time, and leads to nothing."""
+    tx.execute(delete(notices).where(_of_cases(case_ids)))
+
+
+def count_of(tx: Tx, case_ids: Sequence[str]) -> int:
+    return int(tx.execute(select(func.count()).select_from(notices).where(_of_cases(case_ids))).scalar_one())
+
+
+def _of_cases(case_ids: Sequence[str]) -> ColumnElement[bool]:
+    return notices.c.action_id.in_(select(actions.c.id).where(actions.c.case_id.in_(case_ids)))
+
+
 def _told(who: Reader) -> tuple[ColumnElement[bool], ...]:
     """What this person was told, each thing once though several of their groups were."""
     other = notices.alias("other")

@@ -74,8 +74,8 @@ def test_no_row_of_an_archived_case_stays_behind_and_none_is_missing_from_the_fi
 
 
 def test_every_table_that_names_a_case_is_archived_with_it():
-    # A question to another agent names its case and refers to it by no key: both go in their own time.
-    reach, found = {"cases", "consultations"}, set()
+    # A question to another agent names its case and refers to it by no key: both go in their own time. A notice names its action.
+    reach, found = {"cases", "consultations", "notices"}, set()
     while reach != found:
         found = set(reach)
         reach |= {
