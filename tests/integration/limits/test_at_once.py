@@ -32,7 +32,7 @@ def waiting(engine):
 
 
 @pytest.fixture
-def on_postgresql(waiting):
+def far_away(waiting):
     if waiting.system.db.is_sqlite:
         pytest.skip("On SQLite there is only the long way.")
     return waiting
@@ -130,42 +130,42 @@ def test_of_many_who_approve_at_once_no_more_are_let_through_than_fit(waiting):
     assert len(held(waiting)) == 3
 
 
-def test_at_once_it_is_one_commit(on_postgresql):
-    action = asked(on_postgresql, 3_000, "1")
+def test_at_once_it_is_one_commit(far_away):
+    action = asked(far_away, 3_000, "1")
 
-    assert approve_at_once(on_postgresql, action).state == ActionState.APPROVED
+    assert approve_at_once(far_away, action).state == ActionState.APPROVED
 
-    assert [row[2] for row in held(on_postgresql, action.id)] == [3_000]
+    assert [row[2] for row in held(far_away, action.id)] == [3_000]
 
 
-def test_at_once_nothing_is_held_where_the_action_changed_since_it_was_read(on_postgresql):
-    action, db = asked(on_postgresql, 3_000, "1"), on_postgresql.system.db
+def test_at_once_nothing_is_held_where_the_action_changed_since_it_was_read(far_away):
+    action, db = asked(far_away, 3_000, "1"), far_away.system.db
     errand = flow.errand(db, action.id)
     uses = uses_of(spending.record_of(db, action))
     with db.write() as tx:
-        actions.change(tx, action, now=on_postgresql.clock(), waiting_for="Something")
-    given = (consent(on_postgresql, errand), holdings(action.id, uses))
+        actions.change(tx, action, now=far_away.clock(), waiting_for="Something")
+    given = (consent(far_away, errand), holdings(action.id, uses))
 
-    assert spending.approve(db, errand.action, *given, lambda _: False, now=on_postgresql.clock()) is None
+    assert spending.approve(db, errand.action, *given, lambda _: False, now=far_away.clock()) is None
 
-    assert held(on_postgresql) == []
+    assert held(far_away) == []
 
 
-def test_at_once_what_is_held_already_is_left_to_the_long_way(on_postgresql):
-    action, db = asked(on_postgresql, 3_000, "1"), on_postgresql.system.db
+def test_at_once_what_is_held_already_is_left_to_the_long_way(far_away):
+    action, db = asked(far_away, 3_000, "1"), far_away.system.db
     uses = uses_of(spending.record_of(db, action))
     with db.write() as tx:
-        limits.hold(tx, holdings(action.id, uses), on_postgresql.clock())
+        limits.hold(tx, holdings(action.id, uses), far_away.clock())
 
-    assert approve_at_once(on_postgresql, action) is None
+    assert approve_at_once(far_away, action) is None
 
-    assert fresh(on_postgresql, action).state == ActionState.PENDING
+    assert fresh(far_away, action).state == ActionState.PENDING
     assert flow.errand(db, action.id) is not None, "the connection serves on"
 
 
-def test_at_once_counts_what_the_long_way_counts(on_postgresql):
+def test_at_once_counts_what_the_long_way_counts(far_away):
     """Of uses in every state that an action can be in, and of those whose action is gone."""
-    engine, db = on_postgresql, on_postgresql.system.db
+    engine, db = far_away, far_away.system.db
     action, now = asked(engine, 100, "1"), engine.clock()
     (own,) = holdings(action.id, uses_of(spending.record_of(db, action)))
     for number, state in enumerate(ActionState, start=2):
