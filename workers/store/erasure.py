@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    TypeDecorator,
     cast,
     delete,
     func,
@@ -206,15 +207,20 @@ def _emptied(table: Table) -> dict[str, Any]:
             made[column.name] = BECOMES[name]
         elif name in KEPT:
             continue
-        elif isinstance(column.type, JSON | Text | LargeBinary):
+        elif isinstance(_made_of(column), JSON | Text | LargeBinary):
             made[column.name] = None if column.nullable else _empty(column)
     return made
 
 
 def _empty(column: Column[Any]) -> Any:
-    if isinstance(column.type, JSON):
+    if isinstance(_made_of(column), JSON):
         return {}
-    return b"" if isinstance(column.type, LargeBinary) else ""
+    return b"" if isinstance(_made_of(column), LargeBinary) else ""
+
+
+def _made_of(column: Column[Any]) -> Any:
+    """A column's own type, also where it is kept in another form (`packing`)."""
+    return column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
 
 
 def _rename(tx: Tx, ids: Sequence[str], address: str) -> None:
