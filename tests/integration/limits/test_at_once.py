@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 
 from policies.record import uses_of
 from tests.integration.limits.house import a_day, asked, fresh, under, within
+from tests.kit.engine import make_engine
 from workers.inbox.words import NotAllowed
 from workers.limits.reserving import holdings, refused
 from workers.settlement import weigh
@@ -32,10 +33,11 @@ def waiting(engine):
 
 
 @pytest.fixture
-def far_away(waiting):
-    if waiting.system.db.is_sqlite:
-        pytest.skip("On SQLite there is only the long way.")
-    return waiting
+def far_away(on_postgresql, tmp_path):
+    """The same on PostgreSQL: on SQLite there is only the long way."""
+    made = make_engine(tmp_path, url=on_postgresql)
+    yield under(made, within(a_day(10_000, "deny"), **PEOPLE))
+    made.system.close()
 
 
 def held(engine, action_id=None):
