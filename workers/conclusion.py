@@ -16,7 +16,7 @@ from workers import faults
 from workers.drafting import LaidOut, judged_note, revision_row, standing
 from workers.journal import Entry, Work
 from workers.judgement import Judged
-from workers.reserving import Judgement, as_it_fits, holdings, reserves, within_limits
+from workers.reserving import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
 from workers.settlement import settle, weigh
 from workers.store import cases, flow, spending
 from workers.store.database import Tx
@@ -115,8 +115,9 @@ def _at_once(
         faults.point("case.decide.committing")
         return progress
 
-    held = holdings(judgement.action_id, one.judged.record.uses)
-    recorded = spending.record(system.db, work.case, work.chain, judgement.action_id, held, made, now=now)
+    uses = one.judged.record.uses
+    held = holdings(judgement.action_id, uses)
+    recorded = spending.record(system.db, work.case, work.chain, judgement.action_id, held, rooms(uses), made, now=now)
     if recorded is None:
         return None
     faults.point("case.decide.committed")

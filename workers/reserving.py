@@ -14,11 +14,11 @@ from typing import Any
 from policies.types import DecisionRecord
 from workers.actions.base import ActionKind
 from workers.judgement import Judged, seal
-from workers.limits.reserving import fitting, holdings, reserve, reserves
+from workers.limits.reserving import fitting, holdings, reserve, reserves, rooms
 from workers.store.database import Tx
 from workers.store.spending import Used
 
-__all__ = ["Judgement", "as_it_fits", "holdings", "reserves", "within_limits"]
+__all__ = ["Judgement", "as_it_fits", "holdings", "reserves", "rooms", "within_limits"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from policies.approvals import Approval, Asked, tally
@@ -20,7 +19,7 @@ from workers.actions.catalogue import CATALOGUE
 from workers.inbox.choices import TAKE, Deciding, Taken, approved
 from workers.inbox.standing import may_refuse, may_stop
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
-from workers.limits.reserving import holdings, refused
+from workers.limits.reserving import holdings, refusing, rooms
 from workers.quorum import Position, Staff, position
 from workers.settlement import at_rest, settle, weigh
 from workers.store import actions, audit, cases, flow, inbox, spending
@@ -125,7 +124,7 @@ def _approve(system: System, action: Action, consent: Consent, now: datetime) ->
     uses = uses_of(spending.record_of(system.db, action))
     if not uses:
         return None
-    return spending.approve(system.db, action, consent, holdings(action.id, uses), partial(refused, uses), now=now)
+    return spending.approve(system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now)
 
 
 # ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ up and kept until the commit, so that two who reserve at once cannot both have t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from policies.limits import tightened, told
@@ -20,7 +20,7 @@ from workers.store import actions, limits, switches
 from workers.store.database import Tx
 from workers.store.limits import Holding
 from workers.store.records import Action
-from workers.store.spending import Used
+from workers.store.spending import Room, Used
 
 
 class LimitReached(Exception):
@@ -63,11 +63,22 @@ def reserve_for_approval(tx: Tx, action: Action, *, now: datetime) -> None:
     _hold(tx, action.id, record.uses, now)
 
 
-def refused(uses: Sequence[Use], used: Used) -> bool:
-    """Whether a limit refuses an approval, as `reserve_for_approval` would, when so much is used up."""
-    return any(
-        use.limit.over is Outcome.DENY and not _weighed(use, *used.get(counter_of(use), (0, 0))).held for use in uses
-    )
+def rooms(uses: Iterable[Use]) -> list[Room]:
+    """What must be left of each limit for these to fit, as `_weighed` weighs them."""
+    return [
+        Room(
+            counter_of(use),
+            use.limit.window_minutes,
+            use.limit.max_count,
+            None if use.limit.max_minor is None else use.limit.max_minor - max(use.amount_minor, 0),
+        )
+        for use in uses
+    ]
+
+
+def refusing(uses: Iterable[Use]) -> list[Use]:
+    """Those whose limits refuse a person's yes too, as `reserve_for_approval` has it."""
+    return [use for use in uses if use.limit.over is Outcome.DENY]
 
 
 def fitting(record: DecisionRecord, used: Used) -> DecisionRecord | None:

@@ -1,19 +1,20 @@
-"""An action within limits, on PostgreSQL: what it uses up is added up, held and written with the action in two round trips,
-where rules allow it and where a person says a plain yes.
+"""An action within limits, on PostgreSQL: its turn, the look whether there is room, what it holds and the action itself are one
+round trip, where rules allow it and where a person says a plain yes.
 
 The same steps as `workers.limits.reserving` takes one by one, in the same order: first the case, then the counters' turns, then
-what is used up by now, then the row with what it holds, in one commit or not at all. Called by `conclusion` for what fits, and by
-the inbox for what it can approve at once; whatever stands in the way is found out, and told, by the long way.
+what is used up by now, then the row with what it holds, in one commit or not at all. While a counter's turn lasts nothing of ours
+runs: everybody who reserves from it waits. Called by `conclusion` for what fits, and by the inbox for what it can approve at once;
+whatever stands in the way is found out, and told, by the long way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from psycopg.errors import UniqueViolation
+from psycopg.errors import DivisionByZero, UniqueViolation
 from psycopg.types.json import Jsonb
 from sqlalchemy import bindparam, select
 
@@ -21,7 +22,6 @@ from workers.store import flow_postgresql
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database
-from workers.store.direct import Statements
 from workers.store.flow_types import Consent, Progress
 from workers.store.limits import GATE, LIVE, Holding, number_of
 from workers.store.records import Action, ActionState, Case
@@ -37,17 +37,34 @@ _HOLD_CASE = "SELECT FROM cases WHERE id = %(case)s FOR UPDATE"
 _ENTER = "SELECT pg_advisory_xact_lock_shared(%(gate)s)"
 _TURNS = "SELECT pg_advisory_xact_lock(number) FROM unnest(%(numbers)s::bigint[]) AS number"
 #: as `limits.used` counts, for all counters at once
-_USED = """
-SELECT asked.counter, count(counting.minor), coalesce(sum(counting.minor), 0)
-FROM unnest(%(counters)s::text[], %(since)s::timestamptz[]) AS asked (counter, since) LEFT JOIN LATERAL (
+_COUNTED = """LATERAL (
+    SELECT count(*) AS times, coalesce(sum(counting.minor), 0) AS minor FROM (
     SELECT u.minor FROM limit_uses u
     WHERE u.counter = asked.counter AND u.done_at > asked.since AND u.action_id <> %(action)s
     UNION ALL
     SELECT u.minor FROM limit_uses u LEFT JOIN actions a ON a.id = u.action_id
     WHERE u.counter = asked.counter AND u.done_at IS NULL AND u.action_id <> %(action)s AND (
         (a.id IS NULL AND u.at > asked.since) OR a.state = ANY(%(live)s) OR (a.state = %(done)s AND a.settled_at > asked.since))
-) AS counting ON true
-GROUP BY asked.counter"""
+    ) AS counting
+) AS used"""
+_USED = f"""
+SELECT asked.counter, used.times, used.minor
+FROM unnest(%(counters)s::text[], %(since)s::timestamptz[]) AS asked (counter, since), {_COUNTED}"""  # noqa: S608 - made of constants
+#: fails where there is no room, so that nothing after it is carried out
+_ROOM = f"""
+SELECT 1 / coalesce(bool_and(coalesce(used.times < asked.most, true) AND coalesce(used.minor <= asked.minor, true)), true)::int
+FROM unnest(%(counters)s::text[], %(since)s::timestamptz[], %(most)s::bigint[], %(minor)s::bigint[])
+    AS asked (counter, since, most, minor), {_COUNTED}"""  # noqa: S608 - made of constants
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What must be left of one counter for an action to fit: fewer than `most` uses before it, of `minor` units at most."""
+
+    counter: str
+    window_minutes: int
+    most: int | None
+    minor: int | None
 
 
 def record_of(db: Database, action: Action) -> Mapping[str, Any]:
@@ -61,26 +78,15 @@ def approve(
     action: Action,
     consent: Consent,
     holdings: Sequence[Holding],
-    refused: Callable[[Used], bool],
+    rooms: Sequence[Room],
     *,
     now: datetime,
 ) -> Action | None:
-    """As `flow.approve`, holding what the action uses up. None, and nothing written, also where a limit refuses more."""
-    values = _turns(action.case_id, action.id, holdings, now)
+    """As `flow.approve`, holding what the action uses up. None, and nothing written, also where there is no room."""
     spent = Jsonb([asdict(held) for held in holdings])
-    statement, approving = flow_postgresql.approving(action, consent, now=now, spent=spent)
-    approved = None
-    try:
-        with db.direct() as cursor, cursor.connection.pipeline() as line, cursor.connection.transaction():
-            used = _in_turn(cursor, values)
-            line.sync()
-            if not refused(_by_counter(used)):
-                approved = cursor.execute(statement, approving)
-    except UniqueViolation:
-        # Somebody else has written to the chain meanwhile, or the action holds something already.
-        return None
-    row = approved.fetchone() if approved is not None else None
-    return Action(*row) if row is not None else None
+    statement, values = flow_postgresql.approving(action, consent, now=now, spent=spent)
+    row = _in_turn(db, action.case_id, action.id, holdings, rooms, now, statement, values)
+    return Action(*row) if row else None
 
 
 def record(
@@ -89,54 +95,73 @@ def record(
     chain: Chain,
     action_id: str,
     holdings: Sequence[Holding],
+    rooms: Sequence[Room],
     made: Callable[[Used], Progress | None],
     *,
     now: datetime,
 ) -> tuple[Case, Chain] | None:
-    """As `flow.record`, holding what one action uses up; `made` says what is written when so much is used up already.
+    """As `flow.record`, holding what one action uses up. `made` says what is written when so much is used up, as it is read
+    before the turn; that there is room is looked at again in turn.
 
-    None, and nothing written, where that is nothing, and where somebody else has written to the chain. Raise `LostClaim`.
+    None, and nothing written, where `made` gives none, where there is no room, and where somebody else has written to the
+    chain. Raise `LostClaim`.
     """
-    values = _turns(case.id, action_id, holdings, now)
+    asked = {"action": action_id, "live": list(LIVE), "done": ActionState.DONE, **_counters(rooms, now)}
+    with db.direct() as cursor:
+        used = {counter: (times, int(minor)) for counter, times, minor in cursor.execute(_USED, asked).fetchall()}
+    progress = made(used)
+    if progress is None:
+        return None
     spent = Jsonb([asdict(held) for held in holdings])
-    after, moved = chain, None
-    try:
-        with db.direct() as cursor, cursor.connection.pipeline() as line, cursor.connection.transaction():
-            used = _in_turn(cursor, values)
-            line.sync()
-            progress = made(_by_counter(used))
-            if progress is not None:
-                statement, recording, after = flow_postgresql.recording(case, chain, progress, now=now, spent=spent)
-                moved = cursor.execute(statement, recording)
-    except UniqueViolation:
-        return None
-    if moved is None:
-        return None
-    row = moved.fetchone()
+    statement, values, after = flow_postgresql.recording(case, chain, progress, now=now, spent=spent)
+    row = _in_turn(db, case.id, action_id, holdings, rooms, now, statement, values)
     if row is None:
+        return None
+    if not row:
         raise LostClaim(f"case {case.id} was claimed by somebody else")
     return Case(*row), after
 
 
-def _turns(case_id: str, action_id: str, holdings: Sequence[Holding], now: datetime) -> dict[str, Any]:
-    return {
+def _in_turn(
+    db: Database,
+    case_id: str,
+    action_id: str,
+    holdings: Sequence[Holding],
+    rooms: Sequence[Room],
+    now: datetime,
+    statement: str,
+    values: Mapping[str, Any],
+) -> tuple[Any, ...] | None:
+    """Carry out a statement when it is the action's turn and there is room. Its row, empty where it found nothing to change;
+    None, and nothing written, where there is no room, the action holds something already or the chain has gone on.
+
+    Each statement sees what was committed before it began: it is added up when the turns are taken.
+    """
+    turns = {
         "case": case_id,
         "action": action_id,
         "gate": GATE,
         "numbers": sorted({number_of(held.counter) for held in holdings}),
-        "counters": [held.counter for held in holdings],
-        "since": [now - timedelta(minutes=held.window_minutes) for held in holdings],
         "live": list(LIVE),
         "done": ActionState.DONE,
+        "most": [room.most for room in rooms],
+        "minor": [room.minor for room in rooms],
+        **_counters(rooms, now),
     }
+    try:
+        with db.direct() as cursor:
+            with cursor.connection.pipeline(), cursor.connection.transaction():
+                for before in (_HOLD_CASE, _ENTER, _TURNS, _ROOM):
+                    cursor.execute(before, turns)
+                written = cursor.execute(statement, values)
+            # Before the connection is anybody else's: its cursors go with it.
+            return written.fetchone() or ()
+    except (DivisionByZero, UniqueViolation):
+        return None
 
 
-def _in_turn(cursor: Statements, values: Mapping[str, Any]) -> Any:
-    """Each sees what was committed before it began: the sum is made when the turns are taken."""
-    for waiting in (_HOLD_CASE, _ENTER, _TURNS):
-        cursor.execute(waiting, values)
-    return cursor.execute(_USED, values)
-
-
-def _by_counter(used: Any) -> Used:
-    return {counter: (count, int(minor)) for counter, count, minor in used.fetchall()}
+def _counters(rooms: Sequence[Room], now: datetime) -> dict[str, Any]:
+    return {
+        "counters": [room.counter for room in rooms],
+        "since": [now - timedelta(minutes=room.window_minutes) for room in rooms],
+    }

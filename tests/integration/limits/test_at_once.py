@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -15,7 +14,7 @@ from policies.record import uses_of
 from tests.integration.limits.house import a_day, asked, fresh, under, within
 from tests.kit.engine import make_engine
 from workers.inbox.words import NotAllowed
-from workers.limits.reserving import holdings, refused
+from workers.limits.reserving import holdings, refusing, rooms
 from workers.settlement import weigh
 from workers.store import actions, audit, flow, limits, spending
 from workers.store.flow import Consent
@@ -72,7 +71,7 @@ def approve_at_once(engine, action):
     uses = uses_of(spending.record_of(db, errand.action))
     held_then = holdings(action.id, uses)
     return spending.approve(
-        db, errand.action, consent(engine, errand), held_then, lambda used: refused(uses, used), now=engine.clock()
+        db, errand.action, consent(engine, errand), held_then, rooms(refusing(uses)), now=engine.clock()
     )
 
 
@@ -148,7 +147,7 @@ def test_at_once_nothing_is_held_where_the_action_changed_since_it_was_read(far_
         actions.change(tx, action, now=far_away.clock(), waiting_for="Something")
     given = (consent(far_away, errand), holdings(action.id, uses))
 
-    assert spending.approve(db, errand.action, *given, lambda _: False, now=far_away.clock()) is None
+    assert spending.approve(db, errand.action, *given, [], now=far_away.clock()) is None
 
     assert held(far_away) == []
 
@@ -188,15 +187,15 @@ def test_at_once_counts_what_the_long_way_counts(far_away):
             tx.execute(insert(limit_uses).values(**row, minor=minor * 10**6, at=now - at, done_at=ended))
     with db.read() as tx:
         expected = limits.used(tx, own.counter, since=now - timedelta(days=1), own=action.id)
-    seen: list[spending.Used] = []
-    errand = flow.errand(db, action.id)
+    errand, times, minor = flow.errand(db, action.id), *expected
+    assert times > 3
 
-    def refuse(used: spending.Used) -> bool:
-        seen.append(used)
-        return True
+    def approved(most: int | None, at_most: int | None) -> bool:
+        room = spending.Room(own.counter, own.window_minutes, most, at_most)
+        return spending.approve(db, errand.action, consent(engine, errand), [own], [room], now=now) is not None
 
-    held_then: Sequence[Holding] = [own]
-    assert spending.approve(db, errand.action, consent(engine, errand), held_then, refuse, now=now) is None
-
-    assert seen == [{own.counter: expected}]
-    assert expected[0] > 3
+    assert not approved(times, None)
+    assert not approved(None, minor - 1)
+    assert not approved(times, minor)
+    assert held(engine, action.id) == []
+    assert approved(times + 1, minor)

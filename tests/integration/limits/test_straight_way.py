@@ -14,6 +14,7 @@ from workers.pipeline import advance
 from workers.store import actions
 from workers.store.limit_tables import limit_uses
 from workers.store.records import ActionState
+from workers.store.tables import actions as table
 
 
 @pytest.fixture
@@ -85,3 +86,24 @@ def test_many_at_once_never_have_more_than_there_is(engine):
     assert len(states) == len(cases) == 8
     assert states.count(ActionState.APPROVED) == 3
     assert states.count(ActionState.PENDING) == 5
+
+
+def test_who_takes_the_last_of_it_after_it_was_read_has_it(engine, monkeypatch):
+    """Room that was there when the record was made, and is gone in turn: nothing is written, and the long way says what is left."""
+    under(engine, within(a_day(10_000)))
+    fits, others, quick = conclusion.as_it_fits, iter("2"), []
+
+    def overtaken(*given):
+        judged = fits(*given)
+        quick.extend(asked(engine, 6_000, ticket).id for ticket in others)
+        return judged
+
+    monkeypatch.setattr(conclusion, "as_it_fits", overtaken)
+    asked(engine, 6_000, "1")
+
+    with engine.system.db.read() as tx:
+        states = tx.execute(select(table.c.id, table.c.state)).all()
+        held = tx.execute(select(limit_uses.c.action_id, limit_uses.c.minor)).all()
+    assert sorted(state for _, state in states) == [ActionState.APPROVED, ActionState.PENDING]
+    assert dict(states)[quick[0]] == ActionState.APPROVED
+    assert held == [(quick[0], 6_000)]
