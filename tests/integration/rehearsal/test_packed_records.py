@@ -7,23 +7,11 @@ import json
 import pytest
 from sqlalchemy import select, text, update
 
-from tests.kit.engine import POLICY, escalate, refund, reply, tags
+from tests.integration.rehearsal.stored import known
 from workers.rehearsal.replay import Result, replay
 from workers.store import actions, decided, judgements, shadow_verdicts
 from workers.store.judgements import Standing
 from workers.store.tables import revisions
-
-
-def known(policy_hash):
-    return POLICY if policy_hash == POLICY.hash else None
-
-
-@pytest.fixture
-def made(engine):
-    engine.model.drafts = [[refund(), reply(), escalate(), tags()]]
-    engine.event()
-    engine.drain()
-    return engine
 
 
 def as_kept(engine) -> list[str]:

@@ -11,7 +11,8 @@ from sqlalchemy import delete, select, update
 
 from policies.loader import loads
 from tests.integration.rehearsal.policies import files
-from tests.kit.engine import POLICY, escalate, refund, reply, tags
+from tests.integration.rehearsal.stored import kept, known, limited_to_one_a_day, tampered
+from tests.kit.engine import POLICY, tags
 from workers import renewal
 from workers.inbox.explanation import chosen, explain
 from workers.memory.erasing import erase
@@ -21,30 +22,6 @@ from workers.store.judgements import Standing
 from workers.store.record_digest import digest_of
 from workers.store.tables import audit as log
 from workers.store.tables import revisions
-
-
-def known(policy_hash):
-    return POLICY if policy_hash == POLICY.hash else None
-
-
-@pytest.fixture
-def made(engine):
-    engine.model.drafts = [[refund(), reply(), escalate(), tags()]]
-    engine.event()
-    engine.drain()
-    return engine
-
-
-def kept(engine, action_id):
-    with engine.system.db.read() as tx:
-        return decided.records_of(tx, action_id)
-
-
-def tampered(engine, action_id, change, revision=1):
-    with engine.system.db.write() as tx:
-        where = (revisions.c.action_id == action_id, revisions.c.revision == revision)
-        stored = tx.execute(select(revisions.c.record).where(*where)).scalar_one()
-        tx.execute(update(revisions).where(*where).values(record=change(json.loads(json.dumps(stored)))))
 
 
 def unused(stored):
@@ -150,23 +127,8 @@ def test_what_another_policy_judged_anew_is_told(made):
     assert (told.data["revision"], len(told.data["record"])) == (2, 16)
 
 
-LIMITED = """
-limits:
-  - id: one-a-day
-    actions: [add_tags]
-    window_minutes: 1440
-    max_count: 1
-    over: review
-"""
-
-
 def test_what_a_limit_made_stricter_is_told_as_it_was_stored(engine):
-    limited = loads({"tried.yaml": files("allow")["tried.yaml"] + LIMITED}, run_tests=False)
-    engine.system = engine.system.under(limited)
-    for number in range(2):
-        engine.model.drafts = [[tags()]]
-        engine.event(delivery=f"d{number}", ticket=str(number))
-        engine.drain()
+    limited = limited_to_one_a_day(engine, 2)
 
     found = [replay(one, {limited.hash: limited}.get) for one in decided.records(engine.system.db)]
 

@@ -7,44 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select, update
 
 from policies import engine as engine_of_rules
-from policies.loader import loads
 from policies.types import MUST_STATE
-from tests.integration.rehearsal.policies import files, policy
-from tests.kit.engine import POLICY, escalate, refund, reply, tags
+from tests.integration.rehearsal.policies import policy
+from tests.integration.rehearsal.stored import kept, known, limited_to_one_a_day, tampered
+from tests.kit.engine import POLICY, tags
 from workers.judgement import Judged
 from workers.rehearsal.replay import Result, replay
 from workers.store import decided
 from workers.store.decided import Kept
-from workers.store.tables import revisions
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-
-
-def known(policy_hash):
-    return POLICY if policy_hash == POLICY.hash else None
-
-
-@pytest.fixture
-def made(engine):
-    engine.model.drafts = [[refund(), reply(), escalate(), tags()]]
-    engine.event()
-    engine.drain()
-    return engine
-
-
-def kept(engine, action_id):
-    with engine.system.db.read() as tx:
-        return decided.records_of(tx, action_id)
-
-
-def tampered(engine, action_id, change):
-    with engine.system.db.write() as tx:
-        where = revisions.c.action_id == action_id
-        stored = tx.execute(select(revisions.c.record).where(where)).scalar_one()
-        tx.execute(update(revisions).where(where).values(record=change(json.loads(json.dumps(stored)))))
 
 
 def test_every_decision_is_reached_again_bit_for_bit(made):
@@ -128,23 +102,8 @@ def test_refused_facts_of_before_a_fact_had_to_be_stated_lead_to_the_same_again(
     assert (again.result, again.differences) == (Result.SAME, ())
 
 
-LIMITED = """
-limits:
-  - id: one-a-day
-    actions: [add_tags]
-    window_minutes: 1440
-    max_count: 1
-    over: review
-"""
-
-
 def test_what_a_limit_made_stricter_is_reached_again_with_what_the_limit_said(engine):
-    limited = loads({"tried.yaml": files("allow")["tried.yaml"] + LIMITED}, run_tests=False)
-    engine.system = engine.system.under(limited)
-    for number in range(3):
-        engine.model.drafts = [[tags()]]
-        engine.event(delivery=f"d{number}", ticket=str(number))
-        engine.drain()
+    limited = limited_to_one_a_day(engine, 3)
 
     kept_all = list(decided.records(engine.system.db))
     outcomes = [json.loads(one.record)["outcome"] for one in reversed(kept_all)]
