@@ -28,10 +28,7 @@ FLAGS = (
 )
 PASSWORD = "correct horse battery staple"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed (Debian: apt install chromium)"),
-]
+pytestmark = pytest.mark.slow
 
 
 @dataclass
@@ -67,6 +64,8 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed: `make test` installs it where it may")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser
