@@ -9,6 +9,7 @@ switch, no sample drawn, no cap exceeded, and a kind that may run by itself at a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -188,17 +189,7 @@ def _certain(policy: Policy, route: Route, facts: Facts, sound: frozenset[str]) 
 
 
 def _certainly(rule: Rule, shown: dict[str, Any]) -> RuleAnswer:
-    return RuleAnswer(
-        rule=rule.id,
-        bundle=rule.bundle,
-        layer=rule.layer_name,
-        matched=True,
-        outcome=rule.outcome,
-        enforcement=rule.enforcement,
-        message=rule.message.fill(shown),
-        when=rule.when,
-        names=rule.program.facts,
-    )
+    return replace(rule.silent, matched=True, message=rule.message.fill(shown))
 
 
 def _record(

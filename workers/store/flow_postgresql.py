@@ -177,27 +177,25 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
         **noted,
     }
     statement = statements.end(tuple(ending.changes), tuple(ending.case_changes), first=not ending.chain.seq)
-    try:
-        with db.direct() as cursor:
-            row = cursor.execute(statement, values).fetchone()
-    except UniqueViolation as error:
-        if error.diag.constraint_name not in _CHAIN_KEYS:
-            raise
-        return False
-    return row is not None
+    return _unless_overtaken(db, statement, values) is not None
 
 
 def approve(db: Database, action: Action, consent: Consent, *, now: datetime) -> Action | None:
     """None where the action or its case is no longer as it was read, or somebody has said something of it before."""
     statement, values = approving(action, consent, now=now)
+    row = _unless_overtaken(db, statement, values)
+    return Action(*row) if row is not None else None
+
+
+def _unless_overtaken(db: Database, statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The row of a commit; None where nothing is as it was read any more, the end of the case's chain included."""
     try:
         with db.direct() as cursor:
-            row = cursor.execute(statement, values).fetchone()
+            return cursor.execute(statement, values).fetchone()
     except UniqueViolation as error:
         if error.diag.constraint_name not in _CHAIN_KEYS:
             raise
         return None
-    return Action(*row) if row is not None else None
 
 
 def approving(
