@@ -15,7 +15,7 @@ from integrations.base import Record
 from integrations.errors import Permanent
 from integrations.models.base import ModelAnswer, ToolUse, Usage
 from workers import faults
-from workers.actions.digest import digest_of
+from workers.actions.digest import rough_digest_of
 from workers.store import bill, outage, steps
 from workers.store.audit import Chain, Note
 from workers.store.database import Database
@@ -69,7 +69,7 @@ def entry(
     `paid` is what a step used that is no model's answer; `remarks` are what people should know of it.
     """
     started, finished = times
-    digest = digest_of(_without_floats(inputs))
+    digest = rough_digest_of(inputs)
     step = {
         "id": new_id("step"),
         "case_id": case.id,
@@ -80,7 +80,7 @@ def entry(
         "started_at": started,
         "finished_at": finished,
     }
-    data: dict[str, Any] = {"round": case.round, "input": digest, "output": digest_of(_without_floats(output))}
+    data: dict[str, Any] = {"round": case.round, "input": digest, "output": rough_digest_of(output)}
     if answer is not None:
         paid, remarks = (*answer.earlier, answer.usage), (*answer.remarks, *remarks)
         data |= {"provider": answer.usage.provider, "model": answer.usage.model}
@@ -159,17 +159,3 @@ def output_of(step: Step | None) -> Mapping[str, Any]:
     if step is None:
         raise Permanent("A step that this one builds on was never recorded.")
     return step.output
-
-
-def _without_floats(value: Any) -> Any:
-    """Confidences as text: a digest must not depend on how a float is printed elsewhere."""
-    kind = type(value)
-    if kind is str or kind is int:
-        return value
-    if kind is float:
-        return repr(value)
-    if isinstance(value, Mapping):
-        return {key: _without_floats(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_floats(item) for item in value]
-    return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import unicodedata
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.actions.digest import action_digest, canonical, digest_of, row_digest, terms_of
+from workers.actions.digest import action_digest, canonical, digest_of, rough_digest_of, row_digest, terms_of
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(
@@ -27,6 +29,59 @@ def test_the_order_of_keys_and_the_unicode_form_make_no_difference(value):
 
     assert digest_of(_shuffled(value)) == digest_of(value)
     assert digest_of(plain) == digest_of(value)
+
+
+class Word(str):
+    """A text that is not quite one, as a member of an enumeration."""
+
+    __slots__ = ()
+
+
+odd_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**90), 2**90)
+    | st.text()
+    | st.text('az09\x00\x1f\x7f"\\/\b\f\n\r\t').map(Word),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text("abAZ_09ée\u0301") | st.integers() | st.booleans(), inner, max_size=4)
+    ),
+)
+
+
+@given(odd_values)
+def test_however_a_digest_is_written_it_is_that_of_the_canonical_text(value):
+    try:
+        text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"canonical form|same text"):
+            digest_of(value)
+        return
+
+    assert digest_of(value) == hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    assert rough_digest_of(value) == digest_of(value)
+
+
+@given(st.lists(st.floats() | st.text() | st.integers() | st.tuples(st.floats())))
+def test_a_rough_digest_takes_floats_as_their_text(values):
+    as_text = [repr(v) if isinstance(v, float) else [repr(v[0])] if isinstance(v, tuple) else v for v in values]
+
+    assert rough_digest_of({"confidence": values}) == digest_of({"confidence": as_text})
+
+
+def test_digests_are_those_that_were_always_stored():
+    assert (
+        digest_of({"b": [1, True, None, "é/\n"], "a": {}})
+        == "80cb5ce85f4549eff5960b0d6667e696067690148331940322720e0e73bab8aa"
+    )
+    assert action_digest(**BASE) == "ad0d1a3ba36d374f837322dc2861185a5dc53eb238923818144f4916eca9ca1a"
+    assert (
+        rough_digest_of({"confidence": {"intent": 0.96, "tiny": 1e-05}})
+        == "5010efc59814843f123358f67568554eb9d39cbdd261ae617a73c0e32060d00e"
+    )
 
 
 @given(json_values, json_values)

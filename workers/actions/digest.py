@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from pydantic_core import PydanticSerializationError, to_json
+
 
 class DigestedRow(Protocol):
     """What a digest is computed from; an action's row has it all."""
@@ -53,8 +55,67 @@ def canonical(value: Any) -> Any:
 
 def digest_of(value: Any) -> str:
     """SHA-256, hex, over the canonical JSON of a value."""
-    written = _ENCODER.encode(canonical(value))
-    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        written = to_json(_in_order(value))
+    except (_Unusual, PydanticSerializationError):
+        text = _ENCODER.encode(canonical(value))
+        written = text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(written).hexdigest()
+
+
+def rough_digest_of(value: Any) -> str:
+    """As `digest_of`, of values with floats in them, confidences above all: each counts as the text that Python writes for it,
+    as a digest must not depend on how a float is printed elsewhere."""
+    try:
+        written = to_json(_in_order(value, floats=True))
+    except (_Unusual, PydanticSerializationError):
+        return digest_of(_without_floats(value))
+    return hashlib.sha256(written).hexdigest()
+
+
+class _Unusual(Exception):
+    """A value that takes the long way to its canonical form."""
+
+
+def _in_order(value: Any, *, floats: bool = False) -> Any:
+    """What `canonical` makes of plain values, keys in order: nearly all are, and a dozen of them are digested in each case.
+    Raise `_Unusual`, also for what has no canonical form."""
+    kind = value.__class__
+    if kind is dict:
+        made: dict[str, Any] = {}
+        try:
+            names = sorted(value)
+        except TypeError as error:
+            raise _Unusual from error
+        for name in names:
+            if name.__class__ is not str or not name.isascii():
+                raise _Unusual
+            item = value[name]
+            inner = item.__class__
+            if (inner is str and item.isascii()) or inner is int:
+                made[name] = item
+            else:
+                made[name] = _in_order(item, floats=floats)
+        return made
+    if kind is str:
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
+    if kind is int or kind is bool or value is None:
+        return value
+    if kind is list:
+        return [_in_order(item, floats=floats) for item in value]
+    if floats and kind is float:
+        return repr(value)
+    raise _Unusual
+
+
+def _without_floats(value: Any) -> Any:
+    if value.__class__ is float:
+        return repr(value)
+    if isinstance(value, Mapping):
+        return {key: _without_floats(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_floats(item) for item in value]
+    return value
 
 
 def action_digest(
