@@ -210,9 +210,14 @@ def _uses(route: Route, facts: Facts, roles: tuple[str, ...] | None) -> tuple[Us
         if limit.max_count is None and not counted:
             continue
         asked = _handed_on(route, roles, limit.requirements)
-        whole = limit if asked == limit.requirements else replace(limit, requirements=asked)
+        whole = limit if asked == limit.requirements else _asking(limit, asked)
         uses.append(Use(whole, _key(limit, facts), max(facts.amount_minor, 0) if counted else 0))
     return tuple(uses)
+
+
+@lru_cache(_REMEMBERED)
+def _asking(limit: Limit, asked: tuple[Requirement, ...]) -> Limit:
+    return replace(limit, requirements=asked)
 
 
 def _key(limit: Limit, facts: Facts) -> str:

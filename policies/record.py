@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -37,6 +36,8 @@ from policies.types import (
 
 _OBLIGATION: Final[TypeAdapter[Obligation]] = TypeAdapter(Obligation)
 _TIME: Final = TypeAdapter(datetime)
+#: limits that are written out once each
+_REMEMBERED: Final = 1_000
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -91,16 +92,33 @@ def requirement_of(data: Mapping[str, Any]) -> Requirement:
 
 def to_json(record: DecisionRecord) -> dict[str, Any]:
     """The record in JSON values."""
+    whole = _to_json(record, record.answers)
+    return {**whole, "unmatched": list(record.unmatched)} if record.unmatched else whole
+
+
+def kept_json(record: DecisionRecord) -> dict[str, Any]:
+    """The record as it is stored: enough to explain the verdict or to reach it again. Parts are shared: change none of them.
+
+    Of rules that were asked and did not match only the names are kept: with the facts and the policy's hash their answers can
+    be had again, and in full they would be most of what a case leaves behind.
+    """
+    telling = [answer for answer in record.answers if answer.matched is not False]
+    silent = list(record.unmatched) or [
+        f"{answer.bundle}/{answer.rule}" for answer in record.answers if answer.matched is False
+    ]
+    return {**_to_json(record, telling), "unmatched": silent}
+
+
+def _to_json(record: DecisionRecord, answers: Sequence[RuleAnswer]) -> dict[str, Any]:
     return {
         **verdict_json(record.verdict),
         **_afterwards_json(record),
-        "answers": [_answer_to_json(answer) for answer in record.answers],
+        "answers": [_answer_to_json(answer) for answer in answers],
         **_slim(record.facts),
         "policy": record.policy,
         "policy_hash": record.policy_hash,
         "engine": record.engine,
         "decided_at": record.decided_at.isoformat(),
-        **({"unmatched": list(record.unmatched)} if record.unmatched else {}),
     }
 
 
@@ -156,19 +174,36 @@ def _afterwards_json(record: DecisionRecord) -> dict[str, Any]:
             {"limit": _limit_json(use.limit), "key": use.key, "amount_minor": use.amount_minor} for use in record.uses
         ]
     if record.reserved:
-        data["reserved"] = [asdict(tried) for tried in record.reserved]
+        data["reserved"] = [
+            {
+                "limit": tried.limit,
+                "key": tried.key,
+                "used_count": tried.used_count,
+                "used_minor": tried.used_minor,
+                "held": tried.held,
+            }
+            for tried in record.reserved
+        ]
     if record.unmet:
         data["unmet"] = list(record.unmet)
     return data
 
 
+@lru_cache(_REMEMBERED)
 def _limit_json(limit: Limit) -> dict[str, Any]:
+    """The same for each decision that falls under it, so it is made once."""
     return {
-        **asdict(limit),
+        "id": limit.id,
+        "bundle": limit.bundle,
         "actions": sorted(limit.actions),
         "per": list(limit.per),
+        "window_minutes": limit.window_minutes,
+        "max_count": limit.max_count,
+        "max_minor": limit.max_minor,
+        "currency": limit.currency,
         "over": limit.over.name.lower(),
         "requirements": [requirement_json(requirement) for requirement in limit.requirements],
+        "trips": limit.trips,
     }
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from workers import faults
-from workers.drafting import LaidOut, judged_note, revision_row, standing
+from workers.drafting import LaidOut, standing
 from workers.journal import Entry, Work
 from workers.judgement import Judged
 from workers.reserving import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
@@ -160,6 +160,4 @@ def _restated(system: System, laid: LaidOut, judged: Judged) -> LaidOut:
     decided_at = laid.action["created_at"]
     waits = bool(laid.action["rests_on"])
     action = {**laid.action, **standing(system, laid.kind, judged, waits=waits, now=decided_at)}
-    revision = revision_row(action, judged, laid.revision["author"], decided_at)
-    note = judged_note(action, judged, revision)
-    return replace(laid, action=action, revision=revision, note=note, judged=judged)
+    return replace(laid, action=action, judged=judged)

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
 from integrations.errors import Permanent
 from policies.approvals import first_wake
+from policies.record import kept_json
 from policies.rules import Policy
 from policies.types import COUNTERS
 from workers.actions.base import ActionKind
@@ -37,16 +39,25 @@ from workers.store.records import Action, ActionState, Case
 from workers.wiring import System
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LaidOut:
     """A proposed action as it will be stored: its row, its first revision, and what the audit log says of the verdict."""
 
     action: dict[str, Any]
-    revision: dict[str, Any]
-    note: Note
     #: what the row was made of, for whoever has to tighten the verdict before it is stored
     kind: ActionKind
     judged: Judged
+    author: str
+
+    # Made when it is stored: a verdict that is tightened before has another record.
+
+    @cached_property
+    def revision(self) -> dict[str, Any]:
+        return revision_row(self.action, self.judged, self.author, self.action["created_at"])
+
+    @cached_property
+    def note(self) -> Note:
+        return judged_note(self.action, self.judged, self.revision)
 
 
 def live_targets(system: System, matter: Matter, drafted: Draft) -> Mapping[tuple[str, str], int]:
@@ -145,8 +156,7 @@ def lay_out(
             "updated_at": now,
             **standing(system, kind, judged, waits=bool(rests_on), now=now),
         }
-        revision = revision_row(action, judged, f"agent:{agent.domain}", now)
-        laid_out.append(LaidOut(action, revision, judged_note(action, judged, revision), kind, judged))
+        laid_out.append(LaidOut(action, kind, judged, f"agent:{agent.domain}"))
     return laid_out
 
 
@@ -213,7 +223,7 @@ def revision_row(action: Mapping[str, Any], judged: Judged, author: str, now: da
         "target_version": action["target_version"],
         "digest": judged.digest,
         "author": author,
-        "record": judged.as_stored,
+        "record": kept_json(judged.record),
         "created_at": now,
     }
 

@@ -17,7 +17,7 @@ from integrations.models.flags import MAX_CHARS, suspects_injection
 from integrations.outsiders import written
 from policies import engine
 from policies.approvals import with_requirements
-from policies.record import to_json, verdict_json
+from policies.record import verdict_json
 from policies.rules import Policy
 from policies.types import MAX_ITEMS, MAX_TEXT, DecisionRecord
 from workers.actions.base import ActionKind, vendor_of
@@ -43,26 +43,10 @@ class Judged:
     digest: str
     #: as they will leave: with what the policy obliges to say, without what it obliges to mask
     arguments: Mapping[str, Any]
+    #: the verdict as stored beside the action
+    verdict: Mapping[str, Any]
     #: what the policy itself changed in them, in words
     changed: tuple[str, ...] = ()
-
-    @property
-    def verdict(self) -> dict[str, Any]:
-        """As stored beside the action."""
-        return as_stored(self.record, self.changed)
-
-    @property
-    def as_stored(self) -> dict[str, Any]:
-        """The decision record as JSON, enough to explain the verdict or to reach it again.
-
-        Of rules that were asked and did not match only the names are kept: with the facts and the policy's hash their
-        answers can be had again, and in full they would be most of what a case leaves behind.
-        """
-        telling = [answer for answer in self.record.answers if answer.matched is not False]
-        silent = list(self.record.unmatched) or [
-            f"{answer.bundle}/{answer.rule}" for answer in self.record.answers if answer.matched is False
-        ]
-        return {**to_json(replace(self.record, answers=tuple(telling))), "unmatched": silent}
 
 
 @dataclass(frozen=True)
@@ -195,7 +179,7 @@ def seal(
         requirements=verdict["requirements"],
         terms=terms_of(verdict),
     )
-    return Judged(record, found, digest, arguments, changed)
+    return Judged(record, found, digest, arguments, verdict, changed)
 
 
 def as_stored(record: DecisionRecord, changed: Sequence[str] = ()) -> dict[str, Any]:

@@ -53,7 +53,11 @@ def as_it_fits(made: Judgement, used: Used) -> Judged | None:
 
 
 def _sealed(one: Judgement, record: DecisionRecord) -> Judged:
-    sealed = seal(
+    before = one.judged.record
+    if record.verdict is before.verdict and record.uses is before.uses:
+        # What the digest is made of is as it was.
+        return replace(one.judged, record=record)
+    return seal(
         record,
         one.judged.origins,
         kind=one.kind,
@@ -61,5 +65,5 @@ def _sealed(one: Judgement, record: DecisionRecord) -> Judged:
         target=one.target,
         target_version=one.target_version,
         revision=one.revision,
+        changed=one.judged.changed,
     )
-    return replace(one.judged, record=record, digest=sealed.digest)

@@ -22,7 +22,6 @@ from policies.limits import Reserved, tightened
 from policies.rules import Policy
 from policies.types import DecisionRecord, Facts
 from policies.unmet import denied
-from workers.judgement import Judged
 from workers.store.decided import Kept
 from workers.store.judgements import Standing, standing
 
@@ -148,7 +147,7 @@ def _unchecked(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_stored(made: DecisionRecord) -> dict[str, Any]:
     """As it would be stored now, through JSON and back, as the stored one went."""
-    stored: dict[str, Any] = json.loads(json.dumps(Judged(record=made, origins={}, digest="", arguments={}).as_stored))
+    stored: dict[str, Any] = json.loads(json.dumps(record.kept_json(made)))
     return stored
 
 

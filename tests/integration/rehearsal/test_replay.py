@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from policies import engine as engine_of_rules
+from policies.record import kept_json
 from policies.types import MUST_STATE
 from tests.integration.rehearsal.policies import policy
 from tests.integration.rehearsal.stored import kept, known, limited_to_one_a_day, tampered
 from tests.kit.engine import POLICY, tags
-from workers.judgement import Judged
 from workers.rehearsal.replay import Result, replay
 from workers.store import decided
 from workers.store.decided import Kept
@@ -93,7 +93,7 @@ def test_refused_facts_of_before_a_fact_had_to_be_stated_lead_to_the_same_again(
     stated = {"action_kind": "add_tags", "domain": "support", "has_amount": "yes", "occurred_at": AT}
     of_then = {**dict.fromkeys(MUST_STATE[None], False), **stated, "thrown_switches": []}
     refused = engine_of_rules.judge(POLICY, of_then, at=AT)
-    stored = Judged(record=refused, origins={}, digest="", arguments={}).as_stored
+    stored = kept_json(refused)
     del stored["facts"]["thrown_switches"]
 
     again = replay(Kept("act_1", 1, "agent:support", AT, json.dumps(stored)), known)
