@@ -45,6 +45,25 @@ def stopping() -> bool:
     return state.should_stop is not None or state.should_terminate is not None
 
 
+class _Here(threading.local):
+    """What a thread of a worker does next, before anything that waits."""
+
+    pool: Threads | None = None
+    next: Job | None = None
+
+
+_here = _Here()
+
+
+def carry_on(job: Job) -> bool:
+    """Let the thread that asks do this as soon as it has done what it does now. False where it is no thread of a worker,
+    has something to do next already, or was told to stop: then it is for a message."""
+    if _here.pool is None or _here.pool.ending or _here.next is not None or stopping():
+        return False
+    _here.next = job
+    return True
+
+
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Job:
     """Something for a thread to do. Once the worker was told to stop it is not begun; `back` is called instead.
@@ -71,7 +90,7 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._changed = threading.Condition()
-        self._stopping = False
+        self.ending = False
 
     def give(self, job: Job) -> None:
         self._jobs.put(job)
@@ -82,7 +101,7 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
         threading.Thread(target=self._work, name=f"work-{self.started}", daemon=True).start()
 
     def has_room(self) -> bool:
-        return self._jobs.qsize() < AHEAD and not self._stopping and not stopping()
+        return self._jobs.qsize() < AHEAD and not self.ending and not stopping()
 
     def on_apply(
         self,
@@ -100,7 +119,7 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
 
     def on_stop(self) -> None:
         """Give back what was not begun, and wait for what was, so long and no longer."""
-        self._stopping = True
+        self.ending = True
         self._give_back()
         for _ in range(self.started):
             self._jobs.put(None)
@@ -121,14 +140,8 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
                 _return(job)
 
     def _work(self) -> None:
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                self._idle.release()
-                job = self._jobs.get()
-            if job is None:
-                return
+        _here.pool = self
+        while (job := self._next()) is not None:
             if stopping():
                 _return(job)
                 continue
@@ -143,8 +156,18 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
             finally:
                 with self._changed:
                     self.running -= 1
-                    if self._stopping:
+                    if self.ending:
                         self._changed.notify_all()
+
+    def _next(self) -> Job | None:
+        job, _here.next = _here.next, None
+        if job is not None:
+            return job
+        try:
+            return self._jobs.get_nowait()
+        except Empty:
+            self._idle.release()
+            return self._jobs.get()
 
 
 def _return(job: Job) -> None:

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -145,6 +145,9 @@ class Hints:
     What waits to be published waits once: a second hint at the same row says nothing new.
     """
 
+    #: whether this thread carries an action out itself as soon as it can; then nobody else need be told
+    at_hand: Callable[[str], bool] = staticmethod(lambda _action_id: False)
+
     def __init__(self, app: Celery, *, courtesy: Courtesy | None = None, capacity: int = 10_000) -> None:
         self._app = app
         self._courtesy = courtesy or Courtesy()
@@ -161,7 +164,8 @@ class Hints:
         self._offer((ADVANCE, domain if domain in QUEUES else "upkeep", case_id))
 
     def action(self, action_id: str) -> None:
-        self._offer((EXECUTE, "actions", action_id))
+        if not self.at_hand(action_id):
+            self._offer((EXECUTE, "actions", action_id))
 
     def backlog(self) -> int:
         return len(self._waiting)

@@ -18,7 +18,7 @@ from celery.exceptions import Reject
 from integrations.registry import Writers
 from workers import courier, execute, letters, pipeline
 from workers.consumer import listen
-from workers.courier import stopping
+from workers.courier import Job, carry_on, stopping
 from workers.letters import Letter, PutBack
 from workers.log import logger
 from workers.queue import ADVANCE, EXECUTE, RECEIVE
@@ -54,6 +54,13 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
         def carry_out(action_id: str) -> None:
             assert post.writers is not None
             _run(post.system, partial(execute.carry_out, post.system, post.writers), action_id=action_id)
+
+        def at_hand(action_id: str) -> bool:
+            """Who decided an action and may carry actions out goes on to do it: that needs no message."""
+            serves = "actions" in app.amqp.queues.consume_from
+            return serves and carry_on(Job(partial(carry_out.run, action_id), partial(system.hints.action, action_id)))
+
+        system.hints.at_hand = at_hand
 
     # The message is the only copy of its event, so it is acknowledged after the commit.
     @app.task(name=RECEIVE, shared=False, acks_late=True, reject_on_worker_lost=True)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import ast
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
+from celery.worker import state
 
-from tests.kit.engine import tags
+from tests.kit.engine import make_engine, tags
 from workers import tasks
-from workers.queue import ADVANCE, EXECUTE, IN_PROCESS, QUEUES, make_app
+from workers.courier import Job, Threads
+from workers.queue import ADVANCE, EXECUTE, IN_PROCESS, QUEUES, Hints, make_app
 from workers.store import cases
 from workers.store.records import CaseState
 from workers.sweeper import Sweeper
+from workers.telemetry import metrics
 
 
 class Twice:
@@ -52,6 +57,34 @@ def test_an_event_becomes_finished_work_at_once_over_any_broker(start, broker):
 
     assert finished(engine) == 1
     assert engine.house.done("refund") == [1200]
+
+
+def test_who_decided_an_action_carries_it_out_without_a_message(start, broker):
+    published = partial(metrics.REGISTRY.get_sample_value, "caseworker_hints_total", {"result": "published"})
+    engine = start(broker.url)
+    before = published() or 0
+    engine.event()
+
+    assert finished(engine) == 1
+    engine.system.hints.close()
+    assert published() == before + 1, "the one hint is that of the case"
+
+
+@pytest.mark.parametrize(("queues", "does"), [(["support"], False), (["support", "actions"], True)])
+def test_only_a_worker_of_actions_carries_them_out_whatever_it_could(tmp_path, monkeypatch, queues, does):
+    monkeypatch.setattr(state, "should_stop", None)
+    engine = make_engine(tmp_path)
+    app = make_app(IN_PROCESS)
+    app.amqp.queues.select(queues)
+    system = replace(engine.system, app=app, hints=Hints(app))
+    tasks.register(app, system, engine.writers)
+    pool, answers = Threads(1, app=app), SimpleQueue()
+    try:
+        pool.give(Job(lambda: answers.put(system.hints.at_hand("act_unknown"))))
+        assert answers.get(timeout=60) is does
+    finally:
+        pool.on_stop()
+        system.close()
 
 
 def test_every_message_twice_changes_nothing(start, broker):

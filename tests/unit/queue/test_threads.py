@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from celery.worker import state
 
-from workers.courier import AHEAD, Job, Threads
+from workers.courier import AHEAD, Job, Threads, carry_on
 
 SOON = 10
 
@@ -117,3 +117,39 @@ def test_a_thread_outlives_what_goes_wrong_in_it(threads):
     threads.give(Job(after.set))
 
     assert after.wait(SOON)
+
+
+def test_a_thread_goes_on_with_what_it_has_made_due_before_what_waits(threads):
+    order, ended = [], threading.Event()
+
+    def first():
+        order.append("first")
+        order.append(carry_on(Job(lambda: order.append("next"))))
+        order.append(carry_on(Job(lambda: order.append("never"))))
+
+    work = Work()
+    threads.give(work.job)
+    for job in (Job(first), Job(lambda: order.append("waiting")), Job(ended.set)):
+        threads.give(job)
+    work.go_on.set()
+
+    assert ended.wait(SOON)
+    assert order == ["first", True, False, "next", "waiting"]
+
+
+def test_told_to_stop_a_thread_gives_back_what_it_has_made_due(threads, monkeypatch):
+    done, returned = [], threading.Event()
+
+    def last():
+        assert carry_on(Job(lambda: done.append("next"), returned.set))
+        monkeypatch.setattr(state, "should_stop", 0)
+        done.append(carry_on(Job(lambda: done.append("more"))))
+
+    threads.give(Job(last))
+
+    assert returned.wait(SOON)
+    assert done == [False]
+
+
+def test_a_thread_of_no_worker_goes_on_with_nothing():
+    assert not carry_on(Job(lambda: None))
