@@ -14,7 +14,7 @@ from typing import Any
 
 from workers import faults
 from workers.drafting import LaidOut, standing
-from workers.journal import Entry, Work
+from workers.journal import Entry, Work, found_facts
 from workers.judgement import Judged
 from workers.reserving import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
 from workers.settlement import settle, weigh
@@ -56,6 +56,7 @@ def conclude(
             {**changes, "claimed_by": work.case.claimed_by},
             steps=[made.step for made in entries],
             usage=[row for made in entries for row in made.usage],
+            facts=found_facts(work),
             actions=[laid.action for laid in laid_out],
             revisions=[laid.revision for laid in laid_out],
             notes=[made.note for made in entries] + [laid.note for laid in laid_out],
@@ -82,6 +83,7 @@ def written(
         {**changes, **standing.case},
         steps=[made.step for made in entries],
         usage=[row for made in entries for row in made.usage],
+        facts=found_facts(work),
         actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
         revisions=[laid.revision for laid in laid_out],
         notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *standing.notes],

@@ -93,6 +93,11 @@ def answer_question(system: System, work: Work, agent: Agent, asked: Consultatio
     return consulting.answered(system, work, asked, answer.output, made)
 
 
+def looks_up(system: System, agent: Agent) -> bool:
+    """Whether the agent may look things up, or ask others, before it drafts."""
+    return bool(system.settings.loop_turns and system.model.uses_tools and (agent.tools or agent.consults))
+
+
 def about(case: Case, said: Mapping[str, Any] | None = None, facts: Sequence[Fact] = ()) -> About:
     """What a request is about, for routing, budgets and privacy."""
     known = said or {}
@@ -135,7 +140,7 @@ class _Desk:
     def ask(self, request: ModelRequest[T]) -> ModelAnswer[T]:
         """One answer, or a plan and a loop that ends in one. Raise what ends it otherwise."""
         system, agent = self.system, self.agent
-        if not (system.settings.loop_turns and system.model.uses_tools and (agent.tools or agent.consults)):
+        if not looks_up(system, agent):
             return system.model.answer(request)
         lookups = offered(agent.tools, self._inquiry())
         colleagues = consulting.colleagues(system, self, agent, self.asked_for)

@@ -18,6 +18,7 @@ from workers import faults
 from workers.actions.digest import rough_digest_of
 from workers.store import bill, outage, steps
 from workers.store.audit import Chain, Note
+from workers.store.cases import LostClaim
 from workers.store.database import Database
 from workers.store.flow import Progress
 from workers.store.ids import new_id
@@ -37,6 +38,8 @@ class Work:
     said: Mapping[str, Any] | None = None
     facts: Sequence[Fact] | None = None
     missing: Sequence[str] = ()
+    #: what was looked up and is written down together with what comes next
+    found: Found | None = None
 
     @property
     def worked(self) -> Sequence[Event]:
@@ -51,6 +54,14 @@ class Entry:
     step: Mapping[str, Any]
     usage: Sequence[Mapping[str, Any]]
     note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A gathering that is not written down yet."""
+
+    made: Entry
+    facts: Sequence[Fact]
 
 
 def entry(
@@ -122,6 +133,8 @@ def record(
 
     `point` names the crash points around the commit, where it is not the case's step.
     """
+    if work.found is not None:
+        changes, entries, facts = {"step": work.case.step, **changes}, [work.found.made, *entries], work.found.facts
     progress = Progress(
         changes,
         steps=[made.step for made in entries],
@@ -133,7 +146,23 @@ def record(
     faults.point(f"case.{name}.committing")
     case, chain = outage.record(system.db, work.case, work.chain, progress, now=system.clock())
     faults.point(f"case.{name}.committed")
-    return replace(work, case=case, chain=chain)
+    return replace(work, case=case, chain=chain, found=None)
+
+
+def found_facts(work: Work) -> list[dict[str, Any]]:
+    """The rows of what was looked up and is not written down yet."""
+    return [shallow(fact) for fact in work.found.facts] if work.found is not None else []
+
+
+def kept(system: System, work: Work) -> Work:
+    """With what was looked up written down by itself, where nothing comes for now that it could be written with."""
+    if work.found is None:
+        return work
+    try:
+        return record(system, work, {}, [])
+    except LostClaim:
+        # Whoever has the case looks for themselves.
+        return work
 
 
 def found_as_fact(case: Case, round_: int, position: int, name: str, record: Record, now: datetime) -> Fact:

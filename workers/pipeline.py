@@ -7,7 +7,8 @@
 `advance` takes a due case and works it until it waits: for people, for time, or for nothing any more. Each step reads,
 calls outside *without* an open transaction, and commits what came of it together with where the case stands next: first
 the fence, which refuses a worker that lost its claim, then the rest. Killed anywhere, the case is found again by its
-`wake_at` and goes on after the last commit; no recorded answer is asked for twice.
+`wake_at` and goes on after the last commit; no recorded answer is asked for twice. What was soon looked up is committed with
+the draft that rests on it.
 
 Three things can happen to a case at any moment, and are handled in one place each:
 - a new event joins it: `receive` counts it and withdraws open drafts; `advance` sees it and starts a new round;
@@ -32,9 +33,9 @@ from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
 from workers.conclusion import conclude, limited, settle_again, written
 from workers.consulting import OWN, asked_of, gave_up, subject_of, withdrawn
-from workers.deliberation import LOOPING, about, answer_question, deliberate
+from workers.deliberation import LOOPING, about, answer_question, deliberate, looks_up
 from workers.drafting import lay_out, live_targets
-from workers.journal import Entry, Work, entry, found_as_fact, output_of, recalled, record, usage_rows
+from workers.journal import Entry, Found, Work, entry, found_as_fact, kept, output_of, recalled, record, usage_rows
 from workers.judgement import Matter
 from workers.log import discreet, logger
 from workers.patience import pause
@@ -46,6 +47,8 @@ from workers.store.records import ActionState, Case, CaseState
 from workers.telemetry import metrics, observed, traces
 from workers.wiring import System
 
+#: what was looked up in less is written down with the draft: after a crash it is looked up again, and is fresher then
+SOON_LOOKED_UP = 0.25
 #: where a case stands when its agent has no more to do: people and `execute` have it now, `settle` closes it
 DECIDED = "decided"
 
@@ -74,9 +77,9 @@ def advance(system: System, case_id: str) -> None:
             while work.case.claimed_by:
                 work = _next(system, work)
         except Temporary as error:
-            outage.insist(_wait, system, work.case, error)
+            outage.insist(_wait, system, kept(system, work).case, error)
         except IntegrationError as error:
-            outage.insist(_ask_for_help, system, work.case, str(error), paid(error))
+            outage.insist(_ask_for_help, system, kept(system, work).case, str(error), paid(error))
         except LostClaim:
             metrics.claim_lost()
             logger.info("claim_lost", case_id=work.case.id, step=work.case.step)
@@ -132,11 +135,15 @@ def triage(system: System, work: Work, agent: Agent) -> Work:
 
 
 def gather(system: System, work: Work, agent: Agent) -> Work:
-    """Look up what the case is about, source by source, and keep it as facts with their origin."""
+    """Look up what the case is about, source by source, and keep it as facts with their origin.
+
+    Reading costs nothing and changes nothing, so it gets a commit of its own only where it took long, or where more than one
+    model call may follow before the draft.
+    """
     if work.said is None:
         work = recalled(system.db, work)
     case, said = work.case, work.said or {}
-    started = system.clock()
+    started, began = system.clock(), system.monotonic()
     found: dict[str, Any] = {}
     missing = []
     for source in agent.sources:
@@ -155,7 +162,10 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
     everything = [(name, read) for name, records in found.items() for read in records]
     facts = [found_as_fact(case, case.round, i, name, read, now) for i, (name, read) in enumerate(everything)]
     made = entry(case, "gather", (started, now), {"triage": said}, {"missing": missing, "facts": len(facts)})
-    return replace(record(system, work, {"step": "draft"}, [made], facts=facts), facts=facts, missing=missing)
+    known = replace(work, facts=facts, missing=missing)
+    if system.monotonic() - began > SOON_LOOKED_UP or case.source == OWN or looks_up(system, agent):
+        return record(system, known, {"step": "draft"}, [made], facts=facts)
+    return replace(known, case=replace(case, step="draft"), found=Found(made, facts))
 
 
 def draft(system: System, work: Work, agent: Agent) -> Work:
@@ -204,14 +214,15 @@ def _decide(
     with traces.span("policy", case_id=work.case.id):
         laid_out = lay_out(system, agent, matter, drafted, outage.insist(live_targets, system, matter, drafted))
     now = system.clock()
-    decided = entry(
-        work.case,
-        "decide",
-        (started, now),
-        {"draft": drafted.summary},
-        {"actions": [laid.action["id"] for laid in laid_out]},
-    )
-    entries = [decided] if made is None else [made, decided]
+    if made is None:
+        made = entry(
+            work.case,
+            "decide",
+            (started, now),
+            {"draft": drafted.summary},
+            {"actions": [laid.action["id"] for laid in laid_out]},
+        )
+    entries = [made] if work.found is None else [work.found.made, made]
     unsure = None if laid_out else drafted.unsure or "The agent proposed nothing."
     changes = {
         "step": DECIDED,
@@ -230,7 +241,7 @@ def _decide(
     faults.point("case.decide.committed")
     for action_id in due:
         system.hints.action(action_id)
-    return replace(work, case=case, chain=chain)
+    return replace(work, case=case, chain=chain, found=None)
 
 
 STEPS: Mapping[str, Callable[[System, Work, Agent], Work]] = {
@@ -255,8 +266,8 @@ CRASH_POINTS = (
     "event.committed",
     "case.claimed",
     *(f"case.{name}.{phase}" for name in CALLING for phase in ("begun", "called")),
-    # A draft is recorded together with what was decided on it.
-    *(f"case.{name}.{phase}" for name in ("triage", "gather", "decide") for phase in ("committing", "committed")),
+    # A draft is recorded together with what was looked up for it and what was decided on it.
+    *(f"case.{name}.{phase}" for name in ("triage", "decide") for phase in ("committing", "committed")),
 )
 
 

@@ -126,7 +126,7 @@ def test_two_workers_never_work_on_one_case_and_the_late_one_can_commit_nothing(
     assert rounds == [("refund_payment", 1), ("reply_to_customer", 1)]
     assert engine.case().claimed_by is None
     with engine.system.db.read() as tx:
-        assert [s.name for s in steps.of_case(tx, case_id)] == ["triage", "gather", "draft", "decide"]
+        assert [s.name for s in steps.of_case(tx, case_id)] == ["triage", "gather", "draft"]
 
 
 def test_a_message_that_nobody_has_read_keeps_the_case_open_whatever_ends_meanwhile(engine):

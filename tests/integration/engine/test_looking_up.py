@@ -33,7 +33,7 @@ def test_what_was_looked_up_is_on_record_and_becomes_facts(engine):
     engine.event()
     engine.drain()
 
-    assert names(engine) == ["triage", "gather", "plan", "turn-1", "turn-1.1", "turn-2", "turn-2.1", "draft", "decide"]
+    assert names(engine) == ["triage", "gather", "plan", "turn-1", "turn-1.1", "turn-2", "turn-2.1", "draft"]
     # `ch_1` was gathered already: a fact that says the same is one fact.
     assert [(f.name, f.ref, f.trusted) for f in facts(engine)][-1] == ("find_charge", "house:charge:ch_1b", True)
     assert len(facts(engine)) == 4
@@ -162,7 +162,7 @@ def test_a_model_without_tools_is_asked_once(engine):
 
     assert engine.model.tasks() == ["triage", "draft"]
     assert engine.model.asked[-1].tools == ()
-    assert names(engine) == ["triage", "gather", "draft", "decide"]
+    assert names(engine) == ["triage", "gather", "draft"]
 
 
 def test_changes_that_were_asked_for_rest_on_what_was_looked_up_before(engine):

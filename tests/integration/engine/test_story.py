@@ -199,7 +199,7 @@ def test_every_step_is_on_record_with_its_cost_and_the_audit_chain_holds(engine)
 
     with engine.system.db.read() as tx:
         case = engine.case()
-        assert [s.name for s in steps.of_case(tx, case.id)] == ["triage", "gather", "draft", "decide"]
+        assert [s.name for s in steps.of_case(tx, case.id)] == ["triage", "gather", "draft"]
         assert [(u.step, u.input_tokens) for u in steps.usage_of(tx, case.id)] == [("triage", 10), ("draft", 10)]
         verbs = [e.verb for e in audit.of_chain(tx, case.id)]
         assert verbs[0] == "opened"

@@ -65,7 +65,7 @@ def test_what_happened_lately_is_counted_and_what_happened_before_is_not(engine)
     found = take(engine, seconds=5)
     earlier = take(engine, hours=1)
 
-    assert {step.name for step in found.steps} == {"triage", "gather", "draft", "decide"}
+    assert {step.name for step in found.steps} == {"triage", "gather", "draft"}
     assert all(step.counts[-1] == 1 and list(step.counts) == sorted(step.counts) for step in found.steps)
     (model,) = found.models
     assert (model.provider, model.model, model.calls) == ("scripted", "script-1", 2)
@@ -203,4 +203,4 @@ def test_turns_and_look_ups_are_counted_as_one_kind_each(engine):
 
     counted = {found.name: found.counts[-1] for found in take(engine).steps}
 
-    assert counted == {"triage": 1, "gather": 1, "plan": 1, "turn": 2, "look-up": 3, "draft": 1, "decide": 1}
+    assert counted == {"triage": 1, "gather": 1, "plan": 1, "turn": 2, "look-up": 3, "draft": 1}
