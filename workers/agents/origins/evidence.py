@@ -74,7 +74,10 @@ class _Sieve:
     of_charge: set[tuple[str, int]] = field(default_factory=set)
 
     def take(self, value: Any, written: frozenset[str], *, key: str = "", charge: str = "") -> None:
-        if isinstance(value, Mapping):
+        kind = value.__class__
+        if kind is str:
+            self.ours.append((key, value))
+        elif kind is dict or isinstance(value, Mapping):
             owner = value.get(_OWNER)
             if owner is not None and owner != self.own:
                 self.foreign += leaves(value)
@@ -85,9 +88,7 @@ class _Sieve:
                     self.strange += [inner for _, inner in leaves(item)]
                 else:
                     self.take(item, written, key=name, charge=charge)
-        elif isinstance(value, str):
-            self.ours.append((key, value))
-        elif isinstance(value, Sequence):
+        elif kind is not int and isinstance(value, Sequence) and not isinstance(value, str):
             for item in value:
                 self.take(item, written, key=key, charge=charge)
         elif not isinstance(value, bool):
@@ -279,13 +280,23 @@ def _links(text: str) -> Iterator[str]:
             yield match.group()
 
 
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     """Every scalar in nested JSON with its dotted path."""
-    if isinstance(value, Mapping):
+    found: list[tuple[str, Any]] = []
+    _gather(value, path, found)
+    return found
+
+
+def _gather(value: Any, path: str, found: list[tuple[str, Any]]) -> None:
+    # Exact types first: a question to an abstract class costs as much as all the rest of a leaf.
+    kind = value.__class__
+    if kind is str or kind is int:
+        found.append((path, value))
+    elif kind is dict or isinstance(value, Mapping):
         for key, item in value.items():
-            yield from leaves(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            _gather(item, f"{path}.{key}" if path else str(key), found)
+    elif kind is list or (isinstance(value, Sequence) and not isinstance(value, str | bytes)):
         for index, item in enumerate(value):
-            yield from leaves(item, f"{path}.{index}" if path else str(index))
+            _gather(item, f"{path}.{index}" if path else str(index), found)
     elif not isinstance(value, bool):
-        yield path, value
+        found.append((path, value))

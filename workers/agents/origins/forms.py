@@ -40,6 +40,8 @@ INVISIBLE = re.compile(
     "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
+#: the rest of ASCII
+_SHOWN = bytes(code for code in range(128) if not INVISIBLE.match(chr(code)))
 _CODES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|CAD|AUD|JPY|KRW|ISK|INR|RUB|TRY|CNY|AED|BTC|ETH|USDT"
 _MONEY = rf"(?<![a-z])(?:{_CODES})(?![a-z])|€|\$|£|¥|₽|₺|₹|₿|zł|(?:euros?|dollars?|pounds?|yen|bucks|quid)\b"
 #: bounded, as a text of nothing but digits must not keep us busy; what is longer is no amount
@@ -65,6 +67,11 @@ _SPOKEN_DOT = re.compile(
 _AT = re.compile(r"\s{0,2}[\[({<]\s{0,2}(?:@|at|arroba|ät)\s{0,2}[\])}>]\s{0,2}", re.IGNORECASE)
 _SPOKEN_AT = re.compile(r"(?<=\w) (?:at|arroba) (?=[\w-]+(?:\.[\w-]+)+)", re.IGNORECASE)
 _HXXP = re.compile(r"\bh(?:xx|tt|\*\*)p(s?)\s{0,2}:\s{0,2}[/\\]{2}", re.IGNORECASE)
+#: what each of them holds: hardly a letter has any of it, and looking for plain text is twenty times as fast
+_BRACKETS = ("[", "(", "{", "<")
+_SLASHES = ("//", "\\\\", "/\\", "\\/")
+_SPOKEN_DOTS = (" dot ", " punkt ", " punto ")
+_SPOKEN_ATS = (" at ", " arroba ")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]{1,15}://")
 #: besides the full stop, what a browser takes for one in a host's name (RFC 3490)
 _STOPS = str.maketrans("\u3002\uff61\uff0e", "...")
@@ -73,9 +80,10 @@ _THOUSANDS = {"k", "tsd", "thousand", "tausend", "mille", "mil"}
 
 def normal(value: object) -> str:
     """Case, Unicode form, spaces and invisible characters made the same."""
-    text = str(value)
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+    text = value if value.__class__ is str else str(value)
+    if text.isascii():
+        return " ".join(_visible(text).lower().split())
+    text = unicodedata.normalize("NFKC", text)
     # Case folding can undo the normal form (as in ``ΐ``), so it comes before a second one.
     folded = INVISIBLE.sub("", text).casefold()
     return " ".join((folded if folded.isascii() else unicodedata.normalize("NFKC", folded)).split())
@@ -87,10 +95,20 @@ def readable(text: str) -> str:
     if not text.isascii():
         text = ascii_digits(INVISIBLE.sub("", unicodedata.normalize("NFKC", text.translate(_STOPS))))
     else:
-        text = INVISIBLE.sub("", text)
-    text = _DOT.sub(".", _AT.sub("@", text))
-    text = _HXXP.sub(r"http\1://", text)
-    return _SPOKEN_AT.sub("@", _SPOKEN_DOT.sub(".", text))
+        text = _visible(text)
+    if any(bracket in text for bracket in _BRACKETS):
+        text = _DOT.sub(".", _AT.sub("@", text))
+    if any(slashes in text for slashes in _SLASHES):
+        text = _HXXP.sub(r"http\1://", text)
+    lower = text.lower()
+    if any(dot in lower for dot in _SPOKEN_DOTS):
+        text = _SPOKEN_DOT.sub(".", text)
+    return _SPOKEN_AT.sub("@", text) if any(at in lower for at in _SPOKEN_ATS) else text
+
+
+def _visible(text: str) -> str:
+    """Text in ASCII without what is invisible: hardly any holds something else than what it shows."""
+    return INVISIBLE.sub("", text) if text.encode().translate(None, _SHOWN) else text
 
 
 def ascii_digits(text: str) -> str:

@@ -12,6 +12,7 @@ import binascii
 import codecs
 import html
 import re
+import string
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -23,6 +24,12 @@ from workers.agents.origins.forms import INVISIBLE, ascii_digits
 _TABLE = Path(__file__).with_name("confusables.txt")
 _BASE64 = re.compile(r"(?<![\w+/=-])[\w+/-]{8,8000}={0,2}(?![\w+/=-])")
 _HEX = re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}[ :]?){6,4000}(?!\w)")
+_TURNED = str.maketrans("-_", "+/")
+# In ASCII, what base64 cannot be made of is space, and what hexadecimal cannot be made of a full stop.
+_RUNS = bytes(code if chr(code).isalnum() or chr(code) in "_+/=-" else 0x20 for code in range(128)).ljust(256)
+_PAIRS = bytes(0x30 if chr(code) in string.hexdigits else 0x2E for code in range(128)).ljust(256)
+_SHORTEST = 8
+_SIX_PAIRS = b"0" * 12
 _SEPARATORS = re.compile(r"[\W_]+")
 #: of one text; a page that somebody else wrote must not cost us seconds
 _MOST = 60_000
@@ -69,13 +76,22 @@ def hidden(text: str) -> Iterator[str]:
     text = text[:_MOST]
     if (plain := html.unescape(unquote(text))) != text:
         yield plain
-    for match in _BASE64.finditer(text):
-        written = match.group().translate(str.maketrans("-_", "+/")).rstrip("=")
+    for run in _in_base64(text):
+        written = run.translate(_TURNED).rstrip("=")
         yield from _decoded(base64.b64decode, written + "=" * (-len(written) % 4))
-    for match in _HEX.finditer(text):
-        yield from _decoded(bytes.fromhex, match.group().replace(":", " "))
+    if not text.isascii() or _SIX_PAIRS in text.encode().translate(_PAIRS, b" :"):
+        for match in _HEX.finditer(text):
+            yield from _decoded(bytes.fromhex, match.group().replace(":", " "))
     yield codecs.decode(text, "rot13")
     yield text[::-1]
+
+
+def _in_base64(text: str) -> list[str]:
+    """What may be base64, as `_BASE64` finds it: words from end to end."""
+    if not text.isascii():
+        return _BASE64.findall(text)
+    runs = text.encode().translate(_RUNS).decode().split()
+    return [run for run in runs if len(run) >= _SHORTEST and _BASE64.fullmatch(run)]
 
 
 def _decoded(how: Callable[[str], bytes], written: str) -> Iterator[str]:
