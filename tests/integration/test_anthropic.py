@@ -37,9 +37,18 @@ def api():
         yield server
 
 
-@pytest.fixture
-def model(api):
-    return AnthropicModel("key", model="model-x", base_url=api.url)
+@pytest.fixture(params=["first", "later"])
+def model(api, request):
+    """What holds for a client's first question holds for those after it, which go a shorter way."""
+    made = AnthropicModel("key", model="model-x", base_url=api.url)
+    if request.param == "later":
+        settle(api, made)
+    return made
+
+
+def settle(api, model):
+    model.answer(request())
+    api.requests.clear()
 
 
 def request(**changes):

@@ -23,14 +23,15 @@ from integrations.errors import Permanent, Temporary
 from integrations.models import conversation, pricing, prompt
 from integrations.models.anthropic import messages
 from integrations.models.anthropic.options import Options
+from integrations.models.anthropic.shortcut import MESSAGES, WHOLE, Shortcut
 from integrations.models.anthropic.stream import Assembly
 from integrations.models.base import ModelAnswer, ModelRequest, T, ToolUse
 from integrations.models.chosen import Chosen
 from integrations.models.connections import Shared
 from integrations.models.conversation import Broken, Counts, Reply
 from integrations.models.statuses import Names, consequence
+from integrations.models.wire import Wire
 
-MESSAGES: Final = "/v1/messages"
 NAMES: Final = Names("ANTHROPIC_API_KEY", "ANTHROPIC_MODEL", "ANTHROPIC_BASE_URL")
 
 #: what the service's errors come to inside a stream, where no status is told any more
@@ -71,8 +72,9 @@ class _Counted(BaseModel):
     input_tokens: int
 
 
-def _client(key: str, address: str | None, http: httpx2.Client) -> anthropic.Anthropic:
-    return anthropic.Anthropic(api_key=key, base_url=address, max_retries=0, http_client=http)
+def _client(key: str, address: str | None, http: httpx2.Client, wire: Wire | None) -> anthropic.Anthropic:
+    short = () if wire is None else (Shortcut(wire),)
+    return anthropic.Anthropic(api_key=key, base_url=address, max_retries=0, http_client=http, middleware=short)
 
 
 _CLIENTS: Final = Shared(_client, anthropic.DefaultHttpxClient)
@@ -133,11 +135,11 @@ class AnthropicModel:
         def asked() -> Reply:
             # Not `messages.create`: it walks the whole request twice before it writes it, and what it gives takes anything
             # for an answer. Ours is plain JSON on the way there, and read by its own type on the way back.
-            response = self.client.post(
-                MESSAGES, cast_to=httpx2.Response, content=to_json(sent), options={"timeout": timeout}
+            answer = self.client.post(
+                MESSAGES, cast_to=WHOLE, content=to_json(sent), options={"timeout": timeout, "max_retries": 0}
             )
-            message = messages.Message.model_validate_json(response.content)
-            return message.reply(response.headers.get("request-id"))
+            message = messages.Message.model_validate_json(answer.read())
+            return message.reply(answer.headers.get("request-id"))
 
         return self.spoken(timeout, asked)
 

@@ -28,6 +28,7 @@ from integrations.models.openai import chat, schema
 from integrations.models.openai.options import Dialect, Options
 from integrations.models.openai.stream import Assembly
 from integrations.models.statuses import Names, consequence
+from integrations.models.wire import Wire
 
 NAMES: Final = Names("OPENAI_API_KEY", "OPENAI_MODEL", "OPENAI_BASE_URL")
 
@@ -74,7 +75,7 @@ class Refusal(Exception):
         return consequence(self.status, self.said, self.headers, NAMES)
 
 
-def connected(key: str, address: str | None, http: httpx2.Client) -> openai.OpenAI:
+def connected(key: str, address: str | None, http: httpx2.Client, _wire: Wire | None) -> openai.OpenAI:
     return openai.OpenAI(api_key=key, base_url=address, max_retries=0, http_client=http)
 
 
