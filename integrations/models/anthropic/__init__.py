@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from integrations.models.sparing import spare
+
 if TYPE_CHECKING:
     from integrations.models.anthropic.client import AnthropicModel
+
+#: the same models at other clouds, each with a client and all resources of its own
+_ELSEWHERE = ("lib.aws", "lib.bedrock", "lib.foundry", "lib.google_cloud", "lib.vertex")
+spare(("anthropic.types", "anthropic.resources"), {"anthropic": _ELSEWHERE})
 
 
 def make(env: Mapping[str, str], *, model: str | None = None, timeout: float = 60.0) -> AnthropicModel | None:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from integrations.models.base import Usage
+from integrations.models.sparing import spare
 
 if TYPE_CHECKING:
     from integrations.models.openai.client import OpenAIModel
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Servers of one's own want no key; the SDK wants one.
 _NO_KEY = "none"
+
+spare(("openai.types", "openai.resources"), {})
 
 
 def make(env: Mapping[str, str], *, model: str | None = None, timeout: float = 60.0) -> OpenAIModel | None:
