@@ -7,6 +7,7 @@ import threading
 import psycopg
 import pytest
 
+from workers.store import direct
 from workers.store.database import Database, StoreUnavailable
 
 
@@ -87,3 +88,78 @@ def test_what_a_statement_gives_is_read_alike_each_time(db):
     assert first[1] == again[1] == {"a": [1, 2.5, None, "\u00e4"]}
     assert first[2].tzinfo is not None
     assert again[2].tzinfo is not None
+
+
+def test_a_plan_that_a_change_to_its_table_made_useless_is_made_again(db):
+    with db.direct() as asked:
+        asked.execute("CREATE TABLE looked_at (id int, name text)")
+        asked.execute("INSERT INTO looked_at VALUES (%s, %s)", (1, "one"))
+        assert asked.execute("SELECT * FROM looked_at WHERE id = %s", (1,)).fetchall() == [(1, "one")]
+        with db.write() as tx:
+            tx.exec_driver_sql("ALTER TABLE looked_at ALTER id TYPE bigint, ADD more timestamptz")
+
+        found = asked.execute("SELECT * FROM looked_at WHERE id = %s", (1,)).fetchall()
+        (also,) = asked.together([("SELECT * FROM looked_at WHERE id = %s", (1,))])
+
+    assert found == also.fetchall() == [(1, "one", None)]
+
+
+def test_plans_are_not_kept_without_end(db, monkeypatch):
+    monkeypatch.setattr(direct, "MOST_PREPARED", 3)
+    with db.direct() as asked:
+        found = [asked.execute(f"SELECT {n} + %s", (1,)).fetchone() for n in range(8)] * 2
+        (kept,) = asked.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
+
+    assert found == [(n + 1,) for n in range(8)] * 2
+    assert kept == 3
+
+
+def test_a_statement_is_the_same_whatever_types_its_values_have(db):
+    with db.direct() as asked:
+        found = [asked.execute("SELECT %(n)s::numeric", {"n": n}).fetchone() for n in (1, 2**40, None, 2.5)]
+
+    assert [None if value is None else float(value) for (value,) in found] == [1, 2**40, None, 2.5]
+
+
+def test_together_is_all_or_nothing(db):
+    with db.direct() as asked:
+        asked.execute("CREATE TABLE kept (id int PRIMARY KEY)")
+        add = "INSERT INTO kept VALUES (%s) RETURNING id"
+        both = asked.together([(add, (1,)), (add, (2,))])
+        with pytest.raises(psycopg.errors.UniqueViolation) as refused:
+            asked.together([(add, (3,)), (add, (2,)), (add, (4,))])
+
+        assert [rows.fetchone() for rows in both] == [(1,), (2,)]
+        assert refused.value.diag.constraint_name == "kept_pkey"
+        assert asked.execute("SELECT id FROM kept ORDER BY id").fetchall() == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("way", ["execute", "together"])
+def test_a_value_that_cannot_be_sent_leaves_it_whole(db, way):
+    before = number_of(db)
+    statement = ("SELECT %s", ("half\0",))
+
+    with pytest.raises(psycopg.DataError), db.direct() as asked:
+        asked.execute(*statement) if way == "execute" else asked.together([statement])
+
+    assert number_of(db) == before
+
+
+@pytest.mark.parametrize("way", ["execute", "together"])
+def test_a_connection_cut_while_a_statement_runs_is_an_outage(db, way):
+    before = number_of(db)
+    statement = ("SELECT pg_terminate_backend(pg_backend_pid())", None)
+
+    with pytest.raises(StoreUnavailable), db.direct() as asked:
+        asked.execute(*statement) if way == "execute" else asked.together([statement])
+
+    assert number_of(db) != before
+
+
+def test_values_are_asked_for_by_name_or_by_place(db):
+    with db.direct() as asked:
+        assert asked.execute("SELECT %(a)s || %(b)s || %(a)s || '%%'", {"b": "-", "a": "x"}).fetchone() == ("x-x%",)
+        assert asked.execute("SELECT %s || %s", ("x", "y")).fetchone() == ("xy",)
+        assert asked.execute("SELECT '%'").fetchone() == ("%",)
+        with pytest.raises(psycopg.ProgrammingError, match="2 values are asked for, 1 were given"):
+            asked.execute("SELECT %s || %s", ("x",))

@@ -78,7 +78,8 @@ class Database:
         arguments = {
             **arguments,
             "options": f"{_SESSION} -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
-            "prepare_threshold": 1,
+            # What is sent there is put into bytes without asking the connection.
+            "client_encoding": "utf8",
         }
         self._direct = create_engine(
             parsed, connect_args=arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool

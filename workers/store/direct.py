@@ -1,27 +1,34 @@
 """Connections for statements that are a transaction each, kept by hand: `Database.direct` lends one out for a statement or two.
 
 The flow asks the database eight times a case. A pool that serves everybody, events and all, took a third of the time of such a
-statement; this one keeps a list. Each connection keeps its cursors, one for each statement's text, because a cursor that asks
-the same again still knows how its rows are read. PostgreSQL only; nothing here knows a table.
+statement; this one keeps a list. psycopg's cursor took the half: a statement's text is put into the protocol's form once
+(`phrasing`), prepared once on a connection, and sent by `libpq`'s own calls. PostgreSQL only; nothing here knows a table.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
-from psycopg.types.json import set_json_loads
-from pydantic_core import from_json
+from psycopg import generators
+from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
+from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from workers.store.phrasing import ENCODING, Bound, Rows, Values, bound, read
+
 #: a connection unused for longer is asked whether it still lives before it is lent out
 IDLE_SECONDS = 2.0
+#: a plan is some ten thousands of bytes at the server; of more than so many the one made first is given up
+MOST_PREPARED = 150
+#: what says that a statement must be prepared again: its tables have changed, or somebody has dropped it
+_OUTDATED = (FeatureNotSupported, InvalidSqlStatementName)
 
 
 class Statements:
@@ -31,31 +38,101 @@ class Statements:
         self.pooled = pooled
         self.connection: psycopg.Connection[Any] = pooled.driver_connection
         self.used_at = time.monotonic()
-        self._cursors: dict[str | bytes, psycopg.Cursor[Any]] = {}
-        # What comes back are documents that this system wrote: the faster reader gives the same.
-        set_json_loads(from_json, self.connection)
+        self._server: PGconn = self.connection.pgconn
+        self._prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self._named = 0
 
-    def execute(
-        self, statement: str | bytes, values: Sequence[Any] | Mapping[str, Any] | None = None
-    ) -> psycopg.Cursor[Any]:
-        """Run one statement, a transaction of its own. The cursor's rows are good until the statement is run again."""
-        cursor = self._cursors.get(statement)
-        if cursor is None:
-            cursor = self._cursors[statement] = self.connection.cursor()
-        return cursor.execute(statement, values)
+    def execute(self, statement: str | bytes, values: Values = None) -> Rows:
+        """Run one statement, a transaction of its own. Raise what psycopg raises."""
+        return read(self.answer(bound(statement, values)))
+
+    def together(self, statements: Sequence[tuple[str | bytes, Values]]) -> list[Rows]:
+        """Run several in one transaction and one round trip: all of them, or none."""
+        return [read(result) for result in self.answers([bound(*one) for one in statements])]
+
+    def answer(self, asked: Bound) -> PGresult:
+        """What the server says to one statement: rows, or that it is done. Raise the error that it tells."""
+        try:
+            return self._answered(asked)
+        except _OUTDATED:
+            self._forget()
+            return self._answered(asked)
+
+    def answers(self, asked: Sequence[Bound]) -> list[PGresult]:
+        """The same for several: what is sent before one `Sync` is one transaction, committed with it."""
+        try:
+            return self._in_one_go(asked)
+        except _OUTDATED:
+            self._forget()
+            return self._in_one_go(asked)
+
+    def _answered(self, asked: Bound) -> PGresult:
+        self._server.send_query_prepared(self._prepared_as(asked), asked.params, asked.formats)
+        result: PGresult
+        (result,) = self.connection.wait(generators.execute(self._server))
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(result, encoding=ENCODING)
+        return result
+
+    def _in_one_go(self, asked: Sequence[Bound]) -> list[PGresult]:
+        names = [self._prepared_as(one) for one in asked]
+        self._server.enter_pipeline_mode()
+        for name, one in zip(names, asked, strict=True):
+            self._server.send_query_prepared(name, one.params, one.formats)
+        self._server.pipeline_sync()
+        self.connection.wait(generators.send(self._server))
+        results: list[PGresult] = []
+        while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
+            results += self.connection.wait(generators.fetch_many(self._server))
+        self._server.exit_pipeline_mode()
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result, encoding=ENCODING)
+        return results[:-1]
+
+    def _prepared_as(self, asked: Bound) -> bytes:
+        """The name under which the server knows a statement with parameters of these types."""
+        name = self._prepared.get((asked.text, asked.types))
+        if name is not None:
+            return name
+        while len(self._prepared) >= MOST_PREPARED:
+            self._drop(next(iter(self._prepared)))
+        self._named += 1
+        name = b"cw%d" % self._named
+        self._server.send_prepare(name, asked.text, asked.types)
+        self._expect(ExecStatus.COMMAND_OK)
+        self._prepared[asked.text, asked.types] = name
+        return name
+
+    def _drop(self, key: tuple[bytes, tuple[int, ...]]) -> None:
+        self._server.send_query(b"DEALLOCATE " + self._prepared.pop(key))
+        self._expect(ExecStatus.COMMAND_OK)
+
+    def _forget(self) -> None:
+        """All that is prepared here: after a change to the tables one is hardly the only one."""
+        self._prepared.clear()
+        self._server.send_query(b"DEALLOCATE ALL")
+        self._expect(ExecStatus.COMMAND_OK)
+
+    def _expect(self, status: ExecStatus) -> None:
+        for result in self.connection.wait(generators.execute(self._server)):
+            if result.status != status:
+                raise error_from_result(result, encoding=ENCODING)
 
     def is_alive(self) -> bool:
         if time.monotonic() - self.used_at < IDLE_SECONDS:
             return True
         try:
-            self.connection.execute("")
+            self._server.send_query(b"")
+            self._expect(ExecStatus.EMPTY_QUERY)
         except psycopg.Error:
             return False
         return True
 
     def is_at_rest(self) -> bool:
         """Whether the next one can have it: no answer is still on its way, and nothing is open."""
-        return self.connection.pgconn.transaction_status == TransactionStatus.IDLE
+        server = self._server
+        return server.transaction_status == TransactionStatus.IDLE and server.pipeline_status == PipelineStatus.OFF
 
 
 class Lending:

@@ -150,12 +150,8 @@ def _in_turn(
     }
     try:
         with db.direct() as cursor:
-            with cursor.connection.pipeline(), cursor.connection.transaction():
-                for before in (_HOLD_CASE, _ENTER, _TURNS, _ROOM):
-                    cursor.execute(before, turns)
-                written = cursor.execute(statement, values)
-            # Before the connection is anybody else's: its cursors go with it.
-            return written.fetchone() or ()
+            before = [(one, turns) for one in (_HOLD_CASE, _ENTER, _TURNS, _ROOM)]
+            return cursor.together([*before, (statement, values)])[-1].fetchone() or ()
     except (DivisionByZero, UniqueViolation):
         return None
 
