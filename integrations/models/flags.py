@@ -35,12 +35,19 @@ _HIDDEN_MARKUP = re.compile(
 )
 #: the words of styles in it; looking for words first is ten times as fast
 _STYLES: Final = ("display", "visibility", "font-size", "opacity", "color")
+#: letters beyond ASCII that are ours to a pattern that leaves their case out of account
+_LIKE_OURS: Final = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
+#: what a role begins with, or is; looking for these first is ten times as fast, too
+_MARKED: Final = ("<", "[")
+_ROLES: Final = ("system", "assistant", "developer", "instruction")
 _ROLE = re.compile(
     r"<\|[a-z_]{2,20}\|>|\[/?(?:INST|SYS|SYSTEM)\]|<<SYS>>|</?(?:system|assistant|instructions?|untrusted|tool_use|function_calls?)\b[^<>]{0,80}>"
     r"|^\s{0,8}(?:#{1,4}\s{0,2})?(?:\*\*)?(?:system|assistant|developer|instructions?)(?:\*\*)?\s{0,3}:",
     re.IGNORECASE | re.MULTILINE,
 )
 _BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{40,4000}={0,2}(?![\w+/=])")
+_SHORTEST: Final = 40
+_PAYING_BACK: Final = ("refund", "reimburs", "erstatt", "rembours", "reembols", "rimbors")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}(?:\s?[A-Z0-9]{1,4})?(?!\w)")
 
 
@@ -68,21 +75,32 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 
 
 def _has_hidden_instruction(text: str) -> bool:
+    lower = _lower(text)
     return (
-        _ROLE.search(text) is not None
-        or (_may_hold_markup(text) and _HIDDEN_MARKUP.search(text) is not None)
+        (_may_hold_role(lower) and _ROLE.search(text) is not None)
+        or (_may_hold_markup(lower) and _HIDDEN_MARKUP.search(text) is not None)
         or (not text.isascii() and _has_hidden_characters(text))
-        or any(_is_encoded_text(match.group()) for match in _BASE64.finditer(text))
         or (
-            _IBAN.search(text) is not None
-            and re.search(r"refund|reimburs|erstatt|rembours|reembols|rimbors", text, re.IGNORECASE) is not None
+            max(map(len, text.split()), default=0) >= _SHORTEST
+            and any(_is_encoded_text(match.group()) for match in _BASE64.finditer(text))
         )
+        or (any(word in lower for word in _PAYING_BACK) and _IBAN.search(text) is not None)
     )
 
 
-def _may_hold_markup(text: str) -> bool:
-    folded = text.casefold()
-    return "<" in text or any(word in folded for word in _STYLES)
+def _may_hold_role(lower: str) -> bool:
+    if any(mark in lower for mark in _MARKED):
+        return True
+    return ":" in lower and any(role in lower for role in _ROLES)
+
+
+def _may_hold_markup(lower: str) -> bool:
+    return "<" in lower or any(word in lower for word in _STYLES)
+
+
+def _lower(text: str) -> str:
+    """Letters as a pattern takes them that leaves their case out of account."""
+    return text.lower() if text.isascii() else text.translate(_LIKE_OURS).lower()
 
 
 def _has_hidden_characters(text: str) -> bool:

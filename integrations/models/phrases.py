@@ -14,22 +14,55 @@ from typing import Final
 _UNSEEN = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
 _PUNCTUATION = re.compile(r"[^\w'&:-]+")
 _APOSTROPHES: Final = str.maketrans(dict.fromkeys("\u2019\u2018\u02bc`\u00b4", "'"))
+#: all of that for ASCII, letter by letter
+_FOLDED: Final = bytes(
+    ord(" " if _PUNCTUATION.match(kept) else kept.lower())
+    for kept in (chr(code).replace("`", "'") for code in range(128))
+).ljust(256)
+_BEGINNING: Final = re.compile(r"[^\W\d_]{2,5}")
 _TWO_LETTERS: Final = re.compile(r"[^\W\d_]{2}(?![?*{])")
 _FEW_WORDS: Final = r"(?: \S+){0,4}? "
 
 
 def fold(text: str) -> str:
     """Lower case, one kind of apostrophe, nothing invisible, punctuation as one space, a space at both ends."""
-    if not text.isascii():
-        text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).translate(_APOSTROPHES)
-    seen = text.replace("`", "'").lower()
-    return f" {_PUNCTUATION.sub(' ', seen).strip()} "
+    if text.isascii():
+        return f" {' '.join(text.encode().translate(_FOLDED).decode().split())} "
+    text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).translate(_APOSTROPHES)
+    return f" {_PUNCTUATION.sub(' ', text.lower()).strip()} "
 
 
 def compile_phrases(lines: Iterable[str]) -> re.Pattern[str]:
     """One pattern that finds any of the phrases, whole words only."""
-    any_ending = re.sub(r"(?<=[^\W\d_])\*", lambda _: r"\w*", "|".join(map(_announced, lines)))
-    return re.compile(r"(?<![\w'])(?:" + re.sub(r" ?… ?", lambda _: _FEW_WORDS, any_ending) + r")(?!\w)")
+    phrases = list(lines)
+    any_ending = re.sub(r"(?<=[^\W\d_])\*", lambda _: r"\w*", "|".join(map(_announced, phrases)))
+    return re.compile(
+        rf"(?<![\w']){_any_of(phrases)}(?:" + re.sub(r" ?… ?", lambda _: _FEW_WORDS, any_ending) + r")(?!\w)"
+    )
+
+
+def _any_of(lines: Iterable[str]) -> str:
+    """A look at the first letters of a word, whether any phrase begins so: hardly a word of a text passes it."""
+    begins = set()
+    for word in (word for line in lines for word in _first_words(line)):
+        found = _BEGINNING.match(word)
+        # A letter that may be left out or repeated says nothing.
+        told = found.group()[: -1 if word[found.end() : found.end() + 1] in {"?", "*", "{"} else None] if found else ""
+        if not told:
+            return ""
+        begins.add(told)
+    return f"(?={_branching(begins)})"
+
+
+def _branching(words: set[str]) -> str:
+    """Words as a pattern that looks at each letter once."""
+    if "" in words or not words:
+        return ""
+    by_letter: dict[str, set[str]] = {}
+    for word in words:
+        by_letter.setdefault(word[0], set()).add(word[1:])
+    ways = [letter + _branching(rest) for letter, rest in sorted(by_letter.items())]
+    return ways[0] if len(ways) == 1 else f"(?:{'|'.join(ways)})"
 
 
 def _announced(line: str) -> str:
