@@ -119,7 +119,7 @@ def _at_once(
 
     uses = one.judged.record.uses
     held = holdings(judgement.action_id, uses)
-    recorded = spending.record(system.db, work.case, work.chain, judgement.action_id, held, rooms(uses), made, now=now)
+    recorded = spending.record(system.db, work.case, work.chain, held, rooms(uses), made, now=now)
     if recorded is None:
         return None
     faults.point("case.decide.committed")

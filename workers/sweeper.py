@@ -22,7 +22,7 @@ from workers.log import logger
 from workers.memory.keeper import Keeper
 from workers.memory.terms import Terms
 from workers.rehearsal.upkeep import Upkeep as Rehearsal
-from workers.store import audit, due, limits, notices, processes, quarantine
+from workers.store import audit, due, limit_upkeep, notices, processes, quarantine
 from workers.store.database import StoreUnavailable, Tx
 from workers.store.due import Due
 from workers.wiring import System
@@ -35,8 +35,9 @@ LONGEST_REPEAT_SECONDS = 30.0
 #: a process that missed a sign of life may be asked after; only where the system says that it ended is it dead so soon
 MISSED_SECONDS = 1.0
 UPKEEP_SECONDS = 60.0
-#: rows of limits that one upkeep looks at: as many as a busy house lays down in that time
-TIDIED = 10_000
+#: counters of limits that are looked at in one commit, which decisions wait for, and how many such lots one upkeep takes: more
+#: than a busy house comes by in that time
+TIDIED, LOTS = 200, 100
 #: a sweeper whose row did not move for so long has lost the lead
 TAKE_OVER_SECONDS = 3.0
 #: after a pass that ended in an error that nobody foresaw
@@ -171,8 +172,10 @@ class Sweeper:
             sealed = audit.anchor(tx, now)
             notices.drop_older(tx, now)
             quarantine.drop_older(tx, now - timedelta(hours=self._system.settings.quarantine_hours))
-        with self._system.db.write() as tx:
-            limits.tidy(tx, now, TIDIED)
+        for _ in range(LOTS):
+            with self._system.db.write() as tx:
+                if not limit_upkeep.tidy(tx, now, TIDIED):
+                    break
         if sealed is not None:
             logger.info("audit_anchored", last_entry=sealed[0], digest=sealed[1])
 

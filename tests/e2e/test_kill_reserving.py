@@ -17,7 +17,7 @@ from tests.integration.limits.house import a_day, bundle
 from tests.kit.installation import Installation
 from tests.servers.messages_api import MessagesApi
 from workers.conclusion import CRASH_POINTS
-from workers.store.limit_tables import limit_uses
+from workers.store.limit_tables import limit_holds
 
 #: a policy that nobody tested is not taken up
 TESTS = {
@@ -91,4 +91,4 @@ def test_killed_at(installation, api, point):
     check(installation, subject, api, in_flight=1 if point in UNRECORDED else 0)
 
     with installation.db.read() as tx:
-        assert tx.execute(select(limit_uses.c.minor)).scalars().all() == [4000]
+        assert tx.execute(select(limit_holds.c.minor)).scalars().all() == [4000]

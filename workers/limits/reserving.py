@@ -2,7 +2,8 @@
 
 Called by `workers.reserving` for what rules allow, and by the inbox with the last yes of people. All or nothing: an action
 that does not fit one of its limits holds none of them, and its verdict says why. A counter's turn is taken before it is added
-up and kept until the commit, so that two who reserve at once cannot both have the last of it.
+up and kept until the commit, so that two who reserve at once cannot both have the last of it. Whether there is room is asked of
+the counter's total, which is never less than the truth; only where it says no is added up exactly.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from policies.record import from_json
 from policies.types import DecisionRecord, Outcome, Reserved, Use
 from workers import switchboard
 from workers.log import logger
-from workers.store import actions, limits, switches
+from workers.store import actions, limit_adoption, limits, switches
 from workers.store.database import Tx
 from workers.store.limits import Holding
 from workers.store.records import Action
@@ -40,8 +41,8 @@ def reserve(
     What waits for people reserves nothing yet. A limit that trips throws the switch of the action's kind. `once`: this
     transaction reserves nothing else, before or after.
     """
-    turns = (counter_of(use) for _, record in decided if reserves(record) for use in record.uses)
-    limits.take_turns(tx, turns, alone=not once)
+    wanted = [held for action_id, record in decided if reserves(record) for held in holdings(action_id, record.uses)]
+    limits.take_turns(tx, wanted, now=now, alone=not once)
     return [_reserved(tx, action_id, record, now) if reserves(record) else record for action_id, record in decided]
 
 
@@ -52,15 +53,17 @@ def reserve_for_approval(tx: Tx, action: Action, *, now: datetime) -> None:
         return
     record = from_json(actions.revisions_of(tx, action.id)[-1].record)
     # What was edited with it, or rests on it, may have reserved in this transaction already.
-    limits.take_turns(tx, map(counter_of, record.uses), alone=True)
+    held = holdings(action.id, record.uses)
+    limits.take_turns(tx, held, now=now, alone=True)
+    limits.drop(tx, action.id)
     refusing = []
     for use in record.uses:
-        tried = _tried(tx, action.id, use, now)
+        tried = _tried(tx, use, now)
         if not tried.held and use.limit.over is Outcome.DENY:
             refusing.append(told(use, tried))
     if refusing:
         raise LimitReached(f"This cannot be approved now. {'. '.join(refusing)}.")
-    _hold(tx, action.id, record.uses, now)
+    limits.hold(tx, held, now)
 
 
 def rooms(uses: Iterable[Use]) -> list[Room]:
@@ -68,7 +71,6 @@ def rooms(uses: Iterable[Use]) -> list[Room]:
     return [
         Room(
             counter_of(use),
-            use.limit.window_minutes,
             use.limit.max_count,
             None if use.limit.max_minor is None else use.limit.max_minor - max(use.amount_minor, 0),
         )
@@ -88,17 +90,23 @@ def fitting(record: DecisionRecord, used: Used) -> DecisionRecord | None:
 
 
 def _reserved(tx: Tx, action_id: str, record: DecisionRecord, now: datetime) -> DecisionRecord:
-    tried = [_tried(tx, action_id, use, now) for use in record.uses]
+    # What it held as it was before counts for nothing now.
+    limits.drop(tx, action_id)
+    tried = [_tried(tx, use, now) for use in record.uses]
     if all(one.held for one in tried):
-        _hold(tx, action_id, record.uses, now)
+        limits.hold(tx, holdings(action_id, record.uses), now)
     else:
         _trip(tx, record, tried, now)
     return tightened(record, tried)
 
 
-def _tried(tx: Tx, action_id: str, use: Use, now: datetime) -> Reserved:
+def _tried(tx: Tx, use: Use, now: datetime) -> Reserved:
+    counter = counter_of(use)
+    tried = _weighed(use, *limits.total(tx, counter))
+    if tried.held:
+        return tried
     since = now - timedelta(minutes=use.limit.window_minutes)
-    return _weighed(use, *limits.used(tx, counter_of(use), since=since, own=action_id))
+    return _weighed(use, *limits.exact(tx, counter, since=since, now=now))
 
 
 def _weighed(use: Use, count: int, minor: int) -> Reserved:
@@ -108,11 +116,6 @@ def _weighed(use: Use, count: int, minor: int) -> Reserved:
         limit.max_minor is None or minor + max(use.amount_minor, 0) <= limit.max_minor
     )
     return Reserved(limit.ref, use.key, count, minor, fits)
-
-
-def _hold(tx: Tx, action_id: str, uses: Sequence[Use], now: datetime) -> None:
-    limits.drop(tx, action_id)
-    limits.hold(tx, holdings(action_id, uses), now)
 
 
 def holdings(action_id: str, uses: Sequence[Use]) -> list[Holding]:
@@ -135,6 +138,6 @@ def _trip(tx: Tx, record: DecisionRecord, tried: Sequence[Reserved], now: dateti
             switchboard.throw(tx, scope, reason=told(use, one), actor=f"policy:{use.limit.ref}", now=now)
 
 
-def counter_of(use: Use) -> str:
-    """Names a counter without saying whom it counts."""
-    return hashlib.sha256(use.key.encode("utf-8", "surrogatepass")).hexdigest()
+def counter_of(use: Use) -> int:
+    """The number of a counter, which does not say whom it counts."""
+    return limit_adoption.number_of(hashlib.sha256(use.key.encode("utf-8", "surrogatepass")).hexdigest())

@@ -30,13 +30,13 @@ from sqlalchemy import (
     update,
 )
 
-from workers.store import closed, limits, notices
+from workers.store import closed, limit_upkeep, notices
 from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
 from workers.store.consultation_tables import consultations
 from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.learning_tables import examples, shadow_answers
-from workers.store.limit_tables import limit_uses
+from workers.store.limit_tables import limit_holds
 from workers.store.memory_tables import memories, memory_vectors, remembered
 from workers.store.notice_tables import notices as notice_table
 from workers.store.tables import actions, audit, cases, dead_letters, events, facts, revisions
@@ -91,7 +91,7 @@ def count(tx: Tx, ids: Sequence[str], address: str) -> dict[str, int]:
     for table in GONE:
         told[table.name] = _number(tx, select(func.count()).select_from(table).where(_learned_of(table, ids, address)))
     told[notice_table.name] = notices.count_of(tx, ids)
-    told[limit_uses.name] = limits.count_of(tx, ids)
+    told[limit_holds.name] = limit_upkeep.count_of(tx, ids)
     told[memories.name] = len(_memories(tx, ids, address))
     told[dead_letters.name] = len(_letters(tx, address))
     return told
@@ -131,7 +131,7 @@ def erase_cases(tx: Tx, ids: Sequence[str], address: str, now: datetime) -> None
         bare = {**verdict, "reasons": [], "requirements": [], "exclude": []}
         tx.execute(update(actions).where(actions.c.id == action_id).values(verdict=bare))
     _rename(tx, ids, address)
-    limits.forget(tx, ids, now)
+    limit_upkeep.forget(tx, ids, now)
     notices.drop_of(tx, ids)
 
 

@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 
 from psycopg.errors import UniqueViolation
-from psycopg.types.json import Jsonb
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Table
 
@@ -84,7 +83,7 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
 
 
 def recording(
-    case: Case, chain: Chain, progress: Progress, *, now: datetime, spent: Jsonb
+    case: Case, chain: Chain, progress: Progress, *, now: datetime, spent: str
 ) -> tuple[str, dict[str, Any], Chain]:
     """The statement of a commit that uses up of limits too (`spending`), its values, and where the chain ends after it."""
     return _recording(case, chain, progress, {**_recorded(case, progress, now), "now": now, "spent": spent}, now)
@@ -199,7 +198,7 @@ def _unless_overtaken(db: Database, statement: str, values: dict[str, Any]) -> t
 
 
 def approving(
-    action: Action, consent: Consent, *, now: datetime, spent: Jsonb | None = None
+    action: Action, consent: Consent, *, now: datetime, spent: str | None = None
 ) -> tuple[str, dict[str, Any]]:
     """The statement of a yes and its values; with what is used up of limits where that is written with it (`spending`)."""
     noted, _ = _noted(action.case_id, consent.chain, now, consent.notes)

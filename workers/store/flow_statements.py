@@ -12,6 +12,7 @@ from functools import cache
 from sqlalchemy import Table
 
 from workers.store import tables
+from workers.store.limit_statements import spent
 from workers.store.records import Action, Case, CaseState, Event
 
 
@@ -54,9 +55,8 @@ def record(
     unjoined: bool,
     spends: bool = False,
 ) -> str:
-    inserts = [_insert(getattr(tables, name), name, "moved") for name in parts]
-    if spends:
-        inserts.append(_spent("moved"))
+    inserts = spent("moved") if spends else []
+    inserts += [_insert(getattr(tables, name), name, "moved") for name in parts]
     if notes:
         inserts += _append("moved", first=first)
     joined = "AND events_total = %(events_total)s" if unjoined else ""
@@ -162,16 +162,6 @@ def _insert(table: Table, name: str, source: str) -> str:
 )"""
 
 
-def _spent(source: str) -> str:
-    """What actions use up of limits."""
-    return f"""spent AS (
-    INSERT INTO limit_uses (action_id, counter, limit_ref, window_minutes, minor, at)
-    SELECT r.action_id, r.counter, r.limit_ref, r.window_minutes, r.minor, %(now)s
-    FROM {source}, jsonb_to_recordset(%(spent)s::jsonb)
-        AS r (action_id text, counter text, limit_ref text, window_minutes integer, minor bigint)
-)"""
-
-
 @cache
 def approve(
     changes: tuple[str, ...],
@@ -196,7 +186,7 @@ def approve(
     INSERT INTO decisions ({", ".join(decision)})
     SELECT {", ".join(f"%(dec_{name})s" for name in decision)} FROM approved
 )""",
-                *([_spent("approved")] if spends else []),
+                *(spent("approved") if spends else []),
                 _settled("approved", case_changes),
                 *_append("approved", first=first),
             ]

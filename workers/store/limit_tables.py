@@ -1,27 +1,54 @@
-"""The table of limits: what each approved action uses up of each limit that it falls under.
+"""The tables of limits: what each approved action uses up of each limit that it falls under, and how much that is in all.
 
 Declared beside `tables` so that the tables of the flow stay readable. A row says nothing of who it is about: what a limit
-counts apart (a customer, say) is kept as a digest. No foreign key: what was spent stays spent when its case is archived, and
-when its customer is erased, which puts a name in the place of the action's id that leads nowhere.
+counts apart (a customer, say) is kept as a number made of its digest. No foreign key: what was spent stays spent when its case
+is archived, and when its customer is erased, which puts a name in the place of the action's id that leads nowhere.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, String, Table
 
 from workers.store.columns import UtcDateTime, at, metadata, partial
 
+#: One row for each counter: how many uses `limit_holds` has of it, and how much they come to. Whoever changes those holds
+#: this row until the commit.
+limit_counters = Table(
+    "limit_counters",
+    metadata,
+    Column("counter", BigInteger, primary_key=True, autoincrement=False),
+    Column("limit_ref", String(140), nullable=False),
+    Column("times", BigInteger, nullable=False),
+    Column("minor", BigInteger, nullable=False),
+    # Nothing leaves its window before this; then the sweeper looks.
+    at("look_at"),
+    Index("ix_limit_counters_look_at", "look_at"),
+)
+
+limit_holds = Table(
+    "limit_holds",
+    metadata,
+    Column("counter", BigInteger, nullable=False),
+    Column("minor", BigInteger, nullable=False),
+    # When it was held; where no action's row says more of it, when it was done.
+    at("at"),
+    # A window's length later: it may leave then, or, done later than it was held, as much later.
+    at("leaves_at"),
+    Column("action_id", String(40), nullable=False),
+    PrimaryKeyConstraint("counter", "action_id"),
+    Index("ix_limit_holds_action_id", "action_id"),
+)
+
+#: As it was kept before there were counters. What is found in it is taken over; nothing is written to it any more.
 limit_uses = Table(
     "limit_uses",
     metadata,
     Column("action_id", String(40), nullable=False),
-    # A digest of the limit and what it counts apart: everybody who reserves from the same has the same.
     Column("counter", String(64), nullable=False),
     Column("limit_ref", String(140), nullable=False),
     Column("window_minutes", Integer, nullable=False),
     Column("minor", BigInteger, nullable=False),
     at("at"),
-    # Empty as long as the action's own row says whether this counts. Then: when it was done, and when it is out of the window.
     Column("done_at", UtcDateTime()),
     Column("gone_at", UtcDateTime()),
     PrimaryKeyConstraint("action_id", "counter"),

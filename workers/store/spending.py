@@ -1,76 +1,51 @@
-"""An action within limits, on PostgreSQL: its turn, the look whether there is room, what it holds and the action itself are one
-round trip, where rules allow it and where a person says a plain yes.
+"""An action within limits, on PostgreSQL: its counters' turns, the look whether there is room, what it holds and the action itself
+are one statement, where rules allow it and where a person says a plain yes.
 
-The same steps as `workers.limits.reserving` takes one by one, in the same order: first the case, then the counters' turns, then
-what is used up by now, then the row with what it holds, in one commit or not at all. While a counter's turn lasts nothing of ours
-runs: everybody who reserves from it waits. Called by `conclusion` for what fits, and by the inbox for what it can approve at once;
-whatever stands in the way is found out, and told, by the long way.
+The same steps as `workers.limits.reserving` takes one by one (`limit_statements`), in one commit or not at all. While a counter's
+turn lasts nothing of ours runs: everybody who reserves from it waits. Called by `conclusion` for what fits, and by the inbox for
+what it can approve at once; whatever stands in the way is found out, and told, by the long way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg.errors import DivisionByZero, UniqueViolation
-from psycopg.types.json import Jsonb
-from sqlalchemy import bindparam, select
+from pydantic_core import to_json
 
 from workers.store import flow_postgresql
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database
 from workers.store.flow_types import Consent, Progress
-from workers.store.limits import GATE, LIVE, Holding, number_of
-from workers.store.records import Action, ActionState, Case
-from workers.store.tables import revisions
+from workers.store.limits import Holding
+from workers.store.packing import unpacked
+from workers.store.records import Action, Case
 
-#: by counter: how many actions, and how much, count just now
-Used = Mapping[str, tuple[int, int]]
+#: by counter: how many uses it has, and what they come to
+Used = Mapping[int, tuple[int, int]]
 
-_RECORD = select(revisions.c.record).where(
-    revisions.c.action_id == bindparam("action"), revisions.c.revision == bindparam("of")
-)
-_HOLD_CASE = "SELECT FROM cases WHERE id = %(case)s FOR UPDATE"
-_ENTER = "SELECT pg_advisory_xact_lock_shared(%(gate)s)"
-_TURNS = "SELECT pg_advisory_xact_lock(number) FROM unnest(%(numbers)s::bigint[]) AS number"
-#: as `limits.used` counts, for all counters at once
-_COUNTED = """LATERAL (
-    SELECT count(*) AS times, coalesce(sum(counting.minor), 0) AS minor FROM (
-    SELECT u.minor FROM limit_uses u
-    WHERE u.counter = asked.counter AND u.done_at > asked.since AND u.action_id <> %(action)s
-    UNION ALL
-    SELECT u.minor FROM limit_uses u LEFT JOIN actions a ON a.id = u.action_id
-    WHERE u.counter = asked.counter AND u.done_at IS NULL AND u.action_id <> %(action)s AND (
-        (a.id IS NULL AND u.at > asked.since) OR a.state = ANY(%(live)s) OR (a.state = %(done)s AND a.settled_at > asked.since))
-    ) AS counting
-) AS used"""
-_USED = f"""
-SELECT asked.counter, used.times, used.minor
-FROM unnest(%(counters)s::text[], %(since)s::timestamptz[]) AS asked (counter, since), {_COUNTED}"""  # noqa: S608 - made of constants
-#: fails where there is no room, so that nothing after it is carried out
-_ROOM = f"""
-SELECT 1 / coalesce(bool_and(coalesce(used.times < asked.most, true) AND coalesce(used.minor <= asked.minor, true)), true)::int
-FROM unnest(%(counters)s::text[], %(since)s::timestamptz[], %(most)s::bigint[], %(minor)s::bigint[])
-    AS asked (counter, since, most, minor), {_COUNTED}"""  # noqa: S608 - made of constants
+_RECORD = "SELECT record FROM revisions WHERE action_id = %(action)s AND revision = %(of)s"
+_TOTALS = "SELECT counter, times, minor FROM limit_counters WHERE counter = ANY(%(counters)s::bigint[])"
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
     """What must be left of one counter for an action to fit: fewer than `most` uses before it, of `minor` units at most."""
 
-    counter: str
-    window_minutes: int
+    counter: int
     most: int | None
     minor: int | None
 
 
 def record_of(db: Database, action: Action) -> Mapping[str, Any]:
     """The decision record of an action as it is now, with what it would use up of limits. Empty where it was erased."""
-    with db.read() as tx:
-        return tx.execute(_RECORD, {"action": action.id, "of": action.revision}).scalar() or {}
+    with db.direct() as cursor:
+        row = cursor.execute(_RECORD, {"action": action.id, "of": action.revision}).fetchone()
+    return unpacked(row[0]) or {} if row is not None else {}
 
 
 def approve(
@@ -83,9 +58,8 @@ def approve(
     now: datetime,
 ) -> Action | None:
     """As `flow.approve`, holding what the action uses up. None, and nothing written, also where there is no room."""
-    spent = Jsonb([asdict(held) for held in holdings])
-    statement, values = flow_postgresql.approving(action, consent, now=now, spent=spent)
-    row = _in_turn(db, action.case_id, action.id, holdings, rooms, now, statement, values)
+    statement, values = flow_postgresql.approving(action, consent, now=now, spent=_spent(holdings, rooms))
+    row = _unless_refused(db, statement, values)
     return Action(*row) if row else None
 
 
@@ -93,28 +67,27 @@ def record(
     db: Database,
     case: Case,
     chain: Chain,
-    action_id: str,
     holdings: Sequence[Holding],
     rooms: Sequence[Room],
     made: Callable[[Used], Progress | None],
     *,
     now: datetime,
 ) -> tuple[Case, Chain] | None:
-    """As `flow.record`, holding what one action uses up. `made` says what is written when so much is used up, as it is read
-    before the turn; that there is room is looked at again in turn.
+    """As `flow.record`, holding what one action uses up. `made` says what is written when so much is used up, as the counters
+    tell before the turn; that there is room is looked at again in turn.
 
     None, and nothing written, where `made` gives none, where there is no room, and where somebody else has written to the
     chain. Raise `LostClaim`.
     """
-    asked = {"action": action_id, "live": list(LIVE), "done": ActionState.DONE, **_counters(rooms, now)}
     with db.direct() as cursor:
-        used = {counter: (times, int(minor)) for counter, times, minor in cursor.execute(_USED, asked).fetchall()}
+        asked = {"counters": "{" + ",".join(str(held.counter) for held in holdings) + "}"}
+        used = {counter: (times, minor) for counter, times, minor in cursor.execute(_TOTALS, asked).fetchall()}
     progress = made(used)
     if progress is None:
         return None
-    spent = Jsonb([asdict(held) for held in holdings])
+    spent = _spent(holdings, rooms)
     statement, values, after = flow_postgresql.recording(case, chain, progress, now=now, spent=spent)
-    row = _in_turn(db, case.id, action_id, holdings, rooms, now, statement, values)
+    row = _unless_refused(db, statement, values)
     if row is None:
         return None
     if not row:
@@ -122,42 +95,29 @@ def record(
     return Case(*row), after
 
 
-def _in_turn(
-    db: Database,
-    case_id: str,
-    action_id: str,
-    holdings: Sequence[Holding],
-    rooms: Sequence[Room],
-    now: datetime,
-    statement: str,
-    values: Mapping[str, Any],
-) -> tuple[Any, ...] | None:
-    """Carry out a statement when it is the action's turn and there is room. Its row, empty where it found nothing to change;
-    None, and nothing written, where there is no room, the action holds something already or the chain has gone on.
-
-    Each statement sees what was committed before it began: it is added up when the turns are taken.
-    """
-    turns = {
-        "case": case_id,
-        "action": action_id,
-        "gate": GATE,
-        "numbers": sorted({number_of(held.counter) for held in holdings}),
-        "live": list(LIVE),
-        "done": ActionState.DONE,
-        "most": [room.most for room in rooms],
-        "minor": [room.minor for room in rooms],
-        **_counters(rooms, now),
-    }
+def _unless_refused(db: Database, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """A statement's row, empty where it found nothing to change. None, and nothing written, where there is no room, the action
+    holds something already or the chain has gone on."""
     try:
         with db.direct() as cursor:
-            before = [(one, turns) for one in (_HOLD_CASE, _ENTER, _TURNS, _ROOM)]
-            return cursor.together([*before, (statement, values)])[-1].fetchone() or ()
+            return cursor.execute(statement, values).fetchone() or ()
     except (DivisionByZero, UniqueViolation):
         return None
 
 
-def _counters(rooms: Sequence[Room], now: datetime) -> dict[str, Any]:
-    return {
-        "counters": [room.counter for room in rooms],
-        "since": [now - timedelta(minutes=room.window_minutes) for room in rooms],
-    }
+def _spent(holdings: Sequence[Holding], rooms: Sequence[Room]) -> str:
+    """What is held, and what must be left for it, in the order in which turns are taken."""
+    left = {room.counter: room for room in rooms}
+    return to_json(
+        [
+            {
+                "counter": held.counter,
+                "ref": held.limit_ref,
+                "minutes": held.window_minutes,
+                "minor": held.minor,
+                "action": held.action_id,
+                **({"most": room.most, "room": room.minor} if (room := left.get(held.counter)) is not None else {}),
+            }
+            for held in sorted(holdings, key=lambda held: held.counter)
+        ]
+    ).decode()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tests.integration.limits.house import a_day, asked, under, within
 from workers.archive import file, monthly
-from workers.store.limit_tables import limit_uses
+from workers.store.limit_tables import limit_holds
 from workers.store.notice_tables import notices
 from workers.store.notices import add
 from workers.store.records import ActionState
@@ -52,8 +52,8 @@ def test_what_was_done_counts_from_when_it_was_done(engine, tmp_path):
     done = engine.clock()
     archived(engine, tmp_path)
 
-    (left,) = rows(engine, limit_uses)
-    assert (left.done_at, left.gone_at) == (done, done + timedelta(days=1))
+    (left,) = rows(engine, limit_holds)
+    assert (left.at, left.leaves_at) == (done, done + timedelta(days=1))
     engine.clock.on(hours=23)
     assert asked(engine, 6_000, "2").state == ActionState.PENDING
 
@@ -65,5 +65,5 @@ def test_what_came_to_nothing_leaves_nothing_that_counts(engine, tmp_path):
 
     archived(engine, tmp_path)
 
-    assert rows(engine, limit_uses) == []
+    assert rows(engine, limit_holds) == []
     assert asked(engine, 6_000, "2").state == ActionState.APPROVED

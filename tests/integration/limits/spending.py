@@ -17,7 +17,7 @@ from sqlalchemy import select
 from policies.types import DecisionRecord, Limit, Outcome, Use, Verdict
 from workers.limits.reserving import reserve
 from workers.store.database import Database
-from workers.store.limit_tables import limit_uses
+from workers.store.limit_tables import limit_counters, limit_holds
 
 WINDOW = 10
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -72,8 +72,9 @@ def overspent(url: str) -> tuple[list[str], int]:
     """What was exceeded in any window that ends with a use, by how it was kept; and how many uses there are."""
     db = Database(url)
     with db.read() as tx:
-        columns = (limit_uses.c.counter, limit_uses.c.limit_ref, limit_uses.c.minor, limit_uses.c.at)
-        rows = tx.execute(select(*columns)).all()
+        columns = (limit_holds.c.counter, limit_counters.c.limit_ref, limit_holds.c.minor, limit_holds.c.at)
+        both = limit_holds.join(limit_counters, limit_counters.c.counter == limit_holds.c.counter)
+        rows = tx.execute(select(*columns).select_from(both)).all()
     db.dispose()
     by_counter = defaultdict(list)
     for counter, ref, minor, at in rows:

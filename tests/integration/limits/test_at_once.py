@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from policies.record import uses_of
 from tests.integration.limits.house import a_day, asked, fresh, under, within
@@ -18,8 +19,7 @@ from workers.limits.reserving import holdings, refusing, rooms
 from workers.settlement import weigh
 from workers.store import actions, audit, flow, limits, spending
 from workers.store.flow import Consent
-from workers.store.limit_tables import limit_uses
-from workers.store.limits import Holding
+from workers.store.limit_tables import limit_counters, limit_holds
 from workers.store.records import ActionState
 
 PEOPLE = {"outcome": "review", "approvers": [{"role": "support"}]}
@@ -41,7 +41,10 @@ def far_away(on_postgresql, tmp_path):
 
 def held(engine, action_id=None):
     with engine.system.db.read() as tx:
-        rows = tx.execute(select(limit_uses).order_by(limit_uses.c.counter)).all()
+        both = select(limit_holds, limit_counters.c.limit_ref).join(
+            limit_counters, limit_counters.c.counter == limit_holds.c.counter
+        )
+        rows = tx.execute(both.order_by(limit_holds.c.counter)).all()
     return [(row.counter, row.limit_ref, row.minor, row.at) for row in rows if action_id in (None, row.action_id)]
 
 
@@ -164,8 +167,9 @@ def test_at_once_what_is_held_already_is_left_to_the_long_way(far_away):
     assert flow.errand(db, action.id) is not None, "the connection serves on"
 
 
-def test_at_once_counts_what_the_long_way_counts(far_away):
-    """Of uses in every state that an action can be in, and of those whose action is gone."""
+def test_at_once_nothing_passes_that_the_long_way_would_not_let_pass(far_away):
+    """Of uses in every state that an action can be in, and of those whose action is gone. Until somebody adds up exactly, what
+    counts no longer may stand in the way at once; it never makes room."""
     engine, db = far_away, far_away.system.db
     action, now = asked(engine, 100, "1"), engine.clock()
     (own,) = holdings(action.id, uses_of(spending.record_of(db, action)))
@@ -174,28 +178,26 @@ def test_at_once_counts_what_the_long_way_counts(far_away):
         settled = now - timedelta(hours=number)
         with db.write() as tx:
             actions.change(tx, other, now=now, state=state, settled_at=settled, decided_by="ana", decided_at=now)
-            limits.hold(tx, [Holding(other.id, own.counter, own.limit_ref, own.window_minutes, 2**number)], now)
-    gone = [("act_gone", timedelta(hours=1), None), ("act_long_gone", timedelta(days=2), None)]
-    done = [
-        ("act_done", timedelta(days=1), timedelta(hours=2)),
-        ("act_long_done", timedelta(days=3), timedelta(days=2)),
-    ]
+            limits.hold(tx, [replace(own, action_id=other.id, minor=2**number)], now)
     with db.write() as tx:
-        for minor, (name, at, done_at) in enumerate([*gone, *done], start=1):
-            row = {"action_id": name, "counter": own.counter, "limit_ref": own.limit_ref, "window_minutes": 1440}
-            ended = now - done_at if done_at is not None else None
-            tx.execute(insert(limit_uses).values(**row, minor=minor * 10**6, at=now - at, done_at=ended))
+        for minor, ago in enumerate([timedelta(hours=1), timedelta(days=2)], start=1):
+            limits.hold(tx, [replace(own, action_id=f"act_gone_{minor}", minor=minor * 10**6)], now - ago)
+    since = now - timedelta(days=1)
     with db.read() as tx:
-        expected = limits.used(tx, own.counter, since=now - timedelta(days=1), own=action.id)
-    errand, times, minor = flow.errand(db, action.id), *expected
-    assert times > 3
+        (times, minor), total = limits.used(tx, own.counter, since=since), limits.total(tx, own.counter)
+    errand = flow.errand(db, action.id)
+    assert 3 < times < total[0]
 
     def approved(most: int | None, at_most: int | None) -> bool:
-        room = spending.Room(own.counter, own.window_minutes, most, at_most)
+        room = spending.Room(own.counter, most, at_most)
         return spending.approve(db, errand.action, consent(engine, errand), [own], [room], now=now) is not None
 
-    assert not approved(times, None)
-    assert not approved(None, minor - 1)
-    assert not approved(times, minor)
+    refused = [approved(total[0], None), approved(None, total[1] - 1), approved(times + 1, minor)]
+    with db.write() as tx:
+        assert limits.exact(tx, own.counter, since=since, now=now) == (times, minor)
+        assert limits.total(tx, own.counter) == (times, minor)
+    refused += [approved(times, None), approved(None, minor - 1), approved(times, minor)]
+
+    assert refused == [False] * 6
     assert held(engine, action.id) == []
     assert approved(times + 1, minor)

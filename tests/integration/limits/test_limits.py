@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import event, select
@@ -13,17 +14,17 @@ from tests.kit.house import timed_out
 from tests.kit.plans import watch
 from workers.inbox.words import NotAllowed
 from workers.limits.reserving import reserve_for_approval
-from workers.store import actions, limits
-from workers.store.limit_tables import limit_uses
+from workers.store import actions, limit_upkeep, limits
+from workers.store.limit_tables import limit_holds
 from workers.store.records import ActionState
 
 
 def spent(engine):
     """What counts now of all that is held of the one limit there is, in cents."""
     with engine.system.db.read() as tx:
-        counters = set(tx.execute(select(limit_uses.c.counter)).scalars())
-        since = engine.clock() - limits.timedelta(days=1)
-        return sum(limits.used(tx, counter, since=since, own="")[1] for counter in counters)
+        counters = set(tx.execute(select(limit_holds.c.counter)).scalars())
+        since = engine.clock() - timedelta(days=1)
+        return sum(limits.used(tx, counter, since=since)[1] for counter in counters)
 
 
 def test_of_two_that_together_exceed_a_limit_one_runs_and_one_waits(engine):
@@ -206,16 +207,16 @@ def test_cleaning_up_changes_nothing_of_what_counts_and_leaves_nothing_in_the_en
     before = spent(engine)
 
     with engine.system.db.write() as tx:
-        limits.tidy(tx, engine.clock(), 100)
+        limit_upkeep.tidy(tx, engine.clock(), 100)
 
     assert (before, spent(engine)) == (9_000, 9_000)
     engine.hints.waiting = [("action", waiting.id)]
     engine.drain()
     engine.clock.on(days=2)
     with engine.system.db.write() as tx:
-        limits.tidy(tx, engine.clock(), 100)
-        limits.tidy(tx, engine.clock(), 100)
-        assert tx.execute(select(limit_uses)).all() == []
+        limit_upkeep.tidy(tx, engine.clock(), 100)
+        limit_upkeep.tidy(tx, engine.clock(), 100)
+        assert tx.execute(select(limit_holds)).all() == []
 
 
 def test_a_case_that_no_limit_is_about_asks_nothing_of_them(engine):
@@ -228,8 +229,8 @@ def test_a_case_that_no_limit_is_about_asks_nothing_of_them(engine):
         engine.drain()
 
     assert fresh(engine, action).state == ActionState.DONE
-    assert [statement for statement in told if "limit_uses" in statement] == []
+    assert [statement for statement in told if "limit_holds" in statement] == []
     if plans is not None:
         # The flow's own statements, which go past SQLAlchemy.
         assert "actions" in {scan.table for scan in plans.scans}
-        assert "limit_uses" not in {scan.table for scan in plans.scans}
+        assert "limit_holds" not in {scan.table for scan in plans.scans}

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from tests.integration.limits.house import a_day, asked, under, within
 from workers.memory.erasing import erase, survey
-from workers.store import actions, limits, notices, people
-from workers.store.limit_tables import limit_uses
+from workers.store import actions, limit_upkeep, notices, people
+from workers.store.limit_tables import limit_holds
 from workers.store.notice_tables import notices as told
 from workers.store.records import ActionState
 
@@ -24,7 +24,7 @@ def forget(engine) -> None:
 
 def uses(engine):
     with engine.system.db.read() as tx:
-        return tx.execute(select(limit_uses)).all()
+        return tx.execute(select(limit_holds)).all()
 
 
 def test_what_an_erased_customer_used_up_counts_until_its_window_is_over(engine):
@@ -55,9 +55,9 @@ def test_no_use_leads_to_an_action_or_a_moment_of_theirs(engine):
         erased = actions.get(tx, action.id)
     assert left.action_id.startswith("use_")
     assert action.id not in str(left)
-    assert erased.settled_at not in (left.at, left.done_at)
-    assert timedelta() < left.done_at - erased.settled_at <= timedelta(minutes=1)
-    assert left.gone_at == left.done_at + timedelta(days=1)
+    assert erased.settled_at != left.at
+    assert timedelta() < left.at - erased.settled_at <= timedelta(minutes=1)
+    assert left.leaves_at == left.at + timedelta(days=1)
 
 
 def test_what_no_window_reaches_any_more_goes_with_them(engine):
@@ -88,10 +88,10 @@ def test_tidying_drops_what_was_renamed_when_its_window_is_over(engine):
     forget(engine)
 
     with engine.system.db.write() as tx:
-        limits.tidy(tx, engine.clock() + timedelta(hours=23, minutes=59), 100)
+        limit_upkeep.tidy(tx, engine.clock() + timedelta(hours=23, minutes=59), 100)
     before = len(uses(engine))
     with engine.system.db.write() as tx:
-        limits.tidy(tx, engine.clock() + timedelta(hours=24, minutes=2), 100)
+        limit_upkeep.tidy(tx, engine.clock() + timedelta(hours=24, minutes=2), 100)
 
     assert (before, uses(engine)) == (1, [])
 
@@ -108,7 +108,7 @@ def test_what_colleagues_were_told_of_them_goes_at_once(engine):
     forget(engine)
 
     assert seen.sentence is not None
-    assert (found.rows["notices"], found.rows["limit_uses"]) == (1, 0)
+    assert (found.rows["notices"], found.rows["limit_holds"]) == (1, 0)
     with engine.system.db.read() as tx:
         assert tx.execute(select(told)).all() == []
         assert notices.listing(tx, notices.reader(tx, people.get(tx, bo.id), engine.clock())) == []
