@@ -50,7 +50,7 @@ from workers.inbox import (
     switches_api,
     switches_page,
 )
-from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in
+from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in, who_decides
 from workers.inbox.live import Live
 from workers.inbox.rendering import STATIC, Pages
 from workers.inbox.signin import Door
@@ -300,6 +300,12 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _unfit(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    try:
+        who_decides(request)
+    except Refused as refused:
+        return _refused(request, refused)
+    except StoreUnavailable as away:
+        return _store_unavailable(request, away)
     if request.url.path.startswith("/api/"):
         # Without the input: it may hold what cannot be written as UTF-8, and what nobody should read in a log.
         detail = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]

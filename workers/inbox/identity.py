@@ -7,8 +7,9 @@ the scope it needs; one that decides acts as the person whom it was made for. A 
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -133,6 +134,20 @@ def decider(request: Request) -> Person:
     if not _same(request.headers.get(CSRF_HEADER, ""), identity.session.csrf):
         raise Refused(403, f"Send the session's CSRF token in the header {CSRF_HEADER}.")
     return identity.person
+
+
+async def deciding(request: Request) -> Callable[[], Person]:
+    """As `decider`, but asked by the endpoint itself, on the thread that it works on: each way to a thread and back takes as
+    long as a statement. A body that does not fit is told to those alone who may decide (`who_decides`)."""
+    request.state.deciding = who = partial(decider, request)
+    return who
+
+
+def who_decides(request: Request) -> None:
+    """Raise `Refused` where nobody has asked yet who decides, and it is nobody who may."""
+    who: Callable[[], Person] | None = getattr(request.state, "deciding", None)
+    if who is not None:
+        who()
 
 
 def _lacks(system: System, request: Request, scope: Scope) -> Refused:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from starlette.testclient import TestClient
 
 from tests.integration.inbox.conftest import seen
 from tests.kit.engine import refund
+from workers import web
 from workers.store import people
+from workers.store.database import Database
 from workers.store.records import ActionState
 
 FORMS = ("/sign-out", "/actions/{action}/decision", "/actions/{action}/preview", "/cases/{case}/decision")
@@ -99,6 +104,28 @@ def test_a_token_does_what_its_scopes_say(site, action, scopes, reads, decides):
     assert client.get("/api/v1/actions?state=pending").status_code == reads
     answer = client.post(f"/api/v1/actions/{action.id}/decision", json={"decision": "approve", **seen(action)})
     assert answer.status_code == decides
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status"), [((), 401), (("read",), 403), (("decide",), 422), (("read", "decide"), 422)]
+)
+def test_what_is_wrong_with_a_body_is_told_to_those_alone_who_may_decide(site, action, scopes, status):
+    client = site.with_token(*scopes, person=site.person("ana"))
+
+    answer = client.post(f"/api/v1/actions/{action.id}/decision", json={"decision": "perhaps", **seen(action)})
+
+    assert answer.status_code == status
+    assert ("decision" in answer.text) == (status == 422)
+
+
+def test_nobody_learns_what_is_wrong_with_a_body_while_the_database_is_away(site, action):
+    nobody_listens = Database("postgresql://nobody@127.0.0.1:1/none")
+    gone = replace(site.engine.system, db=nobody_listens)
+    with TestClient(web.make_app(gone, webhooks={}), cookies={"caseworker": "x" * 43}) as client:
+        answer = client.post(f"/api/v1/actions/{action.id}/decision", json={"decision": "perhaps"})
+    nobody_listens.dispose()
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 def test_a_token_decides_as_its_person(site, action):
