@@ -31,3 +31,13 @@ def test_an_id_says_when_it_was_made():
 
     assert first_id("case", earlier) < made < first_id("case", earlier + timedelta(seconds=60))
     assert abs(made_at(made) - datetime.now(UTC)) < timedelta(seconds=60)
+
+
+def test_an_id_is_its_number_digit_by_digit_in_base_32():
+    made = new_id("act").removeprefix("act_")
+
+    assert len(made) == 26
+    assert first_id("act", datetime.fromtimestamp(0, UTC)) == f"act_{'0' * 26}"
+    assert first_id("act", datetime.fromtimestamp(1, UTC)) == "act_00000000z80000000000000000"
+    assert first_id("act", datetime.fromtimestamp(1_700_000_000, UTC)) == "act_01hf7yat000000000000000000"
+    assert made_at(f"act_{made[:10]}{'z' * 16}") == made_at(f"act_{made}")

@@ -12,6 +12,9 @@ import time
 from datetime import UTC, datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+#: two digits at a time, from the first to the last
+_PAIRS = tuple(one + other for one in _ALPHABET for other in _ALPHABET)
+_PLACES = tuple(range(120, -10, -10))
 
 
 class _Series:
@@ -52,5 +55,5 @@ def made_at(identifier: str) -> datetime:
 
 
 def _spell(prefix: str, number: int) -> str:
-    digits = [_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5)]
+    digits = [_PAIRS[number >> place & 1023] for place in _PLACES]
     return f"{prefix}_{''.join(digits)}"
