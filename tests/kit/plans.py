@@ -71,8 +71,8 @@ def watch(db: Database) -> Iterator[Plans]:
         connection.commit()
         connection.add_notice_handler(plans.take)
 
-    # Both pools: the flow's own statements go through the second.
-    pools = {db.engine, db._direct}
+    # All pools: the flow's own statements go through the others.
+    pools = {db.engine, db._direct, db._grouped}
     db.dispose()
     for pool in pools:
         event.listen(pool, "connect", explain)

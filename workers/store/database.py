@@ -21,6 +21,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, InternalError, Operat
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, Lending, Statements
+from workers.store.phrasing import Rows, Values, bound, read
+from workers.store.together import LOCK_MILLISECONDS, Lost, Together
 
 Tx = Connection
 
@@ -35,7 +37,8 @@ class StoreUnavailable(Exception):
 
 class Database:
     """One per process. `url` is a SQLAlchemy URL; `connections` bounds how many are open at once: on PostgreSQL so many
-    for the flow's statements and so many for all others, each opened when first needed."""
+    for the flow's statements and so many for all others, and one for statements that go together; each is opened when first
+    needed."""
 
     def __init__(self, url: str, *, connections: int = 20, busy_seconds: float = BUSY_SECONDS) -> None:
         parsed = make_url(url)
@@ -66,7 +69,7 @@ class Database:
             "pool_timeout": busy_seconds,
         }
         self.engine = create_engine(parsed, connect_args=arguments, **pool)
-        self._direct = self.engine
+        self._direct = self._grouped = self.engine
         self._turn = threading.Lock()
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -81,10 +84,14 @@ class Database:
             # What is sent there is put into bytes without asking the connection.
             "client_encoding": "utf8",
         }
-        self._direct = create_engine(
-            parsed, connect_args=arguments, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **pool
-        )
+        pool |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+        self._direct = create_engine(parsed, connect_args=arguments, **pool)
         self._lending = Lending(self._direct, connections, busy_seconds)
+        # What several threads ask together must not wait for long: each can wait by itself.
+        arguments = {**arguments, "options": f"{arguments['options']} -c lock_timeout={LOCK_MILLISECONDS}"}
+        self._grouped = create_engine(parsed, connect_args=arguments, **{**pool, "pool_size": 1})
+        self._common = Lending(self._grouped, 1, busy_seconds)
+        self._together = Together(self._common)
         event.listen(self.engine, "checkout", _ping_if_idle)
         event.listen(self.engine, "checkin", _note_use)
 
@@ -118,12 +125,31 @@ class Database:
             yield lent
         except (psycopg.OperationalError, psycopg.InternalError) as error:
             if lent.connection.broken:
-                # The server went away: the others are dead as well, and need not be tried one by one.
-                self._lending.dispose()
+                self._leave_all()
             era = LEFT
             raise StoreUnavailable(_first_line(error)) from error
         finally:
             self._lending.give_back(lent, era)
+
+    def ask(self, order: str, statement: str | bytes, values: Values) -> Rows:
+        """PostgreSQL only: one statement, committed when this returns, together with those that other threads ask at this
+        moment (`together`). `order` is the case that it is about. Raises `StoreUnavailable`, and psycopg's own errors."""
+        asked = bound(statement, values)
+        try:
+            result = self._together.answer(order, asked)
+        except (psycopg.OperationalError, psycopg.InternalError) as error:
+            if isinstance(error, Lost):
+                self._leave_all()
+            raise StoreUnavailable(_first_line(error)) from error
+        if result is None:
+            with self.direct() as alone:
+                result = alone.answer(asked)
+        return read(result)
+
+    def _leave_all(self) -> None:
+        """The server went away: the other connections are dead as well, and need not be tried one by one."""
+        self._lending.dispose()
+        self._common.dispose()
 
     def ping(self) -> None:
         with self.read() as tx:
@@ -132,7 +158,7 @@ class Database:
     def dispose(self) -> None:
         self.engine.dispose()
         if not self.is_sqlite:
-            self._lending.dispose()
+            self._leave_all()
 
 
 @contextmanager

@@ -48,8 +48,7 @@ def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: time
         "customer_cap": caps.customer,
         "source_cap": caps.source,
     }
-    with db.direct() as cursor:
-        row = cursor.execute(statements.claim(bool(caps.customer), bool(caps.source)), values).fetchone()
+    row = db.ask(case_id, statements.claim(bool(caps.customer), bool(caps.source)), values).fetchone()
     if row is None:
         return None
     width = len(fields(Case))
@@ -69,8 +68,7 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
     for repeat in range(MOST_REPEATS):
         statement, noted, after = _recording(case, chain, progress, values, now)
         try:
-            with db.direct() as cursor:
-                row = cursor.execute(statement, noted).fetchone()
+            row = db.ask(case.id, statement, noted).fetchone()
         except UniqueViolation as error:
             if error.diag.constraint_name not in _CHAIN_KEYS or repeat == MOST_REPEATS - 1:
                 raise
@@ -124,8 +122,7 @@ def _recording(
 
 
 def errand(db: Database, action_id: str) -> Errand | None:
-    with db.direct() as cursor:
-        row = cursor.execute(statements.ERRAND, {"action": action_id}).fetchone()
+    row = db.ask("", statements.ERRAND, {"action": action_id}).fetchone()
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))
@@ -154,8 +151,7 @@ def begin(
         "attempt": attempt,
         "unless": list(unless),
     }
-    with db.direct() as cursor:
-        row = cursor.execute(statements.BEGIN, values).fetchone()
+    row = db.ask(action.case_id, statements.BEGIN, values).fetchone()
     if row is None:
         return None
     started = Action(*row[:-1])
@@ -176,21 +172,20 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
         **noted,
     }
     statement = statements.end(tuple(ending.changes), tuple(ending.case_changes), first=not ending.chain.seq)
-    return _unless_overtaken(db, statement, values) is not None
+    return _unless_overtaken(db, action, statement, values) is not None
 
 
 def approve(db: Database, action: Action, consent: Consent, *, now: datetime) -> Action | None:
     """None where the action or its case is no longer as it was read, or somebody has said something of it before."""
     statement, values = approving(action, consent, now=now)
-    row = _unless_overtaken(db, statement, values)
+    row = _unless_overtaken(db, action, statement, values)
     return Action(*row) if row is not None else None
 
 
-def _unless_overtaken(db: Database, statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
+def _unless_overtaken(db: Database, action: Action, statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
     """The row of a commit; None where nothing is as it was read any more, the end of the case's chain included."""
     try:
-        with db.direct() as cursor:
-            return cursor.execute(statement, values).fetchone()
+        return db.ask(action.case_id, statement, values).fetchone()
     except UniqueViolation as error:
         if error.diag.constraint_name not in _CHAIN_KEYS:
             raise
@@ -229,8 +224,7 @@ def _as_read(action: Action, case: Case) -> dict[str, Any]:
 
 
 def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:
-    with db.direct() as cursor:
-        rows = cursor.execute(statements.LIVE_ON, {"targets": list(targets), "kinds": list(kinds)}).fetchall()
+    rows = db.ask("", statements.LIVE_ON, {"targets": list(targets), "kinds": list(kinds)})
     return {(kind, target): count for kind, target, count in rows}
 
 
