@@ -33,6 +33,8 @@ from workers.log import logger
 
 #: hints fetched ahead of the threads: enough that none waits for the broker, too few to keep them from other workers
 AHEAD = 8
+#: how few of them must be left before more are fetched: several in one go then, where the broker can
+LOW = AHEAD // 2
 #: transports that keep what was fetched in a list of ours until it is acknowledged, with two round trips for each message
 VIRTUAL = ("redis", "memory")
 #: how long a loop with nothing to read takes to see that it was told to stop
@@ -85,14 +87,18 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
         super().__init__(*args, **kwargs)
         self.started = 0
         self.running = 0
-        #: called when more can be fetched again, from any thread
-        self.on_room: Callable[[], object] = lambda: None
+        #: called, from any thread, when more can be fetched again and somebody found that there was no room
+        self.on_room: dict[str, Callable[[], object]] = {}
+        self._wanted = False
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._changed = threading.Condition()
         self.ending = False
 
     def give(self, job: Job) -> None:
+        if self.ending:
+            _return(job)
+            return
         self._jobs.put(job)
         if self._idle.acquire(blocking=False) or self.started >= self.limit:
             return
@@ -100,8 +106,15 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
         # Daemons: a call that hangs must not keep the process from ending. Its row is claimed again after its lease.
         threading.Thread(target=self._work, name=f"work-{self.started}", daemon=True).start()
 
-    def has_room(self) -> bool:
-        return self._jobs.qsize() < AHEAD and not self.ending and not stopping()
+    def room(self) -> int:
+        """How many hints may be fetched now. Who is told none is called once there is room again."""
+        if self.ending or stopping():
+            return 0
+        if self._jobs.qsize() > LOW:
+            self._wanted = True
+        # Looked at again: a thread that took one meanwhile did not know yet that somebody waits.
+        waiting = self._jobs.qsize()
+        return AHEAD - waiting if waiting <= LOW else 0
 
     def on_apply(
         self,
@@ -145,8 +158,10 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
             if stopping():
                 _return(job)
                 continue
-            if self._jobs.qsize() == AHEAD - 1:
-                self.on_room()
+            if self._wanted and self._jobs.qsize() <= LOW:
+                self._wanted = False
+                for tell in tuple(self.on_room.values()):
+                    tell()
             with self._changed:
                 self.running += 1
             try:
@@ -247,9 +262,9 @@ class Measure(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no ty
             queue.no_ack = queue.name != "events"
         qos = c.task_consumer.channel.qos
         can_consume = qos.can_consume
-        qos.can_consume = MethodType(lambda _: pool.has_room() and can_consume(), qos)
+        qos.can_consume = MethodType(lambda _: pool.room() > 0 and can_consume(), qos)
         if c.hub is not None:
-            pool.on_room = lambda: c.hub.call_soon(_nothing)
+            pool.on_room["loop"] = lambda: c.hub.call_soon(_nothing)
 
 
 class Reader(Consumer):  # type: ignore[misc] # Celery has no types

@@ -7,12 +7,10 @@ reaches nobody. The numbers beside the hazards they answer are explained in docs
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any
 
 from celery import Celery
@@ -23,7 +21,9 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 
+from workers import in_redis
 from workers.courtesy import Courtesy
+from workers.in_redis import Wire
 from workers.log import logger
 from workers.telemetry import metrics
 
@@ -238,6 +238,7 @@ class Line:
         self.errors = (KombuError, OSError, *plain.connection_errors, *plain.channel_errors)
         self._on_rabbitmq = plain.transport.driver_type == "amqp"
         self._on_redis = plain.transport.driver_type == "redis"
+        self._wire: Wire | None = None
 
     def publish(self, hints: Iterable[tuple[str, str, str]]) -> None:
         """Publish a lot, and know that it arrived. A connection found dead is opened again, once."""
@@ -257,7 +258,10 @@ class Line:
 
     def hang_up(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None
+        wire, self._wire = self._wire, None
         self._declared.clear()
+        if wire is not None:
+            wire.hang_up()
         if connection is not None:
             connection.collect(1.0)
 
@@ -265,8 +269,8 @@ class Line:
         """How many messages wait in a queue. Raise one of `errors`."""
         try:
             channel = (self._producer or self._dial()).channel
-            if self._on_redis:
-                return int(self._tell_redis(channel, [("LLEN", f"{channel.global_keyprefix}{target}")])[0])
+            if self._wire is not None:
+                return int(self._wire.ask(("LLEN", self._wire.key(target)))[0])
             return int(channel.queue_declare(queue=target, passive=True).message_count)
         except self.errors:
             self.hang_up()
@@ -277,8 +281,8 @@ class Line:
         for target in {target for _, target, _ in lot} - self._declared:
             maybe_declare(self._app.amqp.queues[target], producer.channel)
             self._declared.add(target)
-        if self._on_redis:
-            self._push(producer.channel, lot)
+        if self._wire is not None:
+            self._push(self._wire, lot)
             return
         with producer.batch(LOT):
             for task, target, row_id in lot:
@@ -287,82 +291,37 @@ class Line:
             # Not confirmed one by one, which costs a round trip each: the channel answers after all that went before.
             producer.channel.basic_qos(0, 0, False)
 
-    def _push(self, channel: Any, lot: list[tuple[str, str, str]]) -> None:
+    def _push(self, wire: Wire, lot: list[tuple[str, str, str]]) -> None:
         targets: dict[str, list[str]] = {}
         for task, target, row_id in lot:
-            targets.setdefault(target, []).append(_as_kept_in_redis(task, target, row_id))
-        prefix = channel.global_keyprefix
-        self._tell_redis(channel, [("LPUSH", f"{prefix}{target}", *messages) for target, messages in targets.items()])
-
-    def _tell_redis(self, channel: Any, commands: Iterable[tuple[str, ...]]) -> list[Any]:
-        """Commands on the bare connection: what the client does around one costs more than it."""
-        pool = channel.client.connection_pool
-        connection = pool.get_connection()
-        answers = []
-        try:
-            for command in commands:
-                connection.send_command(*command)
-                answers.append(connection.read_response())
-        except self.errors:
-            # Half an answer may still come: nobody must read it as his own.
-            connection.disconnect()
-            raise
-        finally:
-            pool.release(connection)
-        return answers
+            targets.setdefault(target, []).append(in_redis.written(task, target, row_id))
+        wire.ask(*(("LPUSH", wire.key(target), *messages) for target, messages in targets.items()))
 
     def _dial(self) -> Producer:
         options = {"confirm_publish": False, "read_timeout": 10, "write_timeout": 10} if self._on_rabbitmq else {}
-        self._connection = self._app.connection_for_write(heartbeat=0).clone(
-            transport_options={**self._app.conf.broker_transport_options, **options}
-        )
-        self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+        self._connection = dial(self._app.connection_for_write(heartbeat=0), **options)
         self._producer = Producer(self._connection.channel(), auto_declare=False)
+        if self._on_redis:
+            self._wire = Wire(self._producer.channel)
         return self._producer
 
 
-def _as_kept_in_redis(task: str, target: str, row_id: str) -> str:
-    """One message as kombu keeps it in a list. Written by hand: kombu's own way there costs five times as much."""
-    task_id = os.urandom(16).hex()
-    return _envelope(task, target).replace(_ID, task_id).replace(_ROW, json.dumps(json.dumps(row_id))[1:-1])
-
-
-_ID, _ROW = "<task id>", "<row id>"
-
-
-@cache
-def _envelope(task: str, target: str) -> str:
-    written = json.dumps(
-        {
-            "body": _body(_ROW),
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "headers": {"lang": "py", "task": task, "id": _ID, "root_id": _ID, "retries": 0},
-            "properties": {
-                "correlation_id": _ID,
-                "delivery_mode": 2,
-                "delivery_tag": _ID,
-                "delivery_info": {"exchange": "", "routing_key": target},
-                "priority": 0,
-            },
-        }
-    )
-    return written.replace(json.dumps(json.dumps(_ROW))[1:-1], _ROW)
-
-
-def _body(row_id: str) -> str:
-    return f'[[{json.dumps(row_id)}],{{}},{{"callbacks":null,"errbacks":null,"chain":null,"chord":null}}]'
+def dial(known: Connection, **options: Any) -> Connection:
+    """A connection of one's own to a broker that the app knows. Raise what its transport raises when it is away."""
+    connection: Connection = known.clone(transport_options={**(known.transport_options or {}), **options})
+    connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+    return connection
 
 
 def _publish(producer: Producer, task: str, target: str, row_id: str) -> None:
     """One message as Celery's protocol 2 has it, without what a hint has no use for."""
     task_id = os.urandom(16).hex()
     producer.publish(
-        _body(row_id),
+        in_redis.body(row_id),
         exchange="",
         routing_key=target,
         content_type="application/json",
         content_encoding="utf-8",
-        headers={"lang": "py", "task": task, "id": task_id, "root_id": task_id, "retries": 0},
+        headers=in_redis.headers(task, task_id),
         correlation_id=task_id,
     )

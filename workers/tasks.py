@@ -16,7 +16,7 @@ from celery import Celery
 from celery.exceptions import Reject
 
 from integrations.registry import Writers
-from workers import courier, execute, letters, pipeline
+from workers import courier, execute, letters, pickup, pipeline
 from workers.consumer import listen
 from workers.courier import Job, carry_on, stopping
 from workers.letters import Letter, PutBack
@@ -42,6 +42,7 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
     post = Post(system, writers)
     courier.equip(app)
+    pickup.equip(app)
     listen(app, lambda: post.system)
 
     @app.task(name=ADVANCE, shared=False, **HINT)

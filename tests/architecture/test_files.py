@@ -13,6 +13,7 @@ BANNED_NAMES = {"utils", "helpers", "common", "core", "manager"}
 MAY_CATCH_ALL = {
     "workers/tasks.py",
     "workers/courier.py",
+    "workers/pickup.py",
     "workers/letters.py",
     "policies/cel/environment.py",
     "policies/cel/google.py",

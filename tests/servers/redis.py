@@ -18,7 +18,8 @@ from tests.servers.ports import free_port
 class RedisServer:
     """Started on entering, stopped on leaving; `stop` and `start` play an outage."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = options
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = tempfile.mkdtemp(prefix="caseworker-redis-")
@@ -27,7 +28,9 @@ class RedisServer:
     def start(self) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder]
         self._process = subprocess.Popen(
-            [*command, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, "--save", "", "--appendonly", "no", *self._options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 60
         with redis.Redis(port=self.port) as client:

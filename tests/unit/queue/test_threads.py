@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from celery.worker import state
 
-from workers.courier import AHEAD, Job, Threads, carry_on
+from workers.courier import AHEAD, LOW, Job, Threads, carry_on
 
 SOON = 10
 
@@ -95,16 +95,32 @@ def test_no_more_is_fetched_than_can_begin_soon_and_nothing_once_it_stops(thread
     work = Work()
     threads.give(work.job)
     work.began.wait(SOON)
-    for _ in range(AHEAD - 1):
+    for _ in range(LOW):
         threads.give(Job(lambda: None))
 
-    assert threads.has_room()
+    assert threads.room() == AHEAD - LOW
     threads.give(Job(lambda: None))
-    assert not threads.has_room()
+    assert threads.room() == 0
     work.go_on.set()
     work.ended.wait(SOON)
     monkeypatch.setattr(state, "should_stop", 0)
-    assert not threads.has_room()
+    assert threads.room() == 0
+
+
+def test_who_found_no_room_is_told_once_there_is_some(threads):
+    work, told = Work(), threading.Event()
+    threads.on_room["somebody"] = told.set
+    threads.give(work.job)
+    work.began.wait(SOON)
+    for _ in range(LOW + 1):
+        threads.give(Job(lambda: None))
+    assert threads.room() == 0
+    assert not told.is_set()
+
+    work.go_on.set()
+
+    assert told.wait(SOON)
+    assert threads.room() > 0
 
 
 def test_a_thread_outlives_what_goes_wrong_in_it(threads):
