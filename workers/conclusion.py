@@ -14,7 +14,7 @@ from typing import Any
 
 from workers import faults
 from workers.drafting import LaidOut, standing
-from workers.journal import Entry, Work, found_facts
+from workers.journal import Entry, Work
 from workers.judgement import Judged
 from workers.reserving import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
 from workers.settlement import settle, weigh
@@ -56,7 +56,6 @@ def conclude(
             {**changes, "claimed_by": work.case.claimed_by},
             steps=[made.step for made in entries],
             usage=[row for made in entries for row in made.usage],
-            facts=found_facts(work),
             actions=[laid.action for laid in laid_out],
             revisions=[laid.revision for laid in laid_out],
             notes=[made.note for made in entries] + [laid.note for laid in laid_out],
@@ -78,12 +77,12 @@ def written(
 ) -> tuple[Progress, Sequence[str]]:
     """What one commit writes of a case's first actions, brought in line with them; and which of them are due."""
     fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
-    standing = weigh(replace(work.case, attention=changes["attention"]), fresh, now=now)
+    same = changes["attention"] == work.case.attention
+    standing = weigh(work.case if same else replace(work.case, attention=changes["attention"]), fresh, now=now)
     progress = Progress(
         {**changes, **standing.case},
         steps=[made.step for made in entries],
         usage=[row for made in entries for row in made.usage],
-        facts=found_facts(work),
         actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
         revisions=[laid.revision for laid in laid_out],
         notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *standing.notes],
@@ -159,6 +158,9 @@ def _judgement(laid: LaidOut) -> Judgement:
 
 def _restated(system: System, laid: LaidOut, judged: Judged) -> LaidOut:
     """The rows of an action whose verdict is another than it was laid out with."""
+    if judged.verdict is laid.judged.verdict:
+        # Only its record says more.
+        return replace(laid, judged=judged)
     decided_at = laid.action["created_at"]
     waits = bool(laid.action["rests_on"])
     action = {**laid.action, **standing(system, laid.kind, judged, waits=waits, now=decided_at)}

@@ -16,7 +16,7 @@ from integrations.errors import Permanent
 from integrations.models.base import ModelAnswer, ToolUse, Usage
 from workers import faults
 from workers.actions.digest import rough_digest_of
-from workers.store import bill, outage, steps
+from workers.store import bill, findings, outage, steps
 from workers.store.audit import Chain, Note
 from workers.store.cases import LostClaim
 from workers.store.database import Database
@@ -38,8 +38,8 @@ class Work:
     said: Mapping[str, Any] | None = None
     facts: Sequence[Fact] | None = None
     missing: Sequence[str] = ()
-    #: what was looked up and is written down together with what comes next
-    found: Found | None = None
+    #: what was looked up, which is written down together with what comes next
+    found: Entry | None = None
 
     @property
     def worked(self) -> Sequence[Event]:
@@ -54,14 +54,6 @@ class Entry:
     step: Mapping[str, Any]
     usage: Sequence[Mapping[str, Any]]
     note: Note
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A gathering that is not written down yet."""
-
-    made: Entry
-    facts: Sequence[Fact]
 
 
 def entry(
@@ -134,7 +126,7 @@ def record(
     `point` names the crash points around the commit, where it is not the case's step.
     """
     if work.found is not None:
-        changes, entries, facts = {"step": work.case.step, **changes}, [work.found.made, *entries], work.found.facts
+        changes, entries = {"step": work.case.step, **changes}, [work.found, *entries]
     progress = Progress(
         changes,
         steps=[made.step for made in entries],
@@ -149,11 +141,6 @@ def record(
     return replace(work, case=case, chain=chain, found=None)
 
 
-def found_facts(work: Work) -> list[dict[str, Any]]:
-    """The rows of what was looked up and is not written down yet."""
-    return [shallow(fact) for fact in work.found.facts] if work.found is not None else []
-
-
 def kept(system: System, work: Work) -> Work:
     """With what was looked up written down by itself, where nothing comes for now that it could be written with."""
     if work.found is None:
@@ -163,6 +150,11 @@ def kept(system: System, work: Work) -> Work:
     except LostClaim:
         # Whoever has the case looks for themselves.
         return work
+
+
+def gathered(made: Entry, facts: Sequence[Fact]) -> Entry:
+    """A gathering with what it found."""
+    return replace(made, step={**made.step, "output": findings.with_facts(made.step["output"], facts)})
 
 
 def found_as_fact(case: Case, round_: int, position: int, name: str, record: Record, now: datetime) -> Fact:

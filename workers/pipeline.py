@@ -35,7 +35,7 @@ from workers.conclusion import conclude, limited, settle_again, written
 from workers.consulting import OWN, asked_of, gave_up, subject_of, withdrawn
 from workers.deliberation import LOOPING, about, answer_question, deliberate, looks_up
 from workers.drafting import lay_out, live_targets
-from workers.journal import Entry, Found, Work, entry, found_as_fact, kept, output_of, recalled, record, usage_rows
+from workers.journal import Entry, Work, entry, found_as_fact, gathered, kept, output_of, recalled, record, usage_rows
 from workers.judgement import Matter
 from workers.log import discreet, logger
 from workers.patience import pause
@@ -161,11 +161,13 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
     now = system.clock()
     everything = [(name, read) for name, records in found.items() for read in records]
     facts = [found_as_fact(case, case.round, i, name, read, now) for i, (name, read) in enumerate(everything)]
-    made = entry(case, "gather", (started, now), {"triage": said}, {"missing": missing, "facts": len(facts)})
+    made = gathered(
+        entry(case, "gather", (started, now), {"triage": said}, {"missing": missing, "facts": len(facts)}), facts
+    )
     known = replace(work, facts=facts, missing=missing)
     if system.monotonic() - began > SOON_LOOKED_UP or case.source == OWN or looks_up(system, agent):
-        return record(system, known, {"step": "draft"}, [made], facts=facts)
-    return replace(known, case=replace(case, step="draft"), found=Found(made, facts))
+        return record(system, known, {"step": "draft"}, [made])
+    return replace(known, case=replace(case, step="draft"), found=made)
 
 
 def draft(system: System, work: Work, agent: Agent) -> Work:
@@ -222,7 +224,7 @@ def _decide(
             {"draft": drafted.summary},
             {"actions": [laid.action["id"] for laid in laid_out]},
         )
-    entries = [made] if work.found is None else [work.found.made, made]
+    entries = [made] if work.found is None else [work.found, made]
     unsure = None if laid_out else drafted.unsure or "The agent proposed nothing."
     changes = {
         "step": DECIDED,

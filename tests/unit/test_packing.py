@@ -10,7 +10,10 @@ import pytest
 from workers.store import packing
 
 #: the words by number: what was packed with them is read with the same ones for ever
-WORDS = {"1": "2d1e99e2382128fd8ed0d8b0b5b90fe36bf418ee4f28163cb9a5d2657c4809ac"}
+WORDS = {
+    "1": "2d1e99e2382128fd8ed0d8b0b5b90fe36bf418ee4f28163cb9a5d2657c4809ac",
+    "2": "dd413e760171cac9ebaebce74f758c31e01c05fbd6cd94bd5d6e939cef34563c",
+}
 RECORD = {
     "outcome": "allow",
     "rules": ["house/täglich"],

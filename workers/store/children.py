@@ -16,6 +16,7 @@ from sqlalchemy import func, insert, select, update
 
 from workers.store.consultation_tables import consultations
 from workers.store.database import Tx
+from workers.store.findings import FOUND, GATHER
 from workers.store.ids import new_id
 from workers.store.records import Case, CaseState
 from workers.store.rows import columns, many, one
@@ -138,13 +139,16 @@ def cost(tx: Tx, child_ids: Sequence[str]) -> Decimal:
 
 def begin_with_what_is_known(tx: Tx, parent: Case, child_id: str, now: datetime) -> None:
     """Have a new case of the same domain begin at its draft, with the triage and the facts of the one that asks."""
-    for name in ("triage", "gather"):
+    in_step = None
+    for name in ("triage", GATHER):
         query = select(*steps.c).where(steps.c.case_id == parent.id, steps.c.name == name)
         row = tx.execute(query.order_by(steps.c.round.desc()).limit(1)).mappings().first()
         if row is not None:
             tx.execute(insert(steps), {**row, "id": new_id("step"), "case_id": child_id, "round": 1})
+            in_step = row["round"] if FOUND in row["output"] else None
     newest = select(func.max(facts.c.round)).where(facts.c.case_id == parent.id).scalar_subquery()
-    known = tx.execute(select(*facts.c).where(facts.c.case_id == parent.id, facts.c.round == newest)).mappings().all()
+    of_round = facts.c.round == (newest if in_step is None else in_step)
+    known = tx.execute(select(*facts.c).where(facts.c.case_id == parent.id, of_round)).mappings().all()
     if known:
         tx.execute(insert(facts), [{**row, "id": new_id("fact"), "case_id": child_id, "round": 1} for row in known])
     tx.execute(update(cases).where(cases.c.id == child_id).values(step="draft", events_worked=1, updated_at=now))

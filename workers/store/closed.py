@@ -1,6 +1,6 @@
 """Named queries for learning from closed cases: which are new, and what of each is worth reading, set-wise.
 
-Called by `workers.memory` beside the work of now: a lot of cases costs six statements, whatever its size, and nothing here
+Called by `workers.memory` beside the work of now: a lot of cases costs seven statements, whatever its size, and nothing here
 writes to a case. Which cases were looked at is kept in a table of its own.
 """
 
@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store import findings
 from workers.store.database import Tx
 from workers.store.memory_tables import remembered
 from workers.store.records import ActionState
@@ -104,6 +105,24 @@ def prune(tx: Tx) -> None:
         tx.execute(delete(remembered).where(remembered.c.closed_at < mark - OVERLAP - timedelta(days=1)))
 
 
+def _gathered(tx: Tx, ids: Sequence[str], names: Sequence[str]) -> list[tuple[str, int, str, str, Any]]:
+    """(case, round, name, ref, data) of trusted facts of these names, those of a round together and in their order."""
+    in_steps = select(steps.c.case_id, steps.c.round, steps.c.output, steps.c.finished_at)
+    told: list[tuple[str, int, str, str, Any]] = [
+        (fact.case_id, fact.round, fact.name, fact.ref, fact.data)
+        for row in tx.execute(in_steps.where(steps.c.case_id.in_(ids), steps.c.name == findings.GATHER))
+        for fact in findings.facts_in(*row) or ()
+        if fact.trusted and fact.name in names
+    ]
+    by_themselves = (
+        select(facts.c.case_id, facts.c.round, facts.c.name, facts.c.ref, facts.c.data)
+        .where(facts.c.case_id.in_(ids), facts.c.trusted, facts.c.name.in_(names))
+        .order_by(facts.c.round, facts.c.position)
+    )
+    told += [(row[0], row[1], row[2], row[3], row[4]) for row in tx.execute(by_themselves)]
+    return sorted(told, key=lambda one: one[1])
+
+
 def read(tx: Tx, ids: Sequence[str], names: Sequence[str]) -> list[Closed]:
     """Closed cases with what was decided and done in them. `names` are the trusted facts to read along."""
     query = select(
@@ -116,13 +135,8 @@ def read(tx: Tx, ids: Sequence[str], names: Sequence[str]) -> list[Closed]:
     triaged = select(steps.c.case_id, steps.c.output).where(steps.c.case_id.in_(ids), steps.c.name == "triage")
     for case_id, output in tx.execute(triaged.order_by(steps.c.round)):
         found[case_id].triage = output
-    gathered = (
-        select(facts.c.case_id, facts.c.round, facts.c.name, facts.c.ref, facts.c.data)
-        .where(facts.c.case_id.in_(ids), facts.c.trusted, facts.c.name.in_(names))
-        .order_by(facts.c.round, facts.c.position)
-    )
     newest: dict[str, int] = {}
-    for case_id, number, name, ref, data in tx.execute(gathered):
+    for case_id, number, name, ref, data in _gathered(tx, ids, names):
         if newest.get(case_id) != number:
             newest[case_id], found[case_id].records = number, {}
         found[case_id].records.setdefault(name, []).append((ref, data))

@@ -7,10 +7,12 @@ is not forgotten. Called by `workers.memory.erasing` alone.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -30,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from workers.store import closed, limit_upkeep, notices
+from workers.store import closed, findings, limit_upkeep, notices
 from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
 from workers.store.consultation_tables import consultations
@@ -39,7 +41,7 @@ from workers.store.learning_tables import examples, shadow_answers
 from workers.store.limit_tables import limit_holds
 from workers.store.memory_tables import memories, memory_vectors, remembered
 from workers.store.notice_tables import notices as notice_table
-from workers.store.tables import actions, audit, cases, dead_letters, events, facts, revisions
+from workers.store.tables import actions, audit, cases, dead_letters, events, facts, revisions, steps
 
 ERASED = "Erased"
 #: rows that nothing refers to go as a whole
@@ -67,6 +69,7 @@ NAMES = {
 }
 #: looked through for an address in cases of others
 MENTIONING = (events, facts)
+_GATHERED = select(steps.c.id, steps.c.case_id, steps.c.output).where(steps.c.name == findings.GATHER)
 MOST_MENTIONS = 50
 
 
@@ -104,6 +107,11 @@ def mentions(tx: Tx, ids: Sequence[str], address: str) -> list[str]:
         says = func.lower(cast(table.c.data, Text)).contains(address, autoescape=True)
         others = select(table.c.case_id).where(says, table.c.case_id.is_not(None), table.c.case_id.not_in(ids))
         found |= set(tx.execute(others.distinct().limit(MOST_MENTIONS)).scalars())
+    # What is packed nobody can search but who unpacks it.
+    gathered = _GATHERED.where(steps.c.case_id.not_in(ids)).execution_options(yield_per=1000)
+    with tx.execute(gathered) as rows:
+        of_others = (row[1] for row in rows if address in json.dumps(row[2], ensure_ascii=False).casefold())
+        found |= set(islice(of_others, MOST_MENTIONS))
     return sorted(found)[:MOST_MENTIONS]
 
 
@@ -122,9 +130,13 @@ def erase_cases(tx: Tx, ids: Sequence[str], address: str, now: datetime) -> None
     # An archive that is being written must not take the case for unchanged.
     tx.execute(update(cases).where(cases.c.id.in_(ids)).values(version=cases.c.version + 1, updated_at=now))
     tx.execute(update(cases).where(cases.c.id.in_(ids)).values(_emptied(cases)))
+    gathered = tx.execute(_GATHERED.where(steps.c.case_id.in_(ids))).all()
     for table, link in _belonging():
         if emptied := _emptied(table):
             tx.execute(update(table).where(link.in_(_linked(link, ids))).values(emptied))
+    for step_id, _, output in gathered:
+        bare_output = findings.emptied(output, address, ERASED)
+        tx.execute(update(steps).where(steps.c.id == step_id).values(output=bare_output))
     for action_id, verdict in tx.execute(
         select(actions.c.id, actions.c.verdict).where(actions.c.case_id.in_(ids))
     ).all():

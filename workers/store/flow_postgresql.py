@@ -26,9 +26,10 @@ from workers.store.audit import Chain, Note, linked
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
+from workers.store.findings import FOUND
 from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.ids import new_id
-from workers.store.packing import packed
+from workers.store.packing import GATHERED, packed
 from workers.store.records import Action, Attempt, Case, Event, Switch
 
 #: how often a chain that others write to is read again before giving up
@@ -91,7 +92,7 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
     """What a commit writes but for the chain, by the names of the statement."""
     changes = {"claims": 0, "waits": 0, "waiting_for": None, "updated_at": now, **progress.changes}
     parts = {
-        "steps": progress.steps,
+        "steps": [_step(row) for row in progress.steps],
         "model_usage": progress.usage,
         "facts": progress.facts,
         "actions": progress.actions,
@@ -104,6 +105,11 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
         "version": case.version,
         "events_total": case.events_total,
     }
+
+
+def _step(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was found is the greater part of a gathering's row; other steps would be little shorter."""
+    return {**row, "output": packed(row["output"], GATHERED)} if FOUND in row["output"] else row
 
 
 def _recording(

@@ -1,4 +1,4 @@
-"""Decision records as PostgreSQL keeps them: packed with words that most of them are made of.
+"""Decision records, and what was gathered, as PostgreSQL keeps them: packed with words that most of them are made of.
 
 A record is three to four thousand characters, of which all but a tenth are the names of facts and the texts of rules, and each
 commit of a decision would write them ahead once more. Packed it is a text of five hundred, in the same column. What was
@@ -23,22 +23,25 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 WORDS = Path(__file__).parent / "words"
-#: the words in use; every number that ever was can be read
+#: the words in use, for decision records and for what was gathered; every number that ever was can be read
 NUMBER = 1
+GATHERED = 2
 #: what is shorter than this stays as it is
 LEAST = 256
 #: enough to find what is in the words; more costs five times as much and saves twenty bytes
-_LEVEL, _MEMORY = 3, 6
+_LEVEL, _MEMORY = 3, 5
+#: how far back a packer looks, as a power of two: short words need little room, which is copied for each record
+_REACH = {GATHERED: 13}
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
 
 
-def packed(record: Mapping[str, Any]) -> Any:
+def packed(record: Mapping[str, Any], words: int = NUMBER) -> Any:
     """A record as it is stored: text, or itself where that would not be shorter."""
     text = _ENCODER.encode(record).encode()
     if len(text) < LEAST:
         return record
-    packer = _packer().copy()
-    return f"{NUMBER}:{b64encode(packer.compress(text) + packer.flush()).decode()}"
+    packer = _packer(words).copy()
+    return f"{words}:{b64encode(packer.compress(text) + packer.flush()).decode()}"
 
 
 def unpacked(stored: Any) -> Any:
@@ -52,11 +55,15 @@ class Record(TypeDecorator[Any]):
     impl = JSON
     cache_ok = True
 
+    def __init__(self, words: int = NUMBER) -> None:
+        super().__init__()
+        self.words = words
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return packed(value) if dialect.name == "postgresql" and isinstance(value, Mapping) else value
+        return packed(value, self.words) if dialect.name == "postgresql" and isinstance(value, Mapping) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - the base's signature
         return unpacked(value)
@@ -95,8 +102,9 @@ def _text_of(stored: str) -> str:
 
 
 @cache
-def _packer() -> Any:
-    return zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, _MEMORY, zlib.Z_DEFAULT_STRATEGY, _words(NUMBER))
+def _packer(number: int) -> Any:
+    reach = _REACH.get(number, zlib.MAX_WBITS)
+    return zlib.compressobj(_LEVEL, zlib.DEFLATED, -reach, _MEMORY, zlib.Z_DEFAULT_STRATEGY, _words(number))
 
 
 @cache

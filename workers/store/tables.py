@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from workers.store.columns import Json, UtcDateTime, at, held, identity, metadata, partial, ref
-from workers.store.packing import Record
+from workers.store.packing import GATHERED, Record
 
 cases = Table(
     "cases",
@@ -111,12 +111,14 @@ steps = Table(
     Column("round", Integer, nullable=False),
     Column("name", String(16), nullable=False),
     Column("input_digest", String(64), nullable=False),
-    Column("output", Json, nullable=False),
+    # That of a gathering holds its facts (`findings`).
+    Column("output", Record(GATHERED), nullable=False),
     at("started_at"),
     at("finished_at"),
     UniqueConstraint("case_id", "round", "name"),
 )
 
+# What was looked up one by one, and what earlier versions gathered.
 facts = Table(
     "facts",
     metadata,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import count
 
 import pytest
+from sqlalchemy import func, select, update
 
 from integrations.errors import Permanent, Temporary
-from workers.store import audit, cases, proof, steps
+from tests.kit.engine import tags
+from workers.memory.erasing import erase
+from workers.store import audit, cases, closed, erasure, proof, steps
 from workers.store.records import CaseState
+from workers.store.rows import shallow
+from workers.store.tables import events as event_rows
+from workers.store.tables import facts as fact_rows
+from workers.store.tables import steps as step_rows
 
 
 class Killed(BaseException):
@@ -128,3 +136,106 @@ def test_a_worker_that_was_overtaken_writes_nothing_of_what_it_looked_up(engine)
 
     assert on_record(engine) == ("decided", ["triage", "gather", "draft"], 3)
     assert engine.case().state == CaseState.INBOX
+
+
+def as_before(engine):
+    """Facts in rows of their own, as earlier versions left them."""
+    with engine.system.db.write() as tx:
+        case = cases.listing(tx, limit=1)[0]
+        known = steps.facts_of(tx, case.id, up_to_round=case.round)
+        tx.execute(
+            update(step_rows).where(step_rows.c.name == "gather").values(output={"missing": [], "facts": len(known)})
+        )
+        steps.add_facts(tx, [shallow(fact) for fact in known])
+
+
+def test_facts_are_found_wherever_a_version_kept_them(engine):
+    engine.event()
+    engine.drain()
+    with engine.system.db.read() as tx:
+        kept = steps.facts_of(tx, engine.case().id, up_to_round=1)
+        assert tx.execute(select(func.count()).select_from(fact_rows)).scalar() == 0
+
+    as_before(engine)
+
+    with engine.system.db.read() as tx:
+        assert steps.facts_of(tx, engine.case().id, up_to_round=1) == kept
+        assert tx.execute(select(func.count()).select_from(fact_rows)).scalar() == len(kept) == 3
+    assert [(fact.name, fact.position, fact.round) for fact in kept] == [
+        ("ticket", 0, 1),
+        ("customer", 1, 1),
+        ("charge", 2, 1),
+    ]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_later_gathering_stands_for_itself_and_an_earlier_round_keeps_its_own(engine, before):
+    engine.event()
+    engine.drain()
+    if before:
+        as_before(engine)
+    engine.house.refundable = 77
+    engine.event("d2")
+    engine.drain()
+
+    with engine.system.db.read() as tx:
+        first, second = (steps.facts_of(tx, engine.case().id, up_to_round=number) for number in (1, 2))
+
+    assert [fact.round for fact in first] == [1, 1, 1]
+    assert [fact.round for fact in second] == [2, 2, 2]
+    assert [facts[2].data["refundable_minor"] for facts in (first, second)] == [10_000, 77]
+
+
+def test_a_step_is_shown_without_the_facts_that_its_record_holds(engine):
+    engine.event()
+    engine.drain()
+
+    with engine.system.db.read() as tx:
+        gathered = steps.latest(tx, engine.case().id, "gather", up_to_round=1)
+        (listed,) = [step for step in steps.of_case(tx, engine.case().id) if step.name == "gather"]
+
+    assert gathered.output == listed.output == {"missing": [], "facts": 3}
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_what_is_learned_from_a_closed_case_reads_its_newest_facts(engine, before):
+    engine.model.drafts = [[tags()]]
+    engine.event()
+    engine.drain()
+    if before:
+        as_before(engine)
+
+    with engine.system.db.read() as tx:
+        (found,) = closed.read(tx, [engine.case().id], ["customer", "ticket"])
+
+    # The ticket is somebody else's text, and not to be trusted.
+    assert [(name, len(records)) for name, records in found.records.items()] == [("customer", 1)]
+    assert found.records["customer"][0][1]["customer_id"] == "cus_1"
+
+
+def test_who_is_erased_leaves_which_records_there_were_and_nothing_that_they_said(engine, tmp_path):
+    engine.model.drafts = [[tags()]]
+    engine.event()
+    engine.drain()
+
+    erase(engine.system.db, "ana@example.com", tmp_path, by="person:lead", clock=engine.clock)
+
+    with engine.system.db.read() as tx:
+        left = steps.facts_of(tx, engine.case().id, up_to_round=1)
+        outputs = tx.execute(select(step_rows.c.output)).scalars().all()
+    assert [(fact.name, fact.title, fact.data, fact.version) for fact in left] == [
+        (name, "Erased", {}, "") for name in ("ticket", "customer", "charge")
+    ]
+    assert "ana" not in json.dumps(outputs).casefold()
+
+
+def test_a_case_is_found_by_an_address_that_only_a_record_names_which_was_looked_up(engine):
+    engine.event()
+    engine.drain()
+    with engine.system.db.write() as tx:
+        tx.execute(update(event_rows).values(data={}))
+
+    with engine.system.db.read() as tx:
+        assert erasure.mentions(tx, [], "ana@example.com") == [engine.case().id]
+        assert erasure.mentions(tx, [engine.case().id], "ana@example.com") == []
+        assert erasure.mentions(tx, [], "nobody@example.com") == []
