@@ -73,6 +73,21 @@ def test_one_that_waits_for_somebody_elses_row_holds_up_nobody(db):
     assert crowd.done()[1] == ("y",)
 
 
+def test_who_waits_for_a_turn_is_waited_for_by_nobody_else(db):
+    db.ask("case", ADD, {"id": 1, "by": "x"})
+    crowd = Crowd(db)
+    with db.write() as tx:
+        tx.exec_driver_sql("SELECT FROM kept WHERE id = 1 FOR UPDATE")
+        update = "UPDATE kept SET by = 'y' WHERE id = 1 RETURNING by"
+        crowd.begin(lambda: db.ask("a", update, None, in_turn=True).fetchone())
+        until(lambda: db._in_turn._led)
+
+        assert db.ask("b", ADD, {"id": 2, "by": "x"}).fetchone()[0] == 2
+        assert crowd.found == {}
+
+    assert crowd.done() == [("y",)]
+
+
 @pytest.mark.parametrize("order", ["a", "z"])
 def test_of_a_connection_that_is_cut_with_a_group_on_it_everybody_hears(db, order):
     crowd = Crowd(db)

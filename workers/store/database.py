@@ -37,8 +37,8 @@ class StoreUnavailable(Exception):
 
 class Database:
     """One per process. `url` is a SQLAlchemy URL; `connections` bounds how many are open at once: on PostgreSQL so many
-    for the flow's statements and so many for all others, and one for statements that go together; each is opened when first
-    needed."""
+    for the flow's statements and so many for all others, and two for statements that go together; each is opened when
+    first needed."""
 
     def __init__(self, url: str, *, connections: int = 20, busy_seconds: float = BUSY_SECONDS) -> None:
         parsed = make_url(url)
@@ -89,9 +89,9 @@ class Database:
         self._lending = Lending(self._direct, connections, busy_seconds)
         # What several threads ask together must not wait for long: each can wait by itself.
         arguments = {**arguments, "options": f"{arguments['options']} -c lock_timeout={LOCK_MILLISECONDS}"}
-        self._grouped = create_engine(parsed, connect_args=arguments, **{**pool, "pool_size": 1})
-        self._common = Lending(self._grouped, 1, busy_seconds)
-        self._together = Together(self._common)
+        self._grouped = create_engine(parsed, connect_args=arguments, **{**pool, "pool_size": 2})
+        self._common = Lending(self._grouped, 2, busy_seconds)
+        self._together, self._in_turn = Together(self._common), Together(self._common)
         event.listen(self.engine, "checkout", _ping_if_idle)
         event.listen(self.engine, "checkin", _note_use)
 
@@ -131,12 +131,14 @@ class Database:
         finally:
             self._lending.give_back(lent, era)
 
-    def ask(self, order: str, statement: str | bytes, values: Values) -> Rows:
+    def ask(self, order: str, statement: str | bytes, values: Values, *, in_turn: bool = False) -> Rows:
         """PostgreSQL only: one statement, committed when this returns, together with those that other threads ask at this
-        moment (`together`). `order` is the case that it is about. Raises `StoreUnavailable`, and psycopg's own errors."""
+        moment (`together`). `order` is the case that it is about. Those that take turns wait for other processes: they go by
+        themselves, and hold their turn once for all of them. Raises `StoreUnavailable`, and psycopg's own errors."""
         asked = bound(statement, values)
+        group = self._in_turn if in_turn else self._together
         try:
-            result = self._together.answer(order, asked)
+            result = group.answer(order, asked)
         except (psycopg.OperationalError, psycopg.InternalError) as error:
             if isinstance(error, Lost):
                 self._leave_all()

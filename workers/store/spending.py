@@ -79,9 +79,8 @@ def record(
     None, and nothing written, where `made` gives none, where there is no room, and where somebody else has written to the
     chain. Raise `LostClaim`.
     """
-    with db.direct() as cursor:
-        asked = {"counters": "{" + ",".join(str(held.counter) for held in holdings) + "}"}
-        used = {counter: (times, minor) for counter, times, minor in cursor.execute(_TOTALS, asked).fetchall()}
+    asked = {"counters": "{" + ",".join(str(held.counter) for held in holdings) + "}"}
+    used = {counter: (times, minor) for counter, times, minor in db.ask("", _TOTALS, asked)}
     progress = made(used)
     if progress is None:
         return None
@@ -99,8 +98,7 @@ def _unless_refused(db: Database, statement: str, values: Mapping[str, Any]) -> 
     """A statement's row, empty where it found nothing to change. None, and nothing written, where there is no room, the action
     holds something already or the chain has gone on."""
     try:
-        with db.direct() as cursor:
-            return cursor.execute(statement, values).fetchone() or ()
+        return db.ask(values["spent"], statement, values, in_turn=True).fetchone() or ()
     except (DivisionByZero, UniqueViolation):
         return None
 
