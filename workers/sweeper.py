@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,7 +24,7 @@ from workers.memory.terms import Terms
 from workers.rehearsal.upkeep import Upkeep as Rehearsal
 from workers.store import audit, due, limit_upkeep, notices, processes, quarantine
 from workers.store.database import StoreUnavailable, Tx
-from workers.store.due import Due
+from workers.store.due import Due, Waiting
 from workers.wiring import System
 
 #: rows hinted per pass and table; a backlog is worked off over several passes
@@ -180,8 +180,8 @@ class Sweeper:
             logger.info("audit_anchored", last_entry=sealed[0], digest=sealed[1])
 
     def _pass(self, now: datetime) -> Sweep:
-        db, settings = self._system.db, self._system.settings
-        dead, freed = list[str](), 0
+        db = self._system.db
+        dead, freed = list[str](), list[Due]()
         with db.read() if db.is_sqlite else db.write() as tx:
             if not db.is_sqlite:
                 if not processes.my_turn(tx) or not self._leads(tx, now):
@@ -192,21 +192,13 @@ class Sweeper:
                 freed = processes.free(tx, dead, now)
                 processes.forget(tx, dead)
             behind = due.waiting(tx, now)
-            most = BATCH + len(self._hinted)
-            found: list[Due] = []
-            if behind.actions:
-                found += due.due_actions(tx, now, most)
-            if behind.cases:
-                found += due.due_cases(
-                    tx, now, most, customer_cap=settings.customer_cap, source_cap=settings.source_cap
-                )
         if freed:
-            logger.warning("claims_of_the_dead_freed", processes=dead, rows=freed)
+            logger.warning("claims_of_the_dead_freed", processes=dead, rows=len(freed))
         return Sweep(
             leading=True,
-            due=behind.cases + behind.actions,
-            hinted=self._hint(found),
-            freed=freed,
+            due=sum(behind.rows.values()),
+            hinted=self._hint(freed, behind, now),
+            freed=len(freed),
             lag_seconds=round(behind.lag(now), 3),
         )
 
@@ -227,17 +219,28 @@ class Sweeper:
         processes.beat(tx, self._id, kind=processes.SWEEPER, queues=(), held=int(leading), now=now)
         return leading
 
-    def _hint(self, found: list[Due]) -> int:
+    def _hint(self, freed: Sequence[Due], behind: Waiting, now: datetime) -> int:
         """Hint at what was not hinted just now, as far as the publisher keeps up. How many that were.
 
-        What waits in a queue is a hint at something that is due: only where more is due than waits was a hint lost.
+        What waits in a queue is a hint at something that is due: only where more is due than waits was a hint lost. Those of
+        the dead are lost for certain, whatever waits.
         """
+        room = max(0, BATCH - self._system.hints.backlog())
         moment = self._monotonic()
-        room = BATCH - self._system.hints.backlog()
-        spare: dict[str, int] = {}
-        for target, rows in Counter(row.domain for row in found).items():
-            spare[target] = rows - self._system.hints.depth(target or "actions")
-        fresh = 0
+        lost = freed[:room]
+        for row in lost:
+            self._tell(row, moment, REPEAT_SECONDS)
+        fresh = len(lost)
+        hinted = Counter(row.domain for row in lost)
+        waiting = {target: hinted[target] + self._system.hints.depth(target or "actions") for target in behind.rows}
+        if all(rows <= waiting[target] for target, rows in behind.rows.items()):
+            # To find the rows themselves, in fair order, is dear in a backlog.
+            self._hinted = self._hinted if behind.rows else {}
+            return fresh
+        found = self._due(behind, now)
+        spare = {
+            target: rows - waiting.get(target, rows) for target, rows in Counter(row.domain for row in found).items()
+        }
         for row in found:
             if fresh >= room:
                 break
@@ -245,15 +248,30 @@ class Sweeper:
             if moment - at < gap or spare[row.domain] <= 0:
                 continue
             spare[row.domain] -= 1
-            self._hinted[row.id, row.wake_at] = (moment, min(gap * 2, LONGEST_REPEAT_SECONDS))
-            if row.domain:
-                self._system.hints.case(row.id, row.domain)
-            else:
-                self._system.hints.action(row.id)
+            self._tell(row, moment, min(gap * 2, LONGEST_REPEAT_SECONDS))
             fresh += 1
         still_due = {(row.id, row.wake_at) for row in found}
         self._hinted = {key: kept for key, kept in self._hinted.items() if key in still_due}
         return fresh
+
+    def _due(self, behind: Waiting, now: datetime) -> list[Due]:
+        most, settings = BATCH + len(self._hinted), self._system.settings
+        found: list[Due] = []
+        with self._system.db.read() as tx:
+            if "" in behind.rows:
+                found += due.due_actions(tx, now, most)
+            if any(behind.rows):
+                found += due.due_cases(
+                    tx, now, most, customer_cap=settings.customer_cap, source_cap=settings.source_cap
+                )
+        return found
+
+    def _tell(self, row: Due, moment: float, gap: float) -> None:
+        self._hinted[row.id, row.wake_at] = (moment, gap)
+        if row.domain:
+            self._system.hints.case(row.id, row.domain)
+        else:
+            self._system.hints.action(row.id)
 
     def _run(self) -> None:
         every = self._system.settings.sweep_seconds

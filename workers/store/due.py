@@ -7,11 +7,12 @@ is in work, so a million closed cases weigh nothing here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, bindparam, func, select
+from sqlalchemy import CTE, ColumnElement, bindparam, func, literal, select, union_all
 from sqlalchemy import case as sql_case
 
 from workers.store.database import Tx
@@ -29,10 +30,9 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How much is due and nobody has taken, and since when the oldest of it waits."""
+    """How much is due and nobody has taken, by domain (empty for actions), and since when the oldest of it waits."""
 
-    cases: int
-    actions: int
+    rows: Mapping[str, int]
     oldest: datetime | None
 
     def lag(self, now: datetime) -> float:
@@ -118,12 +118,11 @@ ACTIONS = (
     .order_by(_due_actions.c.urgency, _due_actions.c.turn, _due_actions.c.wake_at)
     .limit(bindparam("most"))
 )
-_WAITING = select(
-    *(
-        select(what).where(table.c.wake_at <= _NOW).scalar_subquery()
-        for table in (cases, actions)
-        for what in (func.count(), func.min(table.c.wake_at))
-    )
+_WAITING = union_all(
+    select(cases.c.domain, func.count(), func.min(cases.c.wake_at))
+    .where(cases.c.wake_at <= _NOW)
+    .group_by(cases.c.domain),
+    select(literal(""), func.count(), func.min(actions.c.wake_at)).where(actions.c.wake_at <= _NOW),
 )
 
 
@@ -145,6 +144,5 @@ def due_actions(tx: Tx, now: datetime, limit: int) -> list[Due]:
 
 def waiting(tx: Tx, now: datetime) -> Waiting:
     """How far behind the workers are."""
-    row = tx.execute(_WAITING, {"now": now}).one()
-    oldest = [moment for moment in (row[1], row[3]) if moment is not None]
-    return Waiting(row[0], row[2], min(oldest, default=None))
+    found = [row for row in tx.execute(_WAITING, {"now": now}) if row[1]]
+    return Waiting({row[0]: row[1] for row in found}, min((row[2] for row in found), default=None))

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.database import Database, Tx
+from workers.store.due import Due
 from workers.store.records import ActionState
 from workers.store.rows import columns, many
 from workers.store.tables import actions, cases, processes
@@ -182,17 +183,20 @@ def holders(tx: Tx) -> set[str]:
     return {row[0] for row in tx.execute(_HOLDERS)}
 
 
-def free(tx: Tx, dead: Collection[str], now: datetime) -> int:
+def free(tx: Tx, dead: Collection[str], now: datetime) -> list[Due]:
     """What the dead had in hand is due at once: cases for whoever claims them, actions to look what became of them.
 
     No version is raised here: the next claim does it, and until then the fence refuses a claim that is no longer there.
     """
     if not dead:
-        return 0
-    freed = tx.execute(
-        update(cases).where(cases.c.claimed_by.in_(dead)).values(claimed_by=None, wake_at=now, updated_at=now)
-    ).rowcount
-    freed += tx.execute(
+        return []
+    of_cases = tx.execute(
+        update(cases)
+        .where(cases.c.claimed_by.in_(dead))
+        .values(claimed_by=None, wake_at=now, updated_at=now)
+        .returning(cases.c.id, cases.c.domain)
+    ).all()
+    of_actions = tx.execute(
         update(actions)
         .where(
             actions.c.claimed_by.in_(dead),
@@ -201,8 +205,9 @@ def free(tx: Tx, dead: Collection[str], now: datetime) -> int:
             actions.c.wake_at > now,
         )
         .values(wake_at=now)
-    ).rowcount
-    return freed
+        .returning(actions.c.id)
+    ).all()
+    return [Due(row[0], "", now) for row in of_actions] + [Due(row[0], row[1], now) for row in of_cases]
 
 
 def claimed_by(tx: Tx, process_id: str) -> dict[tuple[str, str], int]:

@@ -76,6 +76,23 @@ def test_a_dead_workers_case_goes_on_after_seconds_and_a_living_ones_is_left_alo
         assert DEAD not in [process.id for process in processes.all_of(tx)]
 
 
+def test_what_the_dead_held_is_hinted_at_however_much_waits_in_the_queue(shared, ticks, monkeypatch):
+    """Hints at all others wait there already; of these the dead took the only ones."""
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    lost = [open_case(shared, "1"), open_case(shared, "2")]
+    for number in range(3, 8):
+        open_case(shared, str(number))
+    for case in lost:
+        claimed(shared, case, DEAD)
+    beats(shared, DEAD)
+    shared.hints.waiting.clear()
+    monkeypatch.setattr(shared.hints, "depth", lambda target: 5 + len(shared.hints.waiting))
+
+    assert passes(shared, sweeper, ticks, 6) == 2
+
+    assert sorted(shared.hints.waiting) == sorted(("case", case) for case in lost)
+
+
 def test_a_worker_that_died_before_it_was_ever_heard_is_found_too(shared, ticks):
     sweeper = Sweeper(shared.system, monotonic=ticks)
     case = open_case(shared, "1")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import event, insert, text
 
 from tests.kit.engine import refund
 from workers.store import due
@@ -162,6 +162,27 @@ def test_a_publisher_that_is_behind_is_not_given_more(engine, ticks):
     assert sweeper.sweep().hinted == 0
     engine.hints.waiting.clear()
     assert sweeper.sweep().hinted == 1
+
+
+def test_while_the_queue_holds_a_hint_at_each_row_none_is_looked_for(engine, ticks, monkeypatch):
+    sweeper = Sweeper(engine.system, monotonic=ticks)
+    open_cases(engine, "ana@example.com", 3)
+    open_cases(engine, "ben@example.com", 2, domain="content")
+    waiting = {"support": 3, "content": 2}
+    monkeypatch.setattr(engine.hints, "depth", lambda target: waiting.get(target, 0))
+
+    asked = []
+    note = lambda _c, _cursor, statement, *_: asked.append(statement)  # noqa: E731 - to be taken off again
+    event.listen(engine.system.db.engine, "before_cursor_execute", note)
+
+    done = sweeper.sweep()
+
+    event.remove(engine.system.db.engine, "before_cursor_execute", note)
+    assert (done.due, done.hinted) == (5, 0)
+    assert asked
+    assert not any("in_turn" in statement for statement in asked)
+    waiting["content"] = 1
+    assert sweeper.sweep().hinted == 1, "of one domain a hint was lost, however many wait elsewhere"
 
 
 def test_the_lag_is_the_age_of_the_oldest_that_nobody_took(engine, ticks):
