@@ -56,11 +56,17 @@ class Connected:
     def __init__(self, by_system: Mapping[str, object], wrap: Wrap | None = None) -> None:
         self._by_system = dict(by_system)
         self._handed_out = {name: wrap(name, spoken) if wrap else spoken for name, spoken in by_system.items()}
+        #: what was found before: asking an object for a protocol's methods, one by one, takes longer than many a call
+        self._found: dict[tuple[str, type[Any]], Any] = {}
 
     def find(self, system: str, protocol: type[T]) -> T | None:
         """The object of `system` that speaks `protocol`, or None."""
-        found = self._by_system.get(system)
-        return cast(T, self._handed_out[system]) if isinstance(found, protocol) else None
+        if system not in self._by_system:
+            return None
+        asked = (system, protocol)
+        if asked not in self._found:
+            self._found[asked] = self._handed_out[system] if isinstance(self._by_system[system], protocol) else None
+        return cast("T | None", self._found[asked])
 
     def systems(self) -> list[str]:
         return sorted(self._by_system)

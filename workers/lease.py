@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from workers.log import logger
@@ -66,15 +65,12 @@ class Leases:
         self._queues = tuple(queues)
         self._start()
 
-    @contextmanager
-    def case(self, case_id: str, version: int) -> Iterator[None]:
-        with self._holding(("case", case_id), version):
-            yield
+    def case(self, case_id: str, version: int) -> _Holding:
+        """Hold a claimed case as long as the block works on it."""
+        return _Holding(self, ("case", case_id), version)
 
-    @contextmanager
-    def action(self, action_id: str, version: int) -> Iterator[None]:
-        with self._holding(("action", action_id), version):
-            yield
+    def action(self, action_id: str, version: int) -> _Holding:
+        return _Holding(self, ("action", action_id), version)
 
     def held(self) -> int:
         return len(self._held)
@@ -101,22 +97,20 @@ class Leases:
                 logger.warning("process_not_signed_off", error=str(error))
         self._db.dispose()
 
-    @contextmanager
-    def _holding(self, key: tuple[str, str], version: int) -> Iterator[None]:
+    def take(self, key: Key, version: int) -> None:
+        """From now on this is renewed."""
         with self._lock:
             self._held[key] = (version, time.monotonic())
         if self._thread is None:
             self._start()
-        try:
-            yield
-        except BaseException as error:
-            after = 0.0 if isinstance(error, StoreUnavailable) else UNFORESEEN_SECONDS
-            with self._lock:
+
+    def give_up(self, key: Key, version: int, error: BaseException | None) -> None:
+        """The work on it has ended, or broke off: then it is let go of, in a while where nobody knows why."""
+        with self._lock:
+            self._held.pop(key, None)
+            if error is not None:
+                after = 0.0 if isinstance(error, StoreUnavailable) else UNFORESEEN_SECONDS
                 self._left[key] = (version, time.monotonic() + after)
-            raise
-        finally:
-            with self._lock:
-                self._held.pop(key, None)
 
     def _start(self) -> None:
         with self._lock:
@@ -207,3 +201,20 @@ class Leases:
                 actions.renew(tx, {i: v for (table, i), v in young.items() if table == "action"}, until=until)
         except StoreUnavailable as error:
             logger.warning("leases_not_renewed", error=str(error))
+
+
+class _Holding:
+    """The block in which something is worked on."""
+
+    __slots__ = ("_key", "_leases", "_version")
+
+    def __init__(self, leases: Leases, key: Key, version: int) -> None:
+        self._leases = leases
+        self._key = key
+        self._version = version
+
+    def __enter__(self) -> None:
+        self._leases.take(self._key, self._version)
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        self._leases.give_up(self._key, self._version, error)

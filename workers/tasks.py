@@ -72,14 +72,17 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
 
 
 def _run(system: System, work: Callable[[str], None], **row: str) -> None:
-    with structlog.contextvars.bound_contextvars(**row), metrics.task():
-        try:
+    bound = structlog.contextvars.bind_contextvars(**row)
+    try:
+        with metrics.task():
             work(*row.values())
-        except StoreUnavailable as error:
-            logger.warning("store_unavailable", error=str(error))
-            system.leases.answer_missed()
-        except Exception:  # noqa: BLE001 - the task edge: the lease lets go, and the row is claimed again, not for ever
-            logger.exception("task_failed")
+    except StoreUnavailable as error:
+        logger.warning("store_unavailable", error=str(error))
+        system.leases.answer_missed()
+    except Exception:  # noqa: BLE001 - the task edge: the lease lets go, and the row is claimed again, not for ever
+        logger.exception("task_failed")
+    finally:
+        structlog.contextvars.reset_contextvars(**bound)
 
 
 def _receive(system: System, event: dict[str, Any]) -> None:

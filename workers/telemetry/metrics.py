@@ -8,8 +8,8 @@ ever. What is true of the whole installation is asked of the database instead, b
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.platform_collector import PlatformCollector
@@ -94,45 +94,53 @@ _policy_kept_back = Gauge(
 _hints = Counter("caseworker_hints", "Hints to the queue: published, failed, dropped.", ("result",), registry=REGISTRY)
 
 
+@cache
+def _series(metric: Any, *labels: str) -> Any:
+    """One series of a metric, looked up once: that costs more than to count."""
+    return metric.labels(*labels)
+
+
 def answered(door: str, status: int, seconds: float) -> None:
     """A request was answered. `door` is one of ours: ``hooks``, ``events``, ``api``, …"""
-    _requests.labels(door, str(status)).observe(seconds)
+    _series(_requests, door, str(status)).observe(seconds)
 
 
 def received(door: str, *, accepted: int = 0, duplicates: int = 0, refused: int = 0) -> None:
     """Events came in through a door: ``webhook``, ``events``, ``queue``."""
     if accepted:
-        _events.labels(door, "accepted").inc(accepted)
+        _series(_events, door, "accepted").inc(accepted)
     if duplicates:
-        _events.labels(door, "duplicate").inc(duplicates)
+        _series(_events, door, "duplicate").inc(duplicates)
     if refused:
-        _events.labels(door, "refused").inc(refused)
+        _series(_events, door, "refused").inc(refused)
 
 
 def step(domain: str, name: str, seconds: float) -> None:
     """A step was committed."""
-    _steps.labels(domain, name).observe(seconds)
+    _series(_steps, domain, name).observe(seconds)
 
 
 def claim_lost() -> None:
     _claims_lost.inc()
 
 
-@contextmanager
-def task() -> Iterator[None]:
+class task:  # noqa: N801 - used as a function: `with metrics.task():`
     """A task runs as long as the block."""
-    _tasks.inc()
-    try:
-        yield
-    finally:
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _tasks.inc()
+
+    def __exit__(self, *_: object) -> None:
         _tasks.dec()
 
 
 def model_call(usage: Usage, outcome: str = "ok") -> None:
     """A model answered, or cost something without an answer that can be used."""
     provider, model = usage.provider, usage.model
-    _model_calls.labels(provider, model, outcome).inc()
-    _model_seconds.labels(provider, model).observe(usage.latency_ms / 1000)
+    _series(_model_calls, provider, model, outcome).inc()
+    _series(_model_seconds, provider, model).observe(usage.latency_ms / 1000)
     for kind, tokens in (
         ("input", usage.input_tokens),
         ("output", usage.output_tokens),
@@ -140,14 +148,14 @@ def model_call(usage: Usage, outcome: str = "ok") -> None:
         ("cache_write", usage.cache_write_tokens),
     ):
         if tokens:
-            _model_tokens.labels(provider, model, kind).inc(tokens)
+            _series(_model_tokens, provider, model, kind).inc(tokens)
     if usage.cost_usd is not None:
-        _model_cost.labels(provider, model).inc(float(usage.cost_usd))
+        _series(_model_cost, provider, model).inc(float(usage.cost_usd))
 
 
 def model_failed(provider: str, model: str, outcome: str) -> None:
     """A model did not answer. `outcome` is the error's name."""
-    _model_calls.labels(provider, model, outcome).inc()
+    _series(_model_calls, provider, model, outcome).inc()
 
 
 def model_gave_nothing(failed: Failed) -> None:
@@ -157,7 +165,7 @@ def model_gave_nothing(failed: Failed) -> None:
     if not failed.usages:
         model_failed(failed.provider, failed.model, failed.error)
     if failed.instead:
-        _fallbacks.labels(failed.provider, failed.instead.partition("/")[0]).inc()
+        _series(_fallbacks, failed.provider, failed.instead.partition("/")[0]).inc()
 
 
 class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe", "refund"):`
@@ -175,12 +183,12 @@ class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
         outcome = "ok" if kind is None else kind.__name__
-        _outside.labels(self._system, self._call, outcome).observe(time.perf_counter() - self._began)
+        _series(_outside, self._system, self._call, outcome).observe(time.perf_counter() - self._began)
 
 
 def action_ended(kind: str, outcome: str) -> None:
     """An action came to its end: ``done``, ``failed``, ``uncertain``, ``stale``, …"""
-    _actions.labels(kind, outcome).inc()
+    _series(_actions, kind, outcome).inc()
 
 
 def policy_kept_back(kept_back: bool) -> None:
@@ -190,4 +198,4 @@ def policy_kept_back(kept_back: bool) -> None:
 
 def hints(result: str, count: int = 1) -> None:
     """Hints were ``published``, ``failed`` to be, or ``dropped`` because too many waited."""
-    _hints.labels(result).inc(count)
+    _series(_hints, result).inc(count)
