@@ -26,10 +26,9 @@ from workers.store.audit import Chain, Note, linked
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
-from workers.store.findings import FOUND
 from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.ids import new_id
-from workers.store.packing import GATHERED, packed
+from workers.store.packing import OF_STEPS, packed
 from workers.store.records import Action, Attempt, Case, Event, Switch
 
 #: how often a chain that others write to is read again before giving up
@@ -108,8 +107,7 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
 
 
 def _step(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What was found is the greater part of a gathering's row; other steps would be little shorter."""
-    return {**row, "output": packed(row["output"], GATHERED)} if FOUND in row["output"] else row
+    return {**row, "output": packed(row["output"], OF_STEPS)}
 
 
 def _recording(

@@ -1,4 +1,4 @@
-"""Decision records, and what was gathered, as PostgreSQL keeps them: packed with words that most of them are made of.
+"""Decision records, and what steps came to, as PostgreSQL keeps them: packed with words that most of them are made of.
 
 A record is three to four thousand characters, of which all but a tenth are the names of facts and the texts of rules, and each
 commit of a decision would write them ahead once more. Packed it is a text of five hundred, in the same column. What was
@@ -23,15 +23,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 WORDS = Path(__file__).parent / "words"
-#: the words in use, for decision records and for what was gathered; every number that ever was can be read
-NUMBER = 1
-GATHERED = 2
+#: the words in use, for decision records and for what steps came to; every number that ever was can be read
+NUMBER = 3
+OF_STEPS = 2
 #: what is shorter than this stays as it is
 LEAST = 256
 #: enough to find what is in the words; more costs five times as much and saves twenty bytes
 _LEVEL, _MEMORY = 3, 5
 #: how far back a packer looks, as a power of two: short words need little room, which is copied for each record
-_REACH = {GATHERED: 13}
+_REACH = {OF_STEPS: 13}
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
 
 

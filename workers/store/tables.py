@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from workers.store.columns import Json, UtcDateTime, at, held, identity, metadata, partial, ref
-from workers.store.packing import GATHERED, Record
+from workers.store.packing import OF_STEPS, Record
 
 cases = Table(
     "cases",
@@ -112,7 +112,7 @@ steps = Table(
     Column("name", String(16), nullable=False),
     Column("input_digest", String(64), nullable=False),
     # That of a gathering holds its facts (`findings`).
-    Column("output", Record(GATHERED), nullable=False),
+    Column("output", Record(OF_STEPS), nullable=False),
     at("started_at"),
     at("finished_at"),
     UniqueConstraint("case_id", "round", "name"),
