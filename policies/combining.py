@@ -204,20 +204,24 @@ def _handed_on(route: Route, roles: tuple[str, ...] | None, asked: tuple[Require
 
 def _uses(route: Route, facts: Facts, roles: tuple[str, ...] | None) -> tuple[Use, ...]:
     uses = []
-    for limit in route.limits:
+    for limit in _limits(route, roles) if route.limits else ():
         counted = limit.currency is not None and facts.currency == limit.currency
         # A limit on euros alone says nothing of yen; one on how many says it of all.
-        if limit.max_count is None and not counted:
-            continue
-        asked = _handed_on(route, roles, limit.requirements)
-        whole = limit if asked == limit.requirements else _asking(limit, asked)
-        uses.append(Use(whole, _key(limit, facts), max(facts.amount_minor, 0) if counted else 0))
+        if limit.max_count is not None or counted:
+            uses.append(Use(limit, _key(limit, facts), max(facts.amount_minor, 0) if counted else 0))
     return tuple(uses)
 
 
-@lru_cache(_REMEMBERED)
-def _asking(limit: Limit, asked: tuple[Requirement, ...]) -> Limit:
-    return replace(limit, requirements=asked)
+def _limits(route: Route, roles: tuple[str, ...] | None) -> tuple[Limit, ...]:
+    """The route's limits, asking those whose authority reaches so far."""
+    found = route.limits_of.get(roles)
+    if found is None:
+        found = tuple(
+            replace(limit, requirements=_handed_on(route, roles, limit.requirements)) for limit in route.limits
+        )
+        if len(route.limits_of) < _REMEMBERED:
+            route.limits_of[roles] = found
+    return found
 
 
 def _key(limit: Limit, facts: Facts) -> str:

@@ -190,6 +190,8 @@ class Route:
     handed_on: dict[tuple[tuple[str, ...], tuple[Requirement, ...]], tuple[Requirement, ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
+    #: limits as they are asked of people then, by the roles whose authority reaches so far; filled in as it is asked
+    limits_of: dict[tuple[str, ...] | None, tuple[Limit, ...]] = field(default_factory=dict, compare=False, repr=False)
     #: every fact that is looked at, in conditions and in messages
     names: frozenset[str] = frozenset()
 

@@ -32,6 +32,8 @@ from workers.obligations.meeting import meet
 from workers.store.records import Case, Event, Fact
 
 EXACT_HIT = 0.9
+#: the facts that say which arguments are of one origin
+_ORIGINS = {origin.value: f"{origin.value}_arguments" for origin in Origin}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ def judge(
         "occurred_at": now,
         **circumstances.facts(matter.case.domain, kind.name, vendor_of(target), now=now),
     }
-    record = engine.judge(policy, {name: _clean(value) for name, value in raw.items()}, at=now, trace=False)
+    cleaned = {name: value if value.__class__ in _CLEAN else _clean(value) for name, value in raw.items()}
+    record = engine.judge(policy, cleaned, at=now, trace=False)
     if extra_roles:
         record = replace(record, verdict=with_requirements(record.verdict, extra_roles))
     met = meet(record, kind, arguments)
@@ -241,10 +244,10 @@ def _steering_facts(matter: Matter, arguments: Mapping[str, Any], found: Mapping
 
 
 def _origin_facts(found: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        f"{origin.value}_arguments": sorted(path for path, value in found.items() if value == origin.value)[:200]
-        for origin in Origin
-    }
+    paths: dict[str, list[str]] = {origin: [] for origin in _ORIGINS}
+    for path in sorted(found):
+        paths[found[path]].append(path)
+    return {_ORIGINS[origin]: held[:200] for origin, held in paths.items()}
 
 
 def _triage_facts(matter: Matter) -> dict[str, Any]:
@@ -351,6 +354,10 @@ def _days_since(written: object, now: datetime) -> int:
         return max(0, (now - datetime.fromisoformat(str(written))).days)
     except (ValueError, TypeError):
         return 0
+
+
+#: what has nothing to be cleaned of
+_CLEAN = frozenset({bool, int, float, datetime})
 
 
 def _clean(value: Any) -> Any:
