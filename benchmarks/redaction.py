@@ -99,7 +99,7 @@ def main() -> None:
 
     row("a case, out", size, seconds(lambda: Session(rules, request, CLASSES).told()))
     session = Session(rules, request, CLASSES)
-    told = json.dumps([piece.data for piece in session.told().material])
+    told = json.dumps([piece.data for piece in session.told()[0]])
     row("its answer, back", 1000, seconds(lambda: session.ledger.back(told[:1000])))
     for name, piece in {"letters": LETTER, "prose": PROSE}.items():
         text = (piece * (100_000 // len(piece) + 1))[:100_000]

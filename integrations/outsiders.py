@@ -48,6 +48,8 @@ _TELLING: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     ("customer", frozenset({"customer_id", "email"})),
     ("watch_hit", frozenset({"matched_field", "term"})),
 )
+#: values that hold no others; asked first, since nearly all are of these
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 ELSEWHERE: Final = "(written by outsiders, see below)"
 
 
@@ -62,6 +64,8 @@ def _part(data: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     for key, value in data.items():
         if key in names and value not in ("", None):
             found[key] = value
+        elif type(value) in _PLAIN:
+            continue
         elif isinstance(value, Mapping):
             if inner := _part(value, names):
                 found[key] = inner
@@ -81,12 +85,22 @@ def apart(data: Any) -> tuple[Any, Any]:
         return [own for own, _ in pairs], theirs or None
     if not isinstance(data, Mapping):
         return data, None
-    kind = next((kind for kind, fields in _TELLING if fields <= data.keys()), "")
-    theirs = written(kind, data)
+    kind = _kind_of(data)
+    theirs = written(kind, data) if kind else {}
     return (_without(data, FIELDS[kind]), theirs) if theirs else (data, None)
 
 
+def _kind_of(data: Mapping[str, Any]) -> str:
+    names = data.keys()
+    for kind, fields in _TELLING:
+        if fields <= names:
+            return kind
+    return ""
+
+
 def _without(value: Any, names: frozenset[str]) -> Any:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Mapping):
         return {
             key: ELSEWHERE if key in names and item not in ("", None) else _without(item, names)

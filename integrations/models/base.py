@@ -111,6 +111,10 @@ class About:
     #: classes of data in the material, as the settings name them (``personal``, ``payment``, ``public``)
     data_classes: frozenset[str] = frozenset()
 
+    def of(self, data_classes: frozenset[str]) -> About:
+        """The same, with data of these classes."""
+        return About(self.case_id, self.source, self.language, self.tier, self.urgent, data_classes)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest(Generic[T]):
@@ -127,6 +131,31 @@ class ModelRequest(Generic[T]):
     #: the conversation so far, oldest first
     turns: tuple[Turn, ...] = ()
     about: About = field(default_factory=About)
+
+    def put(
+        self,
+        material: tuple[Material, ...],
+        *,
+        instructions: str | None = None,
+        output: type[T] | None = None,
+        tools: tuple[Tool, ...] | None = None,
+        turns: tuple[Turn, ...] | None = None,
+        about: About | None = None,
+    ) -> ModelRequest[T]:
+        """The same question put otherwise. Named one by one: a general copy takes four times as long, several times a case."""
+        return ModelRequest(
+            self.domain,
+            self.task,
+            self.instructions if instructions is None else instructions,
+            material,
+            self.output if output is None else output,
+            self.macros,
+            self.max_output_tokens,
+            self.timeout,
+            self.tools if tools is None else tools,
+            self.turns if turns is None else turns,
+            self.about if about is None else about,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ class Agent:
             if seen:
                 told = [{**fact.data, "ref": fact.ref} for fact in seen]
                 material.append(Material(name, name, all(fact.trusted for fact in seen), told))
-        material.append(Material("house", "house", trusted=True, data=dict(house())))
+        material.append(Material("house", "house", trusted=True, data=house()))
         if instruction:
             material.append(Material("reviewer", "reviewer", trusted=True, data={"instruction": instruction}))
         if earlier:

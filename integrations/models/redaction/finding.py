@@ -11,9 +11,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, NamedTuple
 
-from integrations.models.redaction import lettered, numbers
+from integrations.models.redaction import lettered, marks, numbers
 
 EMAIL, IBAN, PHONE = "email", "iban", numbers.PHONE
 CARD, NATIONAL_ID, ADDRESS, NAME, SECRET = numbers.CARD, numbers.NATIONAL_ID, "address", "name", "secret"
@@ -69,20 +70,29 @@ def blotted(text: str, wanted: Wanted) -> str:
 
 def find_all(texts: Sequence[Text], wanted: Wanted) -> Sequence[Sequence[Found]]:
     """For each text what is found in it, in order and without overlaps."""
+    return find_among([one.text for one in texts], [one.hint for one in texts], wanted)
+
+
+def find_among(texts: Sequence[str], hints: Sequence[str], wanted: Wanted) -> Sequence[Sequence[Found]]:
+    """The same, with what is known of each text beside it: a case has dozens."""
     found: list[Sequence[Found]] = [()] * len(texts)
     searched: list[int] = []
     known: dict[str, str] = {}
-    for n, one in enumerate(texts):
-        if one.hint in wanted.kinds:
-            if one.text.strip():
-                found[n] = (Found(0, len(one.text), one.hint),)
-                _remember(known, one)
-        elif one.text:
+    kinds = wanted.kinds
+    for n, text in enumerate(texts):
+        if hints[n] in kinds:
+            if text.strip():
+                found[n] = (Found(0, len(text), hints[n]),)
+                _remember(known, text, hints[n])
+        elif text:
             searched.append(n)
     known = dict(list(known.items())[:_MOST_KNOWN])
-    worth = [n for n in searched if known or wanted.patterns or _WORTH.search(texts[n].text)]
-    if worth:
-        for n, spans in zip(worth, _search([texts[n] for n in worth], wanted, known), strict=True):
+    if not (known or wanted.patterns):
+        searched = [n for n in searched if _WORTH.search(texts[n])]
+    if searched:
+        for n, spans in zip(
+            searched, _search([texts[n] for n in searched], [hints[n] for n in searched], wanted, known), strict=True
+        ):
             found[n] = spans
     return found
 
@@ -90,14 +100,11 @@ def find_all(texts: Sequence[Text], wanted: Wanted) -> Sequence[Sequence[Found]]
 class _Search:
     """All texts as one, and what was found in each."""
 
-    def __init__(self, texts: Sequence[Text]) -> None:
+    def __init__(self, texts: Sequence[str], hints: Sequence[str]) -> None:
         self._texts = texts
-        self._starts: list[int] = []
-        at = 0
-        for one in texts:
-            self._starts.append(at)
-            at += len(one.text) + 1
-        self.joined = _BETWEEN.join(one.text for one in texts)
+        self._hints = hints
+        self._starts = list(accumulate([len(text) + 1 for text in texts], initial=0))
+        self.joined = _BETWEEN.join(texts)
         self.found: list[list[Found]] = [[] for _ in texts]
 
     def take(self, spans: Iterable[tuple[int, int, str]], *barred: str) -> None:
@@ -105,7 +112,7 @@ class _Search:
         pieces, upto = [], 0
         for start, end, kind in spans:
             place = bisect_right(self._starts, start) - 1
-            if start < upto or self._texts[place].hint in barred:
+            if start < upto or self._hints[place] in barred:
                 continue
             begin = self._starts[place]
             self.found[place].append(Found(start - begin, end - begin, kind))
@@ -116,14 +123,15 @@ class _Search:
 
     def numbers(self, kinds: frozenset[str]) -> None:
         """Cards, ids and telephone numbers. The last search, so nothing is blanked out."""
-        for match in numbers.CLUSTER.finditer(self.joined):
+        for match in marks.matches(numbers.CLUSTER, self.joined, marks.numbers(self.joined, every_script=True)):
             place = bisect_right(self._starts, match.start()) - 1
-            one, begin = self._texts[place], self._starts[place]
-            if one.hint == NUMBER:
-                kind = numbers.whole(one.text)
+            hint, begin = self._hints[place], self._starts[place]
+            if hint == NUMBER:
+                text = self._texts[place]
+                kind = numbers.whole(text)
                 if kind in kinds:
-                    self.found[place].append(Found(0, len(one.text), kind))
-            elif one.hint != IDENTIFIER:
+                    self.found[place].append(Found(0, len(text), kind))
+            elif hint != IDENTIFIER:
                 self.found[place] += [
                     Found(number.start - begin, number.end - begin, number.kind)
                     for number in numbers.of_cluster(self.joined, *match.span(), begin)
@@ -131,8 +139,10 @@ class _Search:
                 ]
 
 
-def _search(texts: Sequence[Text], wanted: Wanted, known: Mapping[str, str]) -> Sequence[Sequence[Found]]:
-    search = _Search(texts)
+def _search(
+    texts: Sequence[str], hints: Sequence[str], wanted: Wanted, known: Mapping[str, str]
+) -> Sequence[Sequence[Found]]:
+    search = _Search(texts, hints)
     if known:
         search.take(_known(search.joined, known))
     for name, pattern in wanted.patterns.items():
@@ -144,14 +154,15 @@ def _search(texts: Sequence[Text], wanted: Wanted, known: Mapping[str, str]) -> 
     if wanted.kinds & {CARD, NATIONAL_ID, PHONE}:
         search.numbers(wanted.kinds)
     for spans in search.found:
-        spans.sort(key=lambda one: one.start)
+        if len(spans) > 1:
+            spans.sort(key=lambda one: one.start)
     return search.found
 
 
-def _remember(known: dict[str, str], one: Text) -> None:
-    value = one.text.strip()
+def _remember(known: dict[str, str], text: str, kind: str) -> None:
+    value = text.strip()
     if len(value) >= _SHORTEST_KNOWN and not value.isalpha():
-        known.setdefault(value, one.hint)
+        known.setdefault(value, kind)
 
 
 def _known(joined: str, known: Mapping[str, str]) -> list[tuple[int, int, str]]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from integrations.models.redaction import checks
+from integrations.models.redaction import checks, marks
 
 Span = tuple[int, int, str]
 
@@ -58,7 +58,8 @@ def emails(text: str) -> Iterator[Span]:
     if "@" not in text and "%40" not in text and "\uff20" not in text:
         return
     upto = 0
-    for match in _AT.finditer(text):
+    plain = "%40" not in text and "\uff20" not in text
+    for match in marks.matches(_AT, text, marks.places(text, "@")) if plain else _AT.finditer(text):
         local = _LOCAL_BACKWARDS.match(text[max(upto, match.start() - _LONGEST_LOCAL) : match.start()][::-1])
         if local is None:
             continue
@@ -72,7 +73,7 @@ def emails(text: str) -> Iterator[Span]:
 
 def ids(text: str) -> Iterator[Span]:
     """IBANs, and national ids with letters."""
-    for match in _LETTERED.finditer(text):
+    for match in marks.matches(_LETTERED, text, marks.numbers(text, every_script=False)):
         which = match.lastgroup or ""
         start = match.start()
         letters = _LETTERS_BEFORE.get(which, 0)

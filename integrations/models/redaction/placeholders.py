@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -17,20 +17,64 @@ from typing import Any, Final
 _FEW, _MANY, _CROWDED = (1000, 9000), (10_000_000, 90_000_000), 3000
 _GROUPS: Final = re.compile(r"\d(?<!\d\d)\d{3,7}(?!\d)")
 _LETTERS: Final = "bcdefghjkmnpqrstuvwxyz"
+#: letters that are ours to a pattern that leaves their case out of account
+_LIKE_OURS: Final = ("\u0130", "\u0131", "\u017f", "\u212a")
+#: so far before its number a placeholder's word ends at the latest: the rest of the kind's name, and three signs as JSON writes them
+_NEAR: Final = 60
 _BRACKETS: Final = {"[": "]", "{": "}", "\u3010": "\u3011", "\uff3b": "\uff3d"}
 
 
+def numbers_in(text: str) -> frozenset[int]:
+    """Every number that a placeholder could have, as it stands in a text."""
+    return frozenset(map(int, _GROUPS.findall(text)))
+
+
+class Taken:
+    """The numbers that stand in the texts of a request, and in others. They are looked for when one is about to be given away, and
+    most often it is enough to see that these digits stand nowhere."""
+
+    def __init__(self, texts: Sequence[str], others: Callable[[], Collection[int]] = frozenset) -> None:
+        self._texts = texts
+        self._others = others
+        self._joined: str | None = None
+        self._all: frozenset[int] | None = None
+
+    def __contains__(self, number: int) -> bool:
+        if self._all is None:
+            joined = self._as_one()
+            # Digits of other scripts are digits too.
+            if joined.isascii() and str(number) not in joined:
+                return number in self._others()
+        return number in self._every()
+
+    def more_than(self, many: int) -> bool:
+        """Whether there are so many. Each takes five signs of the texts, the one behind it included."""
+        if self._all is None and len(self._as_one()) // 5 + len(self._others()) < many:
+            return False
+        return len(self._every()) > many
+
+    def _as_one(self) -> str:
+        if self._joined is None:
+            self._joined = "\0".join(self._texts)
+        return self._joined
+
+    def _every(self) -> frozenset[int]:
+        if self._all is None:
+            self._all = numbers_in(self._as_one()).union(self._others())
+        return self._all
+
+
 class Ledger:
-    """Values and their placeholders. `taken` are the texts of the request; `final` kinds are never put back."""
+    """Values and their placeholders. `taken` are the numbers in the request; `final` kinds are never put back."""
 
     def __init__(
-        self, key: bytes, case_id: str, *, taken: Iterable[str], final: Collection[str], kinds: Collection[str]
+        self, key: bytes, case_id: str, *, taken: Taken, final: Collection[str], kinds: Collection[str]
     ) -> None:
         self._keyed = hashlib.blake2b(f"{case_id}\0".encode(), key=key[:64], digest_size=8)
-        self._given = {int(number) for text in taken for number in _GROUPS.findall(text)}
-        self._strange = frozenset(self._given)
+        self._taken = taken
+        self._given: set[int] = set()
         self._final = final
-        self._loose = _loose(tuple(sorted(kinds)))
+        self._loose, self._before = _loose(tuple(kinds))
         #: (kind, value as it is compared) -> number, and how often it was spelled otherwise
         self._numbers: dict[tuple[str, str], tuple[int, list[str]]] = {}
         self._names: dict[tuple[str, str], str] = {}
@@ -48,6 +92,16 @@ class Ledger:
             known = self._names[kind, value] = self._new_name(kind, value)
         return known
 
+    def may_stand_in(self, json: str) -> bool:
+        """Whether a placeholder may stand in a JSON text, as it was given out or somewhat otherwise. No is certain."""
+        if "\\u" in json or any(sign in json for sign in _LIKE_OURS):
+            return True
+        for match in _GROUPS.finditer(json):
+            before = json[max(0, match.start() - _NEAR) : match.start()].lower()
+            if any(word in before for word in self._before):
+                return True
+        return False
+
     def back(self, text: str) -> tuple[str, list[str]]:
         """The text with values instead of placeholders, and the placeholders that nobody gave out."""
         pieces: list[str] = []
@@ -59,7 +113,7 @@ class Ledger:
             start, end, whole = _with_brackets(text, match.start(), end, upto)
             value = self._values.get((kind, number, letter))
             if value is None:
-                if whole and number not in self._strange:
+                if whole and number not in self._taken:
                     invented.append(text[start:end])
                 continue
             if not whole:
@@ -103,8 +157,8 @@ class Ledger:
         digest = self._keyed.copy()
         digest.update(what.encode("utf-8", "surrogatepass"))
         drawn = int.from_bytes(digest.digest())
-        lowest, span = _MANY if len(self._given) > _CROWDED else _FEW
-        while (number := lowest + drawn % span) in self._given:
+        lowest, span = _MANY if self._taken.more_than(_CROWDED - len(self._given)) else _FEW
+        while (number := lowest + drawn % span) in self._given or number in self._taken:
             drawn += 1
         self._given.add(number)
         return number
@@ -143,11 +197,13 @@ def _all_there_is(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 @cache
-def _loose(kinds: tuple[str, ...]) -> re.Pattern[str]:
-    """A placeholder as a model may write it: in other case, with other dashes, without its brackets."""
+def _loose(kinds: tuple[str, ...]) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """A placeholder as a model may write it: in other case, with other dashes, without its brackets. And what always stands
+    before its number."""
     names = "|".join(re.escape(kind.replace("_", "-")).replace(r"\-", "[- _]") for kind in kinds)
-    return re.compile(
+    pattern = re.compile(
         rf"(?<![^\W_])({names})[\s_#:\u2010-\u2015\u2212-]{{0,3}}(\d{{4,8}})([{_LETTERS}])?(?![^\W_])"
         r"(?:\s{1,2}ending\s{1,2}(?:in\s{1,2})?\d{4}(?!\d))?",
         re.IGNORECASE,
     )
+    return pattern, tuple(dict.fromkeys(kind.partition("_")[0] for kind in kinds))

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import cache, lru_cache
-from typing import Any, Final, TypeVar, cast
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 from pydantic import BaseModel, create_model, model_validator
+from pydantic_core import to_json
 
 from integrations.errors import IntegrationError
 from integrations.models.base import Embedder, Model, ModelAnswer, ModelRequest, T, ToolUse, Unanswered
@@ -83,11 +84,14 @@ class Redacting:
             kept = ", ".join(sorted(classes))
             raise StaysHere(f"Data of this case ({kept}) may not leave for {self.provider}: see docs/privacy.md.")
         session = Session(self._rules, request, classes)
-        told = replace(session.told(), instructions=_noted(request.instructions))
+        material, turns = session.told()
+        output, tools = request.output, request.tools
         if session.ledger.reversible:
-            tools = tuple(replace(tool, arguments=_restoring(tool.arguments)) for tool in told.tools)
-            told = replace(told, output=_restoring(cast("Any", told.output)), tools=tools)
-        return session, told
+            output = _restoring(output)
+            tools = tuple(replace(tool, arguments=_restoring(tool.arguments)) for tool in tools)
+        return session, request.put(
+            material, instructions=_noted(request.instructions), output=output, tools=tools, turns=turns
+        )
 
     def _asked(self, session: Session, told: ModelRequest[T], ask: Callable[[ModelRequest[T]], A]) -> A:
         token = _open.set(session)
@@ -102,12 +106,16 @@ class Redacting:
 
     def _finished(self, request: ModelRequest[T], session: Session, answer: ModelAnswer[T]) -> ModelAnswer[T]:
         output = answer.output
-        if session.ledger.reversible:
+        if not session.ledger.reversible:
+            if session.ledger.may_stand_in(to_json(output).decode()):
+                session.back(output.model_dump())
+        elif type(output) is not request.output:
             # What was checked is of a type of ours; what is handed on is of the type that was asked for.
             output = request.output.model_construct(output.model_fields_set, **dict(output))
-        else:
-            session.back(output.model_dump())
-        return replace(answer, output=output, remarks=(*answer.remarks, *_remarks(session)))
+        remarks = _remarks(session)
+        if output is answer.output and not remarks:
+            return answer
+        return replace(answer, output=output, remarks=(*answer.remarks, *remarks))
 
 
 class Classifying:
@@ -140,7 +148,7 @@ class Classifying:
         return getattr(self._inner, name)
 
     def _classified(self, request: ModelRequest[T]) -> ModelRequest[T]:
-        return replace(request, about=replace(request.about, data_classes=_classes(self._rules, request)))
+        return request.put(request.material, about=request.about.of(_classes(self._rules, request)))
 
 
 class RedactingEmbedder:
@@ -193,11 +201,22 @@ def _restoring(output: type[T]) -> type[T]:
         __validators__={"put_back": cast("Any", model_validator(mode="before")(_put_back))},
     )
     made.__doc__ = output.__doc__
+    cast("Any", made).asked_for = output
     return cast("type[T]", made)
 
 
 class _Told(BaseModel):
     """What a model is told of such a type: all that it was told anyway, but for patterns that no placeholder fits."""
+
+    asked_for: ClassVar[type[BaseModel]]
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **how: Any) -> Any:
+        """Of the type itself where there is nothing to put back, which its text tells at once."""
+        session = _open.get()
+        if session is None or not isinstance(json_data, str) or session.ledger.may_stand_in(json_data):
+            return super().model_validate_json(json_data, **how)
+        return cls.asked_for.model_validate_json(json_data, **how)
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -25,8 +25,18 @@ from integrations.models.redaction.lettered import own_pattern
 
 #: the class of sources that nothing is said of
 OTHERS: Final = "*"
+_MOST_FIELDS: Final = 4096
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]
+
+
+class Named(NamedTuple):
+    """A field by its name: what it holds, whether its name is one (else it is a text like any), and whether it says nothing of a
+    person although it is part of an address."""
+
+    hint: str
+    plain_name: bool
+    says_nothing: bool
 
 
 class RulesError(Permanent, ValueError):
@@ -85,7 +95,7 @@ class Redaction:
 
     def classes(self, sources: Iterable[str]) -> frozenset[str]:
         """The classes of data that come from these sources, for `About.data_classes`."""
-        return frozenset(name for source in sources for name in self._of(source))
+        return self._classes(frozenset(sources))
 
     def known(self, source: str) -> bool:
         return source in self.rules.sources
@@ -110,7 +120,17 @@ class Redaction:
 
     def hint(self, name: str) -> str:
         """What a field of this name holds: a kind, `finding.IDENTIFIER`, or nothing that is known."""
-        return self._hint(name)
+        return self.field(name).hint
+
+    def field(self, name: str) -> Named:
+        """All that the rules say of a field of this name."""
+        known = self._fields.get(name)
+        if known is None:
+            if len(self._fields) >= _MOST_FIELDS:
+                # Names that somebody makes up: those in use are soon there again.
+                self._fields.clear()
+            known = self._fields[name] = Named(self._hint(name), name.isidentifier(), name in self.rules.plain_fields)
+        return known
 
     def at_home(self, provider: str) -> bool:
         """Whether this provider's service runs in the house, so that nothing leaves."""
@@ -121,12 +141,20 @@ class Redaction:
         return self.rules.final
 
     @cached_property
-    def kinds(self) -> frozenset[str]:
+    def kinds(self) -> tuple[str, ...]:
         """Every kind that a placeholder can be of."""
-        return frozenset((*finding.KINDS, *self.rules.patterns))
+        return tuple(sorted({*finding.KINDS, *self.rules.patterns}))
 
     def _of(self, source: str) -> tuple[str, ...]:
         return self.rules.sources.get(source) or self.rules.sources[OTHERS]
+
+    @cached_property
+    def _classes(self) -> Callable[[frozenset[str]], frozenset[str]]:
+        @lru_cache(maxsize=256)
+        def classes(sources: frozenset[str]) -> frozenset[str]:
+            return frozenset(name for source in sources for name in self._of(source))
+
+        return classes
 
     @cached_property
     def _wanted(self) -> Callable[[frozenset[str]], Wanted]:
@@ -142,11 +170,20 @@ class Redaction:
         return wanted
 
     @cached_property
+    def plain(self) -> dict[tuple[int, frozenset[str]], tuple[Any, frozenset[int]]]:
+        """Material of the house itself, by its identity and the kinds that were looked for, with the numbers in it. `session` keeps
+        them here."""
+        return {}
+
+    @cached_property
+    def _fields(self) -> dict[str, Named]:
+        return {}
+
+    @cached_property
     def _hint(self) -> Callable[[str], str]:
         by_name = {name: kind for kind, names in self.rules.fields.items() for name in names}
         by_name |= dict.fromkeys(self.rules.identifiers, finding.IDENTIFIER)
 
-        @lru_cache(maxsize=4096)
         def hint(name: str) -> str:
             parts = name.casefold().replace("-", "_").split("_")
             for at in range(len(parts)):

@@ -8,13 +8,13 @@ model itself wrote, which is placeholders.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from integrations.models.base import Material, ModelRequest, T, ToolCall, ToolResult, Turn
-from integrations.models.redaction.finding import IDENTIFIER, NUMBER, Text, Wanted, find_all
-from integrations.models.redaction.placeholders import Ledger
+from integrations.models.redaction.finding import IDENTIFIER, NUMBER, Found, Wanted, find_among
+from integrations.models.redaction.placeholders import Ledger, Taken, numbers_in
 from integrations.models.redaction.rules import Redaction
 
 #: before the words of a service in a provider's error
@@ -23,8 +23,82 @@ _QUOTED: Final = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"|`[^`]*`")
 #: so many signs in a row are no coincidence
 _RUN: Final = 12
 
+#: values of plain JSON that hold no text
+_SILENT: Final = frozenset({bool, float, type(None)})
+#: above a field with one of these hints its own name decides
+_OPEN: Final = frozenset({"", IDENTIFIER})
+#: so many pieces of the house itself are remembered; there is one
+_MOST_PLAIN: Final = 16
+
 #: a whole number from here on is long enough for a payment card's
 _LONG_NUMBER: Final = 10**13
+
+
+class _Texts:
+    """Texts in the order in which they stand in plain JSON, with what is known of each."""
+
+    def __init__(self, rules: Redaction, wanted: Wanted) -> None:
+        self.texts: list[str] = []
+        self.hints: list[str] = []
+        self._rules = rules
+        self._kinds = wanted.kinds
+
+    def add(self, text: str, hint: str = "") -> None:
+        self.texts.append(text)
+        self.hints.append(hint)
+
+    # What is read and what is rebuilt goes through the same values in the same order.
+
+    def gather(self, value: Any, hint: str = "") -> None:
+        kind = type(value)
+        if kind is str:
+            self.add(value, hint)
+        elif kind is int:
+            if self._is_told(value, hint):
+                self.add(str(value), hint if hint in self._kinds else NUMBER)
+        elif kind is dict or isinstance(value, Mapping):
+            self._gather_fields(value, hint)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                self.gather(item, hint)
+
+    def _gather_fields(self, value: Mapping[str, Any], hint: str) -> None:
+        fields = self._rules.field
+        for name, item in value.items():
+            field = fields(name)
+            if not field.plain_name:
+                self.add(name)
+            below = field.hint if hint in _OPEN else "" if field.says_nothing else hint
+            if type(item) is str:
+                self.texts.append(item)
+                self.hints.append(below)
+            elif type(item) not in _SILENT:
+                self.gather(item, below)
+
+    def rebuilt(self, value: Any, new: Iterator[str], hint: str = "") -> Any:
+        kind = type(value)
+        if kind is str:
+            return next(new)
+        if kind is int:
+            text = next(new) if self._is_told(value, hint) else None
+            return value if text is None or text == str(value) else text
+        if kind in _SILENT:
+            return value
+        if kind is dict or isinstance(value, Mapping):
+            made = {}
+            for name, item in value.items():
+                field = self._rules.field(name)
+                key = name if field.plain_name else next(new)
+                below = field.hint if hint in _OPEN else "" if field.says_nothing else hint
+                made[key] = next(new) if type(item) is str else self.rebuilt(item, new, below)
+            return made
+        if isinstance(value, list | tuple):
+            return [self.rebuilt(item, new, hint) for item in value]
+        return value
+
+    def _is_told(self, number: int, hint: str) -> bool:
+        """Whether a whole number is looked at like a text."""
+        return number >= _LONG_NUMBER or hint in self._kinds
 
 
 class Session:
@@ -35,41 +109,52 @@ class Session:
         self._wanted: Wanted = rules.wanted(classes)
         self._request = request
         self.invented: list[str] = []
-        texts: list[Text] = []
-        plain: list[Text] = []
+        self._read = read = _Texts(rules, self._wanted)
+        self._texts = read.texts
+        #: where the texts of each piece and each turn end
+        self._ends: list[int] = []
         for piece in request.material:
-            into = plain if self._is_plain(piece) else texts
-            texts.append(Text(piece.ref, IDENTIFIER))
-            self._gather(piece.data, "", into)
+            read.add(piece.ref, IDENTIFIER)
+            if not self._is_plain(piece):
+                read.gather(piece.data)
+            self._ends.append(len(read.texts))
         for turn in request.turns:
-            self._gather_turn(turn, texts)
-        found = find_all(texts, self._wanted)
+            self._gather_turn(turn)
+            self._ends.append(len(read.texts))
+        self._found = find_among(read.texts, read.hints, self._wanted)
         self.ledger = Ledger(
             rules.key,
             request.about.case_id,
-            taken=(one.text for part in (texts, plain) for one in part),
+            taken=Taken(read.texts, self._plain_numbers),
             final=rules.final,
             kinds=rules.kinds,
         )
-        self._replaced = iter(
-            [self._named(one.text, spans) if spans else one.text for one, spans in zip(texts, found, strict=True)]
-        )
-        self._anything = any(found)
-        self._texts = (*texts, *plain)
 
-    def told(self) -> ModelRequest[Any]:
-        """The request as it may leave; once."""
-        if not self._anything:
-            return self._request
-        new = self._replaced
+    @property
+    def anything(self) -> bool:
+        """Whether anything has to be replaced."""
+        return any(self._found)
+
+    def told(self) -> tuple[tuple[Material, ...], tuple[Turn, ...]]:
+        """Material and turns as they may leave."""
+        request = self._request
+        if not self.anything:
+            return request.material, request.turns
+        begin = 0
+        parts: list[Iterator[str] | None] = []
+        for end in self._ends:
+            parts.append(self._replaced(begin, end) if any(self._found[begin:end]) else None)
+            begin = end
+        pieces = len(request.material)
         material = tuple(
-            replace(
-                piece, ref=next(new), data=piece.data if self._is_plain(piece) else self._rebuilt(piece.data, "", new)
-            )
-            for piece in self._request.material
+            piece if new is None else self._told_piece(piece, new)
+            for piece, new in zip(request.material, parts[:pieces], strict=True)
         )
-        turns = tuple(self._rebuilt_turn(turn, new) for turn in self._request.turns)
-        return replace(self._request, material=material, turns=turns)
+        turns = tuple(
+            turn if new is None else self._told_turn(turn, new)
+            for turn, new in zip(request.turns, parts[pieces:], strict=True)
+        )
+        return material, turns
 
     def back(self, value: Any) -> Any:
         """Plain JSON with values instead of placeholders."""
@@ -82,7 +167,7 @@ class Session:
             return sentence
         theirs = _QUOTED.sub("\u2026", theirs)
         words = " ".join(theirs.split()).casefold()
-        sent = " ".join(" ".join(one.text for one in self._texts).split()).casefold()
+        sent = " ".join(" ".join((*self._texts, *self._plain_texts())).split()).casefold()
         if any(words[at : at + _RUN] in sent for at in range(max(1, len(words) - _RUN + 1))):
             return ours
         return f"{ours}{sign}{theirs}"
@@ -90,67 +175,70 @@ class Session:
     def _is_plain(self, piece: Material) -> bool:
         return piece.trusted and piece.name in self._rules.rules.plain_material
 
-    def _named(self, text: str, spans: Any) -> str:
+    def _plain_texts(self) -> Sequence[str]:
+        """What the house itself says, which nobody searches."""
+        said = _Texts(self._rules, self._wanted)
+        for piece in self._request.material:
+            if self._is_plain(piece):
+                said.gather(piece.data)
+        return said.texts
+
+    def _plain_numbers(self) -> frozenset[int]:
+        """The numbers in that. It is the same object in every request."""
+        numbers: frozenset[int] = frozenset()
+        for piece in self._request.material:
+            if self._is_plain(piece):
+                numbers |= self._numbers_of(piece.data)
+        return numbers
+
+    def _numbers_of(self, data: Any) -> frozenset[int]:
+        key = id(data), self._wanted.kinds
+        known = self._rules.plain.get(key)
+        if known is not None and known[0] is data:
+            return known[1]
+        said = _Texts(self._rules, self._wanted)
+        said.gather(data)
+        numbers = numbers_in("\0".join(said.texts))
+        if len(self._rules.plain) >= _MOST_PLAIN:
+            self._rules.plain.clear()
+        self._rules.plain[key] = data, numbers
+        return numbers
+
+    def _replaced(self, begin: int, end: int) -> Iterator[str]:
+        """The texts from `begin` to `end` with names instead of values."""
+        for text, spans in zip(self._texts[begin:end], self._found[begin:end], strict=True):
+            yield self._named(text, spans) if spans else text
+
+    def _named(self, text: str, spans: Sequence[Found]) -> str:
         pieces, upto = [], 0
         for span in spans:
             pieces += [text[upto : span.start], self.ledger.name(span.kind, text[span.start : span.end])]
             upto = span.end
         return "".join([*pieces, text[upto:]])
 
-    # What is read and what is rebuilt goes through the same values in the same order.
+    def _told_piece(self, piece: Material, new: Iterator[str]) -> Material:
+        ref = next(new)
+        data = piece.data if self._is_plain(piece) else self._read.rebuilt(piece.data, new)
+        return Material(ref, piece.name, piece.trusted, data)
 
-    def _gather(self, value: Any, hint: str, texts: list[Text]) -> None:
-        if type(value) is str:
-            texts.append(Text(value, hint))
-        elif isinstance(value, Mapping):
-            for name, item in value.items():
-                if not name.isidentifier():
-                    texts.append(Text(name))
-                self._gather(item, self._hint(name, hint), texts)
-        elif isinstance(value, list | tuple):
-            for item in value:
-                self._gather(item, hint, texts)
-        elif _is_number(value, hint, self._wanted):
-            texts.append(Text(str(value), hint if hint in self._wanted.kinds else NUMBER))
-
-    def _rebuilt(self, value: Any, hint: str, new: Iterator[str]) -> Any:
-        if type(value) is str:
-            return next(new)
-        if isinstance(value, Mapping):
-            return {
-                name if name.isidentifier() else next(new): self._rebuilt(item, self._hint(name, hint), new)
-                for name, item in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [self._rebuilt(item, hint, new) for item in value]
-        if _is_number(value, hint, self._wanted):
-            text = next(new)
-            return value if text == str(value) else text
-        return value
-
-    def _hint(self, name: str, above: str) -> str:
-        """A field of an address is a part of the address, but for what says nothing of a person."""
-        if above and above != IDENTIFIER:
-            return "" if name in self._rules.rules.plain_fields else above
-        return self._rules.hint(name)
-
-    def _gather_turn(self, turn: Turn, texts: list[Text]) -> None:
+    def _gather_turn(self, turn: Turn) -> None:
+        read = self._read
         for call in turn.calls:
-            self._gather(call.arguments, "", texts)
-            texts.append(Text(call.flaw or ""))
+            read.gather(call.arguments)
+            read.add(call.flaw or "")
         for result in turn.results:
-            self._gather(result.content, "", texts)
-        texts.append(Text(turn.text))
+            read.gather(result.content)
+        read.add(turn.text)
 
-    def _rebuilt_turn(self, turn: Turn, new: Iterator[str]) -> Turn:
-        calls = tuple(self._rebuilt_call(call, new) for call in turn.calls)
+    def _told_turn(self, turn: Turn, new: Iterator[str]) -> Turn:
+        calls = tuple(self._told_call(call, new) for call in turn.calls)
         results: tuple[ToolResult, ...] = tuple(
-            replace(result, content=self._rebuilt(result.content, "", new)) for result in turn.results
+            replace(result, content=self._read.rebuilt(result.content, new)) for result in turn.results
         )
         return replace(turn, calls=calls, results=results, text=next(new))
 
-    def _rebuilt_call(self, call: ToolCall, new: Iterator[str]) -> ToolCall:
-        arguments = self._rebuilt(call.arguments, "", new)
+    def _told_call(self, call: ToolCall, new: Iterator[str]) -> ToolCall:
+        arguments = self._read.rebuilt(call.arguments, new)
         return replace(call, arguments=arguments, flaw=next(new) or None)
 
 
@@ -162,7 +250,3 @@ def sources_of(request: ModelRequest[T]) -> Iterator[str]:
         system, sign, _ = piece.ref.partition(":")
         if sign and system != "computed":
             yield system
-
-
-def _is_number(value: object, hint: str, wanted: Wanted) -> bool:
-    return type(value) is int and (hint in wanted.kinds or value >= _LONG_NUMBER)

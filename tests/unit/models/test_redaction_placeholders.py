@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.models.redaction.finding import KINDS, Wanted, find
-from integrations.models.redaction.placeholders import Ledger
+from integrations.models.redaction.placeholders import Ledger, Taken, numbers_in
 
 KEY = b"k" * 32
 FINAL = frozenset({"card", "national_id", "secret"})
@@ -17,7 +18,7 @@ REVERSIBLE = Wanted(frozenset({"email", "phone", "iban"}))
 
 
 def ledger(*texts: str, case: str = "case_1", key: bytes = KEY) -> Ledger:
-    return Ledger(key, case, taken=texts, final=FINAL, kinds=KINDS)
+    return Ledger(key, case, taken=Taken(texts), final=FINAL, kinds=KINDS)
 
 
 def replaced(book: Ledger, text: str) -> str:
@@ -161,3 +162,64 @@ def test_what_was_replaced_comes_back_as_it_was(text):
 def test_any_text_comes_back_as_it_was(text):
     book = ledger(text)
     assert book.back(replaced(book, text))[0] == text
+
+
+NEARLY = st.sampled_from(
+    [
+        "email",
+        "EMAIL",
+        "phone",
+        "card",
+        "national",
+        "id",
+        "secret",
+        "\u017fecret",
+        "address",
+        " ",
+        "-",
+        "_",
+        "#",
+        "\n",
+        "\t",
+        "\u2011",
+        "\u00a0",
+        "[",
+        "]",
+        "\\",
+        "b",
+        "1000",
+        "4821",
+        "48211",
+        "123",
+        "123456789",
+        "\u0664\u0668\u0662\u0661",
+        "\u00fc",
+    ]
+)
+
+
+@settings(max_examples=800, deadline=None)
+@given(st.lists(NEARLY, max_size=10).map("".join), st.booleans())
+def test_a_text_is_passed_over_only_if_nothing_in_it_would_be_put_back_or_told(text, ascii_only):
+    book = ledger()
+    book.name("email", "ana@example.com")
+    written = json.dumps({"said": [text], text: 1}, ensure_ascii=ascii_only)
+
+    if not book.may_stand_in(written):
+        assert book.back(text) == (text, [])
+
+
+def test_every_placeholder_that_was_given_out_is_seen_in_an_answer():
+    book = ledger()
+    for kind in KINDS:
+        assert book.may_stand_in(json.dumps({"a": book.name(kind, f"some {kind} of hers")}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(alphabet="0123456789 a\u0664", max_size=12), max_size=8), st.integers(1000, 99_999_999))
+def test_a_number_is_taken_if_it_stands_anywhere(texts, number):
+    expected = frozenset(n for text in texts for n in numbers_in(text)) | {4821}
+    for asked in (number, *expected):
+        assert (asked in Taken(texts, lambda: {4821})) == (asked in expected)
+    assert Taken(texts, lambda: {4821}).more_than(len(expected) - 1)
+    assert not Taken(texts, lambda: {4821}).more_than(len(expected))

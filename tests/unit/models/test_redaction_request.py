@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from integrations.models.base import (
     About,
@@ -295,3 +295,28 @@ def test_texts_that_become_vectors_leave_without_values():
     assert made.embed(["ana@example.com paid with 4242 4242 4242 4242", "nothing"]) == [[0.0], [0.0]]
     assert far.told == ["[email] paid with [card]", "nothing"]
     assert (made.name, made.dimensions) == ("vectors-1", 1)
+
+
+def test_a_number_that_the_house_itself_names_is_nobodys_placeholder():
+    """Its data are the same object in every request, and looked through once."""
+    house = {"desks": " ".join(str(number) for number in range(1000, 10_000) if number != 4821)}
+    far = Far(lambda r: {"to": names(far, "email")[0], "body": ""})
+    model = Redacting(far, RULES)
+    for place in ("Hello", "Hello again"):
+        pieces = (*material(text=f"{place}, ana@example.com"), Material("house", "house", trusted=True, data=house))
+        assert model.answer(request(*pieces)).output.to == "ana@example.com"
+
+    assert {len(name) for name in names(far, "email")} == {len("[email-12345678]")}
+
+
+def test_an_answer_without_placeholders_is_of_the_type_itself_and_as_strict():
+    far = Far(lambda _: {"to": "bob@example.com", "body": "Order 12345 is on its way.", "more": 1})
+    asked = request(*material(text="ana@example.com"))
+
+    with pytest.raises(ValidationError, match="more"):
+        Redacting(far, RULES).answer(asked)
+    far.script = lambda _: {"to": "bob@example.com", "body": "Order 12345 is on its way."}
+    answer = Redacting(far, RULES).answer(asked)
+
+    assert type(answer.output) is Letter
+    assert answer.output == Letter(to="bob@example.com", body="Order 12345 is on its way.")
