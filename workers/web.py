@@ -46,6 +46,7 @@ from workers.inbox import (
     posting,
     reference,
     rules_page,
+    service,
     shadow_page,
     switches_api,
     switches_page,
@@ -96,6 +97,7 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(service.get_ready, system)
         yield
         live.stop()
         await run_in_threadpool(landing.close)

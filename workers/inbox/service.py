@@ -20,11 +20,12 @@ from workers.inbox.choices import TAKE, Deciding, Taken, approved
 from workers.inbox.standing import may_refuse, may_stop
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
 from workers.limits.reserving import holdings, refusing, rooms
+from workers.log import logger
 from workers.quorum import Position, Staff, position
 from workers.settlement import at_rest, settle, weigh
-from workers.store import actions, audit, cases, flow, inbox, spending
+from workers.store import actions, audit, cases, flow, inbox, people, spending
 from workers.store.audit import Note
-from workers.store.database import Tx
+from workers.store.database import StoreUnavailable, Tx
 from workers.store.flow import Consent
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
@@ -37,6 +38,18 @@ _OUT = {
     ActionState.FAILED: "it was tried, and failed",
     ActionState.UNCERTAIN: "it was tried, and nobody can know whether it happened",
 }
+
+
+def get_ready(system: System) -> None:
+    """Ask once, of nobody and nothing, what is asked before each decision. The first one then finds a connection that knows
+    the tables, which takes longer than all else of a yes."""
+    if system.db.is_sqlite:
+        return
+    try:
+        people.token_at_once(system.db, "")
+        flow.errand(system.db, "")
+    except StoreUnavailable as error:
+        logger.info("not_ready_to_decide", error=str(error))
 
 
 def decide(system: System, person: Person, action_id: str, choice: Choice) -> Action:

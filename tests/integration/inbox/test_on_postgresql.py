@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import event
+from starlette.testclient import TestClient
 
 from tests.integration.inbox.conftest import Web, seen
 from tests.kit.engine import make_engine, refund, reply
 from workers import web
+from workers.store.database import Database
 
 
 @pytest.fixture
@@ -40,6 +44,21 @@ def test_every_page_is_shown_and_a_decision_is_taken(site):
     assert answer.status_code == 303
     assert site.engine.house.done("refund") == [4000]
     assert reader.get(f"/api/v1/cases/{first.case_id}/timeline").json()["entries"][-1]["kind"] == "attempt"
+
+
+def test_the_first_decision_finds_a_connection_open(site, on_postgresql):
+    plain, _ = site.token("read")
+    opened = []
+    fresh = Database(on_postgresql)
+    event.listen(fresh._direct, "connect", lambda *_: opened.append(1))
+
+    with TestClient(web.make_app(replace(site.engine.system, db=fresh), webhooks={})) as client:
+        at_the_start = len(opened)
+        answer = client.get("/api/v1/cases", headers={"Authorization": f"Bearer {plain}"})
+    fresh.dispose()
+
+    assert answer.status_code == 200
+    assert (at_the_start, len(opened)) == (1, 1)
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "tab\tand\nline", "\x1b[31m"])
