@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, func, literal, or_, select
+from sqlalchemy import and_, bindparam, func, literal, or_, select, union_all
 
 from workers.store import limit_adoption, limit_rows
 from workers.store.database import Database, Tx
 from workers.store.limit_rows import LIVE, STANDING, Holding
-from workers.store.limit_tables import limit_counters, limit_holds
+from workers.store.limit_tables import limit_counters, limit_holds, limit_uses
 from workers.store.records import ActionState
 from workers.store.tables import actions
 
@@ -46,8 +46,11 @@ _OVER = STANDING.where(
     ),
 ).limit(limit_rows.MOST)
 _OF_ACTION = select(limit_holds).where(limit_holds.c.action_id == bindparam("action"))
-_HELD = select(literal(1)).where(limit_holds.c.action_id == bindparam("action")).limit(1)
-_HELD_DIRECT = "SELECT 1 FROM limit_holds WHERE action_id = %s LIMIT 1"
+_HELD = union_all(
+    *(select(literal(1)).where(table.c.action_id == bindparam("action")) for table in (limit_holds, limit_uses))
+).limit(1)
+_HELD_DIRECT = """SELECT 1 FROM limit_holds WHERE action_id = %(action)s
+UNION ALL SELECT 1 FROM limit_uses WHERE action_id = %(action)s LIMIT 1"""
 
 
 def take_turns(tx: Tx, holdings: Sequence[Holding], *, now: datetime, alone: bool) -> None:
@@ -96,7 +99,6 @@ def drop(tx: Tx, action_id: str) -> None:
 def holds(db: Database, action_id: str) -> bool:
     """Whether an action holds anything."""
     if not db.is_sqlite:
-        with db.direct() as cursor:
-            return cursor.execute(_HELD_DIRECT, (action_id,)).fetchone() is not None
+        return db.ask("", _HELD_DIRECT, {"action": action_id}).fetchone() is not None
     with db.read() as tx:
         return tx.execute(_HELD, {"action": action_id}).first() is not None
