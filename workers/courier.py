@@ -263,7 +263,7 @@ class Measure(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no ty
         qos = c.task_consumer.channel.qos
         can_consume = qos.can_consume
         qos.can_consume = MethodType(lambda _: pool.room() > 0 and can_consume(), qos)
-        if c.hub is not None:
+        if c.hub is not None and "events" in c.app.amqp.queues.consume_from:
             pool.on_room["loop"] = lambda: c.hub.call_soon(_nothing)
 
 

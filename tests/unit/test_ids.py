@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -41,3 +43,19 @@ def test_an_id_is_its_number_digit_by_digit_in_base_32():
     assert first_id("act", datetime.fromtimestamp(1, UTC)) == "act_00000000z80000000000000000"
     assert first_id("act", datetime.fromtimestamp(1_700_000_000, UTC)) == "act_01hf7yat000000000000000000"
     assert made_at(f"act_{made[:10]}{'z' * 16}") == made_at(f"act_{made}")
+
+
+def test_a_forked_process_draws_its_own_randomness():
+    """Workers that are processes share a memory until they write: what was drawn before the fork is the parent's alone."""
+    program = (
+        "import os; from workers.store.ids import new_id; new_id('x'); r, w = os.pipe();\n"
+        "if os.fork() == 0: os.write(w, new_id('x')[-16:].encode()); os._exit(0)\n"
+        "os.wait(); print(os.read(r, 99).decode(), new_id('x')[-16:])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    child, parent = said.split()
+
+    assert len(child) == len(parent) == 16
+    assert child != parent
