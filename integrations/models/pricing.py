@@ -40,16 +40,20 @@ def _plainly(listed: ModelPrice, counts: Counts) -> Decimal | None:
 
     The library looks first at every unit that it knows of, which took it longer than all else that is done with an answer.
     """
-    used = (
+    whole = counts.plain + counts.read + counts.written
+    total = Decimal(0)
+    for each, count in (
         (listed.input_mtok, counts.plain),
         (listed.output_mtok, counts.output),
         (listed.cache_read_mtok, counts.read),
         (listed.cache_write_mtok, counts.written),
-    )
-    if any(count < 0 or (count and each is None) for each, count in used):
-        return None
-    whole = counts.plain + counts.read + counts.written
-    return sum((calc_unit_price(each, count, whole, _PER) for each, count in used if count), Decimal(0))
+    ):
+        if not count:
+            continue
+        if count < 0 or each is None:
+            return None
+        total += each * count / _PER if type(each) is Decimal else calc_unit_price(each, count, whole, _PER)
+    return total
 
 
 def _by_the_library(model: str, counts: Counts, provider: str | None, address: str | None, *, batch: bool) -> Decimal:

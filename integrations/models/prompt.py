@@ -24,7 +24,8 @@ _KEY: Final = secrets.token_bytes(32)
 #: Of a macro's rationale the first words are guidance; the rest is for the cards that people see.
 _LONGEST_REASON: Final = 200
 
-_MOST_STABLE: Final = 200
+#: so many stable parts are kept
+MOST_STABLE: Final = 200
 
 _RULES: Final = """
 You answer with one JSON object of the given schema and nothing else.
@@ -64,7 +65,7 @@ class Stable:
         kept, text = self._made.get((instructions, id(macros), tools), (None, ""))
         if kept is not macros:
             text = stable_part(instructions, macros, tools=tools)
-            if len(self._made) < _MOST_STABLE:
+            if len(self._made) < MOST_STABLE:
                 self._made[instructions, id(macros), tools] = (macros, text)
         return text
 

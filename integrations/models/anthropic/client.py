@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, TypeVar, cast
 
 import anthropic
@@ -136,7 +136,7 @@ class AnthropicModel:
             # Not `messages.create`: it walks the whole request twice before it writes it, and what it gives takes anything
             # for an answer. Ours is plain JSON on the way there, and read by its own type on the way back.
             answer = self.client.post(
-                MESSAGES, cast_to=WHOLE, content=to_json(sent), options={"timeout": timeout, "max_retries": 0}
+                MESSAGES, cast_to=WHOLE, content=_written(sent), options={"timeout": timeout, "max_retries": 0}
             )
             message = messages.Message.model_validate_json(answer.read())
             return message.reply(answer.headers.get("request-id"))
@@ -166,20 +166,12 @@ class AnthropicModel:
             "model": self._model.name(request.timeout or self._timeout),
             # What thinking takes comes out of the room for the answer, so that it gets as much more.
             "max_tokens": room + thinking["budget_tokens"] if thinking and budgeted else room,
-            "system": [
-                {
-                    "type": "text",
-                    "text": self._stable.part(request.instructions, request.macros, tools=bool(offered)),
-                    "cache_control": messages.CACHED,
-                }
-            ],
+            "system": _system(self._stable.part(request.instructions, request.macros, tools=bool(offered))),
             "messages": [
                 *messages.conversation(request.material, request.turns, cached=bool(offered)),
                 *more,
             ],
-            "output_config": {
-                "format": {"type": "json_schema", "schema": _schema(cast(type[BaseModel], request.output))}
-            },
+            "output_config": _form(cast(type[BaseModel], request.output)),
         }
         if offered:
             sent["tools"] = offered
@@ -238,9 +230,39 @@ class AnthropicModel:
 
 
 @cache
-def _schema(output: type[BaseModel]) -> dict[str, Any]:
-    """The schema as the service takes it, made once for each output type."""
-    return anthropic.transform_schema(output.model_json_schema())
+def _form(output: type[BaseModel]) -> dict[str, Any]:
+    """The form to be filled in, as the service takes it; made once for each output type, like its JSON."""
+    return {
+        "format": {"type": "json_schema", "schema": anthropic.transform_schema(output.model_json_schema())},
+    }
+
+
+@lru_cache(maxsize=prompt.MOST_STABLE)
+def _system(text: str) -> list[dict[str, Any]]:
+    """The stable part of a question; the same one for the same text."""
+    return [{"type": "text", "text": text, "cache_control": messages.CACHED}]
+
+
+#: the JSON of the two above, by their identity: most of a question is always the same
+_JSON: Final[dict[int, tuple[Any, bytes]]] = {}
+
+
+def _written(sent: Mapping[str, Any]) -> bytes:
+    """A question's body."""
+    parts = [
+        b'"%b":%b' % (name.encode(), _constant(value) if name in ("system", "output_config") else to_json(value))
+        for name, value in sent.items()
+    ]
+    return b"{%b}" % b",".join(parts)
+
+
+def _constant(value: Any) -> bytes:
+    known = _JSON.get(id(value))
+    if known is None or known[0] is not value:
+        if len(_JSON) >= 2 * prompt.MOST_STABLE:
+            _JSON.clear()
+        known = _JSON[id(value)] = value, to_json(value)
+    return known[1]
 
 
 def _events(response: httpx2.Response) -> Iterator[Mapping[str, Any]]:

@@ -106,6 +106,13 @@ class _Search:
         self._starts = list(accumulate([len(text) + 1 for text in texts], initial=0))
         self.joined = _BETWEEN.join(texts)
         self.found: list[list[Found]] = [[] for _ in texts]
+        self._starting: Sequence[int] | None = None
+
+    def number_starts(self) -> Sequence[int] | None:
+        """Where numbers begin, for all searches: blanking one out begins no other. None where other scripts may have digits too."""
+        if self._starting is None and self.joined.isascii():
+            self._starting = marks.numbers(self.joined, every_script=True)
+        return self._starting
 
     def take(self, spans: Iterable[tuple[int, int, str]], *barred: str) -> None:
         """Write down what was found, and blank it out for the next search. Texts with a `barred` hint keep theirs."""
@@ -123,7 +130,10 @@ class _Search:
 
     def numbers(self, kinds: frozenset[str]) -> None:
         """Cards, ids and telephone numbers. The last search, so nothing is blanked out."""
-        for match in marks.matches(numbers.CLUSTER, self.joined, marks.numbers(self.joined, every_script=True)):
+        starts = self.number_starts()
+        if starts is None:
+            starts = marks.numbers(self.joined, every_script=True)
+        for match in marks.matches(numbers.CLUSTER, self.joined, starts):
             place = bisect_right(self._starts, match.start()) - 1
             hint, begin = self._hints[place], self._starts[place]
             if hint == NUMBER:
@@ -150,7 +160,8 @@ def _search(
     if EMAIL in wanted.kinds:
         search.take(lettered.emails(search.joined))
     if wanted.kinds & {IBAN, NATIONAL_ID}:
-        search.take((span for span in lettered.ids(search.joined) if span[2] in wanted.kinds), NUMBER)
+        ids = lettered.ids(search.joined, search.number_starts())
+        search.take((span for span in ids if span[2] in wanted.kinds), NUMBER)
     if wanted.kinds & {CARD, NATIONAL_ID, PHONE}:
         search.numbers(wanted.kinds)
     for spans in search.found:

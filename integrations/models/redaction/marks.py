@@ -6,7 +6,7 @@ The library's own search tries every sign of a text. Most of a text is words, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 #: each byte of ASCII as a digit or none
@@ -23,19 +23,20 @@ def places(text: str, sign: str) -> Iterator[int]:
         at = text.find(sign, at + 1)
 
 
-def numbers(text: str, *, every_script: bool) -> Iterator[int]:
+def numbers(text: str, *, every_script: bool) -> Sequence[int]:
     """Where numbers begin, in our digits or in those of every script."""
-    if text.isascii():
-        return _numbers(text.encode().translate(_DIGITS))
-    return (match.start() for match in (_EVERY if every_script else _OURS).finditer(text))
-
-
-def _numbers(marked: bytes) -> Iterator[int]:
+    if not text.isascii():
+        return [match.start() for match in (_EVERY if every_script else _OURS).finditer(text)]
+    marked = text.encode().translate(_DIGITS)
+    found = []
     at = marked.find(b"1")
     while at >= 0:
-        yield at
+        found.append(at)
         end = marked.find(b"0", at)
-        at = marked.find(b"1", end) if end >= 0 else -1
+        if end < 0:
+            break
+        at = marked.find(b"1", end)
+    return found
 
 
 def matches(pattern: re.Pattern[str], text: str, where: Iterable[int]) -> Iterator[re.Match[str]]:

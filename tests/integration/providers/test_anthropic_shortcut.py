@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 
 import pytest
+from pydantic import BaseModel
 
 from integrations.errors import Temporary
 from integrations.models.anthropic.client import AnthropicModel
 from integrations.models.anthropic.options import Options
-from tests.integration.providers.asking import GOOD, request
+from integrations.models.base import Unanswered
+from tests.integration.providers.asking import GOOD, TOOLS, request, turn
 from tests.servers.raw_http import CLOSE, RawHttp, ok
 
 ANSWER = json.dumps(
@@ -22,6 +25,12 @@ ANSWER = json.dumps(
     }
 ).encode()
 GIVEN = ok(ANSWER, "content-type: application/json", "Request-Id: req_9")
+
+
+class Other(BaseModel):
+    """Another form."""
+
+    words: list[str]
 
 
 @pytest.fixture
@@ -130,3 +139,24 @@ def test_streams_go_the_sdks_way(server):
     with pytest.raises(Temporary, match="broke off"):
         streamed.answer(request())
     assert json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])["stream"] is True
+
+
+def test_what_is_always_the_same_is_written_once_and_never_for_another(server, model):
+    """Instructions, look-ups and forms of different questions, in turns: each is sent whole, and its own."""
+    asked = [
+        request(),
+        request(instructions="Sort the ticket, \u201cGr\u00fc\u00dfe\u201d."),
+        request(tools=TOOLS),
+        request(turns=(turn(),), tools=TOOLS),
+        request(output=Other, max_output_tokens=5),
+    ]
+    server.answers[:] = [ok(json.dumps({**json.loads(ANSWER), "content": [{"type": "text", "text": "{}"}]}).encode())]
+    told = [model.params(one, [], one.max_output_tokens, calling=bool(one.tools)) for one in asked]
+
+    for one in [*asked, *asked]:
+        with contextlib.suppress(Unanswered):
+            model.turn(one)
+
+    sent = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
+    for one in told:
+        assert sent.count(one) == 2
