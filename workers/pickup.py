@@ -104,6 +104,7 @@ class Rounds:
                     connection.collect(1.0)
 
     def _go(self, wire: Wire) -> None:
+        self._in_lots = True
         try:
             while not self._over.is_set():
                 self._room.clear()
@@ -123,13 +124,11 @@ class Rounds:
         if self._in_lots:
             try:
                 found = wire.ask(("BLMPOP", GLANCE_SECONDS, len(keys), *keys, "RIGHT", "COUNT", room))[0]
-            except self._known.channel_errors:
-                if not self._is_old(wire):
-                    raise
-                self._in_lots = False
-                found = None
+            except self._known.channel_errors as error:
+                # Before version 7 there are none, and not every user may ask for them.
+                logger.info("hints_taken_one_by_one", error=type(error).__name__)
+                self._in_lots, found = False, None
         else:
-            # Before version 7, one by one.
             answer = wire.ask(("BRPOP", *keys, 1))[0]
             found = answer and (answer[0], [answer[1]])
         if not found:
@@ -138,10 +137,6 @@ class Rounds:
         self._targets.remove(target)
         self._targets.append(target)
         return target, found[1]
-
-    def _is_old(self, wire: Wire) -> bool:
-        """Whether this Redis knows no taking in lots."""
-        return wire.ask(("COMMAND", "INFO", "BLMPOP"))[0] in ([None], [])
 
     def _hand_over(self, target: str, item: bytes) -> None:
         task, row_id = read(item) or ("", "")

@@ -107,8 +107,13 @@ def test_what_is_no_hint_of_ours_is_read_as_celery_reads_it(worker):
 
 
 @pytest.mark.skipif(not installed(), reason="Redis is not installed: `make test` installs it where it may")
-def test_a_redis_that_gives_no_lots_gives_one_after_the_other():
-    with RedisServer("--rename-command", "BLMPOP", "") as old:
+@pytest.mark.parametrize(
+    "options",
+    [("--rename-command", "BLMPOP", ""), ("--user", "default", "on", "nopass", "~*", "&*", "+@all", "-blmpop")],
+    ids=["old", "not-allowed"],
+)
+def test_a_redis_that_gives_no_lots_gives_one_after_the_other(options):
+    with RedisServer(*options) as old:
         worker = Worker(old.url)
         try:
             worker.may_end.set()
