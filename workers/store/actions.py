@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import Text, bindparam, cast, func, insert, or_, select, update
 
 from workers.store.database import Tx
 from workers.store.ids import new_id
@@ -26,7 +26,12 @@ _ADD = insert(actions)
 _ADD_REVISION = insert(revisions)
 _OF_CASE = select(*_ACTION).where(actions.c.case_id == bindparam("case")).order_by(actions.c.round, actions.c.ordinal)
 _UNSETTLED = actions.c.settled_at.is_(None)
-_UNSETTLED_OF = select(*_ACTION).where(actions.c.case_id == bindparam("case"), _UNSETTLED).order_by(actions.c.ordinal)
+# Those of one case are found by the case, not among all that are open: see `cases`.
+_UNSETTLED_OF = (
+    select(*_ACTION)
+    .where(actions.c.case_id == bindparam("case"), cast(actions.c.settled_at, Text).is_(None))
+    .order_by(actions.c.ordinal)
+)
 _GET = select(*_ACTION).where(actions.c.id == bindparam("action"))
 _REVISIONS_OF = select(*_REVISION).where(revisions.c.action_id == bindparam("action")).order_by(revisions.c.revision)
 _DECISIONS_OF = select(*_DECISION).where(decisions.c.action_id == bindparam("action")).order_by(decisions.c.decided_at)

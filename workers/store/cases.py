@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Text, bindparam, cast, func, select, update
 from sqlalchemy import case as sql_case
 
 from workers.store.database import Tx
@@ -22,6 +22,10 @@ from workers.store.tables import actions, cases
 
 _COLUMNS = columns(cases, Case)
 _OPEN = cases.c.closed_at.is_(None)
+# Of a case that is named by its id: in words that no partial index knows. A plan made while little was open, or claimed, would
+# go through all that is, to find the one.
+_THIS_OPEN = cast(cases.c.closed_at, Text).is_(None)
+_THIS_CLAIMED = func.coalesce(cases.c.claimed_by, "") != ""
 
 # Statements of the door are built once: building them anew costs as much as running them.
 _NOW = bindparam("now", type_=cases.c.updated_at.type)
@@ -65,7 +69,7 @@ _CLAIM = (
 # One for each and not one for all: a process may hold a thousand, and so long a condition is more than SQLite takes.
 _RENEW = (
     update(cases)
-    .where(cases.c.id == bindparam("of"), cases.c.version == bindparam("at"), cases.c.claimed_by.is_not(None))
+    .where(cases.c.id == bindparam("of"), cases.c.version == bindparam("at"), _THIS_CLAIMED)
     .values(wake_at=bindparam("until", type_=cases.c.wake_at.type))
 )
 _GET = select(*_COLUMNS).where(cases.c.id == bindparam("case_id"))
@@ -146,7 +150,7 @@ def _fenced(names: tuple[str, ...]) -> Any:
         .where(
             cases.c.id == bindparam("case_id"),
             cases.c.version == bindparam("case_version"),
-            cases.c.claimed_by.is_not(None),
+            _THIS_CLAIMED,
         )
         .values(**_assigned(names))
         .returning(*_COLUMNS)
@@ -164,7 +168,7 @@ def _released(names: tuple[str, ...]) -> Any:
 def _unclaimed(names: tuple[str, ...]) -> Any:
     return (
         update(cases)
-        .where(cases.c.id == bindparam("case_id"), _OPEN, cases.c.claimed_by.is_(None))
+        .where(cases.c.id == bindparam("case_id"), _THIS_OPEN, cases.c.claimed_by.is_(None))
         .values(version=cases.c.version + 1, **_assigned(names))
         .returning(*_COLUMNS)
     )
@@ -181,7 +185,10 @@ def _bound(values: Mapping[str, Any], **others: Any) -> dict[str, Any]:
 def call_attention(tx: Tx, case_id: str, why: str, *, now: datetime) -> Case | None:
     """Say why a person should look, whoever holds the case. Disturbs no claim."""
     row = tx.execute(
-        update(cases).where(cases.c.id == case_id, _OPEN).values(attention=why, updated_at=now).returning(*_COLUMNS)
+        update(cases)
+        .where(cases.c.id == case_id, _THIS_OPEN)
+        .values(attention=why, updated_at=now)
+        .returning(*_COLUMNS)
     ).first()
     return one(Case, row)
 

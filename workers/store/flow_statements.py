@@ -1,6 +1,9 @@
 """The statements of the flow on PostgreSQL, each put together once for each shape that it is needed in.
 
 `flow_postgresql` sends them, and nobody else. Values never get into their text, only the names of our own columns.
+
+A case that is named by its id is found by its id: what else must hold of it is said in words that no partial index knows. A plan
+is kept for as long as a connection, and one that was made while little was open, or claimed, would go through all that ever is.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ WITH urgent AS (
 ), claimed AS (
     UPDATE cases c SET claimed_by = %(worker)s, claims = c.claims + 1, version = c.version + 1, wake_at = %(until)s,
         state = '{CaseState.WORKING}'
-    WHERE c.id = COALESCE((SELECT id FROM urgent), %(case)s) AND c.wake_at <= %(now)s AND c.closed_at IS NULL{capped}
+    WHERE c.id = COALESCE((SELECT id FROM urgent), %(case)s) AND COALESCE(c.wake_at, 'infinity') <= %(now)s
+        AND c.closed_at::text IS NULL{capped}
     RETURNING {_columns(Case, "c")}
 )
 SELECT claimed.*, h.seq, h.hash, (
@@ -65,7 +69,7 @@ def record(
             [
                 f"""WITH moved AS (
     UPDATE cases SET {_assignments(changes, "set_")}
-    WHERE id = %(case)s AND version = %(version)s AND claimed_by IS NOT NULL {joined}
+    WHERE id = %(case)s AND version = %(version)s AND COALESCE(claimed_by, '') <> '' {joined}
     RETURNING {_columns(Case, "cases")}
 )""",
                 *inserts,
@@ -81,7 +85,9 @@ SELECT {action}, {case}, h.seq, h.hash,
     (SELECT to_jsonb(s) FROM switches s
      WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind, 'vendor:' || split_part(a.target, ':', 1))
         OR (s.scope LIKE 'rule:%%' AND a.verdict->>'outcome' IN ('allow', 'notify') AND a.verdict->'rules' ? substr(s.scope, 6))
-     ORDER BY s.scope LIKE 'rule:%%', s.scope LIMIT 1)
+     ORDER BY s.scope LIKE 'rule:%%', s.scope LIMIT 1),
+    CASE WHEN a.verdict ? 'limits' THEN EXISTS (SELECT FROM limit_holds l WHERE l.action_id = a.id)
+        OR EXISTS (SELECT FROM limit_uses l WHERE l.action_id = a.id) ELSE false END
 FROM actions a JOIN cases c ON c.id = a.case_id LEFT JOIN audit_heads h ON h.chain = c.id
 WHERE a.id = %(action)s"""
 
@@ -91,13 +97,13 @@ WITH started AS (
         waiting_for = NULL, version = version + 1, updated_at = %(now)s
     WHERE id = %(action)s AND state = %(state)s AND version = %(version)s AND digest = %(digest)s
         AND NOT EXISTS (SELECT FROM switches WHERE scope = ANY(%(unless)s))
-    RETURNING {action}
+    RETURNING id, digest
 ), tried AS (
     INSERT INTO attempts (id, action_id, number, key, digest, started_at)
     SELECT %(attempt)s, id, 1 + (SELECT count(*) FROM attempts WHERE action_id = %(action)s), id, digest, %(now)s
     FROM started RETURNING number
 )
-SELECT started.*, tried.number FROM started, tried"""
+SELECT number FROM tried"""
 
 LIVE_ON = """
 SELECT kind, target, count(*) FROM actions
@@ -220,4 +226,3 @@ ERRAND = ERRAND.format(
     case=_columns(Case, "c"),
     other=_object(Action, "o"),
 )
-BEGIN = BEGIN.format(action=_columns(Action, "actions"))
