@@ -33,12 +33,10 @@ def fold(text: str) -> str:
 
 
 def compile_phrases(lines: Iterable[str]) -> re.Pattern[str]:
-    """One pattern that finds any of the phrases, whole words only."""
+    """One pattern that finds any of the phrases in a folded text, whole words only, with what stands before it."""
     phrases = list(lines)
     any_ending = re.sub(r"(?<=[^\W\d_])\*", lambda _: r"\w*", "|".join(map(_announced, phrases)))
-    return re.compile(
-        rf"(?<![\w']){_any_of(phrases)}(?:" + re.sub(r" ?… ?", lambda _: _FEW_WORDS, any_ending) + r")(?!\w)"
-    )
+    return re.compile(rf"[ &:-]{_any_of(phrases)}(?:" + re.sub(r" ?… ?", lambda _: _FEW_WORDS, any_ending) + r")(?!\w)")
 
 
 def _any_of(lines: Iterable[str]) -> str:

@@ -66,6 +66,7 @@ _PERSONAL = frozenset(
     | {"tracking_number", "card_fingerprint", "ip", "home_ip", "dispute_id", "device_id"}
 )
 _NUMBERED = ("order_number", "charge_id", "customer_id", "tracking_number", "dispute_id")
+_DIGIT = re.compile(r"\d")
 _SHOWN, _LONGEST = 5, 80
 
 
@@ -148,7 +149,7 @@ def _others(plain: str, evidence: Evidence) -> Iterator[str]:
         told = normal(value)
         if name in _PERSONAL and len(told) >= 4 and told not in evidence.records and told in said:
             yield f"{name.replace('_', ' ')} {value}"
-    shapes = evidence.shapes(_NUMBERED)
+    shapes = evidence.shapes(_NUMBERED) if _DIGIT.search(said) else None
     if shapes is not None:
         for match in shapes.finditer(said):
             number = match.group()

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.agents.origins import INVISIBLE, forms, leaves, normal, readable, skeleton
+from workers.agents.origins import INVISIBLE, evidence, forms, leaves, normal, readable, skeleton
+from workers.agents.origins.forms import EMAIL, IBAN, LINK, amounts, contacts
 from workers.agents.origins.skeleton import hidden
 
 #: what the searches are after, and what surrounds it
@@ -78,6 +79,46 @@ PIECES = st.sampled_from(
 )
 TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=14).map("".join)
 
+VALUES = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "ana@example.com",
+                "@",
+                "DE89 3704 0044 0532 0130 00",
+                "de89370400440532013000",
+                "+49 170 1234567",
+                "0171-234567",
+            ),
+            *(
+                "account no: 12345678",
+                "bc1" + "q" * 30,
+                "0x" + "a" * 40,
+                "0x" + "1" * 40,
+                "4111 1111 1111 1111",
+                "٣٤ €",
+                "€ 5",
+                "12,50 EUR",
+            ),
+            *(
+                "fifty euros",
+                "two hundred DOLLARS",
+                "thousand pounds",
+                "hundred-POUNDS",
+                "zł",
+                "40 k USD",
+                "evil.com/x",
+                "mailto:x",
+                "www.x",
+                "http://y",
+            ),
+        ]
+    )
+    | st.sampled_from([" ", "\n", ", ", "x"])
+    | st.text(max_size=3),
+    max_size=8,
+).map("".join)
+
 
 @given(TEXTS)
 def test_a_text_reads_as_if_every_form_had_been_searched_for(text):
@@ -109,6 +150,26 @@ def test_all_that_is_hidden_is_found_and_in_the_same_order(text):
         found += _decoded(bytes.fromhex, match.group().replace(":", " "))
 
     assert list(hidden(text)) == [*found, codecs.decode(text, "rot13"), text[::-1]]
+
+
+@given(TEXTS | VALUES)
+def test_contacts_amounts_and_links_are_found_as_by_searching_for_each(text):
+    found = [
+        *EMAIL.findall(text),
+        *(ibans := IBAN.findall(text)),
+        *forms.PHONE.findall(text),
+        *forms._ACCOUNT.findall(text),
+    ]
+    found += [i for i in IBAN.findall(text.upper()) if i not in ibans and any(c.isdigit() for c in i[4:])]
+    found += [card for card in forms._CARD.findall(text) if forms._luhn(card)]
+    before = [*forms._BEFORE.findall(text), *forms._ATTACHED.findall(text)]
+    money = [forms._amount(number, times, coin) for coin, number, times in before]
+    money += [forms._amount(number, times, coin) for number, times, coin in forms._AFTER.findall(text)]
+
+    assert contacts(text) == found
+    assert amounts(text) == [*dict.fromkeys(money), *((words, None) for words in forms._IN_WORDS.findall(text))]
+    assert bool(list(evidence._links(text))) <= bool(LINK.search(text))
+    assert ("." in text or ":" in text) or LINK.search(text) is None
 
 
 def test_nested_values_are_found_in_whatever_holds_them():

@@ -69,7 +69,9 @@ def test_a_text_is_folded_alike_whatever_its_letters_are(text):
 #: lists whose every phrase begins with letters that are certain
 LOOKED_AT = {flag: look for flag, lines in LEXICON.items() if (look := phrases._any_of(lines))}
 WHOLE = {flag: compile_phrases(LEXICON[flag]) for flag in LOOKED_AT}
-BARE = {flag: re.compile(WHOLE[flag].pattern.replace(look, "", 1)) for flag, look in LOOKED_AT.items()}
+BARE = {
+    flag: re.compile(WHOLE[flag].pattern.replace(f"[ &:-]{look}", r"(?<![\w'])", 1)) for flag, look in LOOKED_AT.items()
+}
 
 
 @pytest.mark.parametrize("flag", LOOKED_AT)
@@ -77,10 +79,10 @@ BARE = {flag: re.compile(WHOLE[flag].pattern.replace(look, "", 1)) for flag, loo
 def test_a_look_at_how_words_begin_hides_no_phrase(flag, text):
     words = fold(text)
 
+    found, searched = WHOLE[flag].search(words), BARE[flag].search(words)
+
     assert WHOLE[flag].pattern != BARE[flag].pattern
-    assert [found.span() for found in WHOLE[flag].finditer(words)] == [
-        found.span() for found in BARE[flag].finditer(words)
-    ]
+    assert (found and (found.start() + 1, found.end())) == (searched and searched.span())
 
 
 def test_instructions_are_looked_for_so():
@@ -102,7 +104,7 @@ def test_letters_that_can_be_missing_are_not_waited_for(line, text):
     found = compile_phrases(["something else", line]).search(fold(text))
 
     assert found is not None
-    assert found.group() == text
+    assert found.group()[1:] == text
 
 
 @given(TEXTS)

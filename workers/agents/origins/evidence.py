@@ -275,6 +275,8 @@ def _shape(number: str) -> str | None:
 
 def _links(text: str) -> Iterator[str]:
     """Links, but for what is the name of an e-mail address."""
+    if "." not in text and ":" not in text:
+        return
     for match in LINK.finditer(text):
         if not re.match(r"(?:\+[\w.+-]*)?@", text[match.end() :]):
             yield match.group()

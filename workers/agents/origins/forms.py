@@ -57,6 +57,8 @@ _IN_WORDS = re.compile(
     r"(?: \w+)?[ -](?:euros?|dollars?|pounds?)\b",
     re.IGNORECASE,
 )
+_COINS = ("euro", "dollar", "pound")
+_DIGIT = re.compile(r"\d")
 _ANY_NUMBER = re.compile(_DIGITS)
 _DOT_WORD = r"(?:\.|dot|punkt|punto|point|ponto|точка|点)"
 _DOT = re.compile(rf"\s{{0,2}}[\[({{<]\s{{0,2}}{_DOT_WORD}\s{{0,2}}[\])}}>]\s{{0,2}}", re.IGNORECASE)
@@ -142,7 +144,10 @@ def _without_punycode(label: str) -> str:
 
 def contacts(text: str) -> list[str]:
     """E-mail addresses, phone numbers, bank details and card numbers."""
-    found = [*EMAIL.findall(text), *(ibans := IBAN.findall(text)), *PHONE.findall(text), *_ACCOUNT.findall(text)]
+    addresses = EMAIL.findall(text) if "@" in text else []
+    if _DIGIT.search(text) is None:
+        return addresses
+    found = [*addresses, *(ibans := IBAN.findall(text)), *PHONE.findall(text), *_ACCOUNT.findall(text)]
     # In lower case it pays out all the same; what is in upper case was found.
     found += [i for i in IBAN.findall(text.upper()) if i not in ibans and any(c.isdigit() for c in i[4:])]
     return found + [card for card in _CARD.findall(text) if _luhn(card)]
@@ -161,10 +166,13 @@ def _luhn(card: str) -> bool:
 
 def amounts(text: str) -> list[tuple[str, int | None]]:
     """Amounts of money as written, and in minor units; None where they cannot be read with certainty."""
+    in_words = _IN_WORDS.findall(text) if any(coin in text.lower() for coin in _COINS) else []
+    if _DIGIT.search(text) is None:
+        return [(words, None) for words in in_words]
     before = [*_BEFORE.findall(text), *_ATTACHED.findall(text)]
     found = [_amount(number, times, money) for money, number, times in before]
     found += [_amount(number, times, money) for number, times, money in _AFTER.findall(text)]
-    return list(dict.fromkeys(found)) + [(words, None) for words in _IN_WORDS.findall(text)]
+    return list(dict.fromkeys(found)) + [(words, None) for words in in_words]
 
 
 def _amount(number: str, times: str, money: str) -> tuple[str, int | None]:
