@@ -29,7 +29,7 @@ from workers.deadlines import lapse
 from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, uncertain
 from workers.log import logger
 from workers.renewal import judge_again
-from workers.store import actions, cases, flow, limits, switches
+from workers.store import actions, cases, flow, switches
 from workers.store.flow import Errand
 from workers.store.records import Action, ActionState
 from workers.switchboard import RULE
@@ -83,7 +83,7 @@ def _begin(system: System, writers: Writers, errand: Errand) -> None:
     if (
         _held_back(system, errand)
         or _changed_since_approval(system, action)
-        or _lost_its_place(system, action)
+        or _lost_its_place(system, errand)
         or _not_its_turn(system, errand)
     ):
         return
@@ -174,9 +174,10 @@ def _changed_since_approval(system: System, action: Action) -> bool:
     return True
 
 
-def _lost_its_place(system: System, action: Action) -> bool:
+def _lost_its_place(system: System, errand: Errand) -> bool:
     """True when what it uses up of limits is not reserved: then it is judged anew, and reserved or not."""
-    if not action.verdict.get("limits") or limits.holds(system.db, action.id):
+    action = errand.action
+    if errand.held or not action.verdict.get("limits"):
         return False
     logger.warning("reservation_missing", action_id=action.id)
     judge_again(system, action)

@@ -36,6 +36,8 @@ class Scan:
     index: str
     rows: int
     statement: str
+    #: how often it was begun; 0 where the statement did not come to it
+    loops: int
 
 
 @dataclass
@@ -90,6 +92,7 @@ def _scans(node: dict[str, Any], statement: str, loops: int) -> Iterator[Scan]:
         rows = round(seen * node.get("Actual Loops", loops))
         table, index = node.get("Relation Name", ""), node.get("Index Name", "")
         if node["Node Type"] not in ("ModifyTable", "LockRows"):
-            yield Scan(node["Node Type"], table, index, rows, " ".join(statement.split())[:300])
+            begun = round(node.get("Actual Loops", loops))
+            yield Scan(node["Node Type"], table, index, rows, " ".join(statement.split())[:300], begun)
     for inner in node.get("Plans", ()):
         yield from _scans(inner, statement, loops)

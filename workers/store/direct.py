@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg import generators
+from psycopg.abc import PQGen
 from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
@@ -80,10 +81,7 @@ class Statements:
         for name, one in zip(names, asked, strict=True):
             self._server.send_query_prepared(name, one.params, one.formats)
         self._server.pipeline_sync()
-        self.connection.wait(generators.send(self._server))
-        results: list[PGresult] = []
-        while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
-            results += self.connection.wait(generators.fetch_many(self._server))
+        results: list[PGresult] = self.connection.wait(_exchange(self._server))
         self._server.exit_pipeline_mode()
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
@@ -133,6 +131,15 @@ class Statements:
         """Whether the next one can have it: no answer is still on its way, and nothing is open."""
         server = self._server
         return server.transaction_status == TransactionStatus.IDLE and server.pipeline_status == PipelineStatus.OFF
+
+
+def _exchange(server: PGconn) -> PQGen[list[PGresult]]:
+    """Send what waits to be sent, and fetch all that comes until the commit."""
+    yield from generators.send(server)
+    results: list[PGresult] = []
+    while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
+        results += yield from generators.fetch_many(server)
+    return results
 
 
 class Lending:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, func, select
 
-from workers.store import actions, audit, cases, events, steps, switches
+from workers.store import actions, audit, cases, events, limits, steps, switches
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database, Tx
@@ -71,6 +71,7 @@ def errand(db: Database, action_id: str) -> Errand | None:
             others=[other for other in actions.of_case(tx, case.id) if other.id != action.id],
             switch=switches.thrown(tx, stopping(action, case)),
             chain=Chain(),
+            held="limits" in action.verdict and limits.holds(tx, action.id),
         )
 
 

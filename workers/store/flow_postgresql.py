@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -29,7 +29,7 @@ from workers.store.database import Database
 from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.ids import new_id
 from workers.store.packing import OF_STEPS, packed
-from workers.store.records import Action, Attempt, Case, Event, Switch
+from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
 
 #: how often a chain that others write to is read again before giving up
 MOST_REPEATS = 5
@@ -130,13 +130,14 @@ def errand(db: Database, action_id: str) -> Errand | None:
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))
-    seq, digest, others, switch = row[second:]
+    seq, digest, others, switch, held = row[second:]
     return Errand(
         action=Action(*row[:first]),
         case=Case(*row[first:second]),
         others=[_record(Action, tables.actions, item) for item in others or ()],
         switch=_record(Switch, tables.switches, switch) if switch else None,
         chain=Chain(seq or 0, digest),
+        held=held,
     )
 
 
@@ -158,8 +159,18 @@ def begin(
     row = db.ask(action.case_id, statements.BEGIN, values).fetchone()
     if row is None:
         return None
-    started = Action(*row[:-1])
-    return started, Attempt(attempt, started.id, row[-1], started.id, started.digest, now, None, None, None, None)
+    # The rest is as it was read: state, version and digest said so.
+    started = replace(
+        action,
+        state=ActionState.EXECUTING.value,
+        claimed_by=worker,
+        wake_at=now + lease,
+        tries=action.tries + 1,
+        waiting_for=None,
+        version=action.version + 1,
+        updated_at=now,
+    )
+    return started, Attempt(attempt, started.id, row[0], started.id, started.digest, now, None, None, None, None)
 
 
 def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:

@@ -58,6 +58,8 @@ class Errand:
     #: the thrown switch that holds it back
     switch: Switch | None
     chain: Chain
+    #: whether it holds what it uses up of limits; False where it uses up nothing
+    held: bool
 
 
 def stopping(action: Action, case: Case) -> list[str]:

@@ -15,7 +15,7 @@ from datetime import datetime
 from sqlalchemy import and_, bindparam, func, literal, or_, select, union_all
 
 from workers.store import limit_adoption, limit_rows
-from workers.store.database import Database, Tx
+from workers.store.database import Tx
 from workers.store.limit_rows import LIVE, STANDING, Holding
 from workers.store.limit_tables import limit_counters, limit_holds, limit_uses
 from workers.store.records import ActionState
@@ -49,8 +49,6 @@ _OF_ACTION = select(limit_holds).where(limit_holds.c.action_id == bindparam("act
 _HELD = union_all(
     *(select(literal(1)).where(table.c.action_id == bindparam("action")) for table in (limit_holds, limit_uses))
 ).limit(1)
-_HELD_DIRECT = """SELECT 1 FROM limit_holds WHERE action_id = %(action)s
-UNION ALL SELECT 1 FROM limit_uses WHERE action_id = %(action)s LIMIT 1"""
 
 
 def take_turns(tx: Tx, holdings: Sequence[Holding], *, now: datetime, alone: bool) -> None:
@@ -96,9 +94,6 @@ def drop(tx: Tx, action_id: str) -> None:
         limit_rows.remove(tx, held)
 
 
-def holds(db: Database, action_id: str) -> bool:
+def holds(tx: Tx, action_id: str) -> bool:
     """Whether an action holds anything."""
-    if not db.is_sqlite:
-        return db.ask("", _HELD_DIRECT, {"action": action_id}).fetchone() is not None
-    with db.read() as tx:
-        return tx.execute(_HELD, {"action": action_id}).first() is not None
+    return tx.execute(_HELD, {"action": action_id}).first() is not None

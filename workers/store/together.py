@@ -29,6 +29,8 @@ GATHERING_SECONDS = 0.003
 RECENTLY = 0.025
 #: with so many others the process is busy
 BUSY = 3
+#: so many of the newest askings tell how busy it is
+LOOKED_AT = 12
 #: more do not become cheaper by going together, and hold each other up
 MOST = 32
 #: longest wait of a group for a row that somebody else holds; each of it may wait longer by itself
@@ -71,7 +73,7 @@ class Together:
         self._enough = 0
         self._full = threading.Lock()
         self._full.acquire()
-        self._recent: deque[tuple[float, int]] = deque(maxlen=MOST)
+        self._recent: deque[tuple[float, int]] = deque(maxlen=LOOKED_AT)
 
     def answer(self, order: str, asked: Bound) -> PGresult | None:
         """What the server says to a statement, once it is committed. None where it must be asked for alone: nothing of it was

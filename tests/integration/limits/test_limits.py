@@ -233,4 +233,4 @@ def test_a_case_that_no_limit_is_about_asks_nothing_of_them(engine):
     if plans is not None:
         # The flow's own statements, which go past SQLAlchemy.
         assert "actions" in {scan.table for scan in plans.scans}
-        assert "limit_holds" not in {scan.table for scan in plans.scans}
+        assert "limit_holds" not in {scan.table for scan in plans.scans if scan.loops}
