@@ -66,7 +66,7 @@ def _sifted_out(rule: Rule, values: Mapping[str, Any]) -> bool:
                 break
         else:
             return True
-    return False
+    return any(test(values[one], values[other]) is False for one, test, other in rule.pairs) if rule.pairs else False
 
 
 def judge(policy: Policy, raw_facts: Mapping[str, Any], *, at: datetime, trace: bool = True) -> DecisionRecord:

@@ -62,6 +62,7 @@ class Rule:
     #: its answer where it does not match: most of them, so it is made once
     silent: RuleAnswer = field(init=False, compare=False, repr=False)
     #: what is tried before its condition is asked
+    pairs: tuple[sieve.Pair, ...] = field(init=False, compare=False, repr=False)
     sieve: tuple[sieve.Part, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +73,7 @@ class Rule:
         object.__setattr__(self, "layer_name", self.layer.value)
         object.__setattr__(self, "silent", _silent(self))
         object.__setattr__(self, "sieve", sieve.parts(self.program.tree))
+        object.__setattr__(self, "pairs", sieve.pairs(self.program.tree))
 
 
 def _silent(rule: Rule) -> RuleAnswer:

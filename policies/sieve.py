@@ -2,11 +2,13 @@
 
 Of a chain of ``&&`` one part that is false makes the whole false, whatever the others are, failures among them: the language
 says so. So a rule whose plainest part is false does not match, and most rules are that on most facts. Only comparisons with
-literals are tried, which Python and the engines make alike; only the engine ever says that a rule matches.
+literals, and of two facts of one kind, are tried, which Python and the engines make alike; only the engine ever says that a rule
+matches.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -16,6 +18,9 @@ from policies.cel.tree import Call, Const, Items, Loop, Name, Node
 Test = tuple[str, Callable[[Any], Any]]
 #: what ``||`` joins: false where all of these are
 Part = tuple[Test, ...]
+
+#: two facts, and what is certainly not met by them where this is false
+Pair = tuple[str, Callable[[Any, Any], Any], str]
 
 #: tried of each rule; more would cost more than they save
 MOST: Final = 3
@@ -29,6 +34,9 @@ _MIRRORED: Final = {
     "_!=_": "__ne__",
 }
 _TURNED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_", "_==_": "_==_", "_!=_": "_!=_"}
+_EQUAL: Final = {"_==_": operator.eq, "_!=_": operator.ne}
+_ORDERED: Final = {"_<_": operator.lt, "_<=_": operator.le, "_>_": operator.gt, "_>=_": operator.ge}
+_NUMBERS: Final = frozenset({int, float})
 
 
 def parts(tree: Node | None) -> tuple[Part, ...]:
@@ -38,6 +46,27 @@ def parts(tree: Node | None) -> tuple[Part, ...]:
     found = [part for node in _chain(tree, "_&&_") if (part := _part(node)) is not None]
     # The single ones first: they cost least. Which part is tried first changes nothing but the price.
     return tuple(sorted(found, key=len)[:MOST])
+
+
+def pairs(tree: Node | None) -> tuple[Pair, ...]:
+    """The parts of a condition that compare two facts, and can be tried beforehand."""
+    found = []
+    for node in () if tree is None else _chain(tree, "_&&_"):
+        match node:
+            case Call(function=compared, arguments=(Name(name=one), Name(name=other))) if compared in _EQUAL:
+                found.append((one, _alike(_EQUAL[compared], _NUMBERS | {str}), other))
+            case Call(function=compared, arguments=(Name(name=one), Name(name=other))) if compared in _ORDERED:
+                found.append((one, _alike(_ORDERED[compared], _NUMBERS), other))
+    return tuple(found[:MOST])
+
+
+def _alike(compared: Callable[[Any, Any], Any], kinds: frozenset[type]) -> Callable[[Any, Any], Any]:
+    """A comparison of two values of the same of these kinds; of others the engine is asked."""
+
+    def tried(one: Any, other: Any) -> Any:
+        return compared(one, other) if one.__class__ is other.__class__ and one.__class__ in kinds else None
+
+    return tried
 
 
 def _chain(node: Node, joined: str) -> Iterator[Node]:
