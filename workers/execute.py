@@ -15,7 +15,7 @@ have changed. Otherwise: not sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from integrations.base import Receipt, VersionReader
@@ -46,6 +46,7 @@ CRASH_POINTS = (
 )
 
 SWITCH_CHECK_SECONDS = 5.0
+_RECEIPT = tuple(field.name for field in fields(Receipt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,4 +324,4 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
 
 
 def _as_json(receipt: Receipt) -> dict[str, Any]:
-    return asdict(receipt)
+    return {name: getattr(receipt, name) for name in _RECEIPT}

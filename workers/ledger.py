@@ -79,7 +79,8 @@ def _ended_at_once(
     if not at_rest(case) or telling.told_of(action.verdict):
         return False
     after = replace(action, state=changes["state"], settled_at=now, wake_at=None)
-    standing = weigh(replace(case, attention=attention or case.attention), [*errand.others, after], now=now)
+    troubled = replace(case, attention=attention) if attention else case
+    standing = weigh(troubled, [*errand.others, after], now=now)
     if standing.actions or standing.due:
         return False
     ending = Ending(
