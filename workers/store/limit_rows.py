@@ -8,6 +8,7 @@ Called by `limits`, `limit_upkeep` and `limit_adoption`; the straight way on Pos
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ LIVE = (ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN)
 GATE = 0
 #: rows that are looked through at once, while others may be waiting for their turn
 MOST = 1_000
+#: more than any counter has
+ANY = 2**62
 #: rows that are named in one statement
 LOT = 500
 _GATE_ALONE = text("SELECT pg_advisory_xact_lock(:number)")
@@ -40,11 +43,28 @@ _ADD = text(
     "minor = limit_counters.minor + excluded.minor"
 ).bindparams(_LOOK_AT)
 _HOLD = insert(limit_holds)
-_MINE = limit_holds.c.counter == limit_counters.c.counter
-_SUMS = {
-    "times": select(func.count()).select_from(limit_holds).where(_MINE).scalar_subquery(),
-    "minor": select(func.coalesce(func.sum(limit_holds.c.minor), 0)).where(_MINE).scalar_subquery(),
-}
+_AGAIN = limit_counters.alias("again")
+_SUMS = (
+    select(
+        _AGAIN.c.counter,
+        func.count(limit_holds.c.counter).label("times"),
+        func.coalesce(func.sum(limit_holds.c.minor), 0).label("minor"),
+    )
+    .select_from(_AGAIN.outerjoin(limit_holds, limit_holds.c.counter == _AGAIN.c.counter))
+    .where(_AGAIN.c.counter.in_(bindparam("counters", expanding=True)), _AGAIN.c.times <= bindparam("most"))
+    .group_by(_AGAIN.c.counter)
+    .subquery()
+)
+_RECOUNT = (
+    update(limit_counters)
+    .where(limit_counters.c.counter == _SUMS.c.counter)
+    .values(times=_SUMS.c.times, minor=_SUMS.c.minor)
+)
+_LESS = (
+    update(limit_counters)
+    .where(limit_counters.c.counter == bindparam("of"))
+    .values(times=limit_counters.c.times - bindparam("fewer"), minor=limit_counters.c.minor - bindparam("less"))
+)
 _AS_READ = tuple_(limit_holds.c.counter, limit_holds.c.action_id, limit_holds.c.at)
 #: holds with how their actions stand
 STANDING = select(limit_holds, actions.c.id, actions.c.state, actions.c.settled_at).outerjoin(
@@ -92,16 +112,22 @@ def put(tx: Tx, holdings: Sequence[tuple[Holding, datetime]]) -> None:
         tx.execute(_HOLD, [_row(held, at) for held, at in ordered])
 
 
-def remove(tx: Tx, rows: Sequence[Any], counters: Iterable[int] = ()) -> None:
-    """Take away holds as they were read, and add up anew what theirs and these counters' come to. Their turns have been taken."""
+def remove(tx: Tx, rows: Sequence[Any]) -> None:
+    """Take away holds as they were read, and what they came to. Their counters' turns have been taken."""
+    gone: dict[int, list[int]] = defaultdict(list)
     for start in range(0, len(rows), LOT):
-        lot = rows[start : start + LOT]
         # One that was given back and held anew since is another.
-        same = _AS_READ.in_([(row.counter, row.action_id, row.at) for row in lot])
-        tx.execute(delete(limit_holds).where(same))
-    wanted = sorted({*counters, *(row.counter for row in rows)})
-    if wanted:
-        tx.execute(update(limit_counters).where(limit_counters.c.counter.in_(wanted)).values(_SUMS))
+        same = _AS_READ.in_([(row.counter, row.action_id, row.at) for row in rows[start : start + LOT]])
+        for row in tx.execute(delete(limit_holds).where(same).returning(limit_holds.c.counter, limit_holds.c.minor)):
+            gone[row.counter].append(row.minor)
+    if gone:
+        tx.execute(_LESS, [{"of": c, "fewer": len(each), "less": sum(each)} for c, each in sorted(gone.items())])
+
+
+def recount(tx: Tx, counters: Iterable[int], *, most: int = ANY) -> None:
+    """Add up anew what these counters' holds come to, whatever their rows said; of those alone, where told, that say they have
+    no more than so many. Their turns have been taken."""
+    tx.execute(_RECOUNT, {"counters": sorted(counters), "most": most})
 
 
 def _row(held: Holding, at: datetime) -> dict[str, Any]:

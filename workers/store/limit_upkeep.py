@@ -21,6 +21,8 @@ from workers.store.tables import actions
 
 #: how soon a use is looked at again of which nobody knows when it leaves
 LOOK_AGAIN = timedelta(minutes=1)
+#: counters with no more uses are added up anew while others may wait for their turn; of the rest is subtracted
+ADDED_UP = 10_000
 _THIS = (limit_holds.c.action_id == bindparam("which"), limit_holds.c.counter == bindparam("of"))
 _FROM = bindparam("starts", type_=limit_holds.c.at.type)
 _UNTIL = bindparam("ends", type_=limit_holds.c.leaves_at.type)
@@ -60,7 +62,8 @@ def _look(tx: Tx, due: Sequence[int], now: datetime) -> None:
             nexts[row.counter] = min(then, nexts.get(row.counter, then))
     limit_rows.enter(tx, alone=False)
     limit_rows.take_known(tx, due)
-    limit_rows.remove(tx, over, due)
+    limit_rows.remove(tx, over)
+    limit_rows.recount(tx, due, most=ADDED_UP)
     tx.execute(delete(limit_counters).where(limit_counters.c.counter.in_(due), limit_counters.c.times == 0))
     if over and len(found) == limit_rows.MOST:
         # There may be more of them: they stay due.

@@ -78,7 +78,8 @@ def used(tx: Tx, counter: int, *, since: datetime) -> tuple[int, int]:
 def exact(tx: Tx, counter: int, *, since: datetime, now: datetime) -> tuple[int, int]:
     """The same in a counter's turn, which is the time to drop what counts no longer, and to put down what the rest comes to."""
     found = tx.execute(_OVER, {"counter": counter, "now": now}).all()
-    limit_rows.remove(tx, [row for row in found if limit_rows.is_over(row, now)], [counter])
+    limit_rows.remove(tx, [row for row in found if limit_rows.is_over(row, now)])
+    limit_rows.recount(tx, [counter])
     return used(tx, counter, since=since)
 
 
