@@ -34,20 +34,18 @@ class Wire:
         return f"{self._prefix}{target}"
 
     def ask(self, *commands: tuple[str | int | float, ...]) -> list[Any]:
-        """The answers to commands, one after the other."""
+        """The answers to commands that are sent together."""
         connection = self._lent
         if connection is None or time.monotonic() >= self._until:
             connection = self._borrow()
-        answers = []
         try:
             for command in commands:
                 connection.send_command(*command)
-                answers.append(connection.read_response())
+            return [connection.read_response() for _ in commands]
         except BaseException:
-            # Half an answer may still come: nobody must read it as his own.
+            # Answers may still come: nobody must read them as his own.
             connection.disconnect()
             raise
-        return answers
 
     def hang_up(self) -> None:
         connection, self._lent = self._lent, None
