@@ -190,7 +190,7 @@ class Evidence:
         """What strangers wrote and what is hidden in it, as one run of letters that look alike."""
         written = "\n".join(self.said)
         told = [written, readable(written), *hidden(written)]
-        return "\n".join(dict.fromkeys(compact(text) for text in told))
+        return "\n".join(dict.fromkeys(compact(text) for text in dict.fromkeys(told)))
 
     @cached_property
     def untrusted_numbers(self) -> frozenset[int]:
