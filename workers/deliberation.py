@@ -60,7 +60,7 @@ def deliberate(system: System, work: Work, agent: Agent) -> Deliberated:
     request = agent.ask_draft(work.worked, said, facts, case.instruction, _earlier(system, case))
     desk = _Desk(system, work, agent)
     try:
-        answer = desk.ask(replace(request, about=about(case, said, facts)))
+        answer = desk.ask(request.put(about=about(case, said, facts)))
     except _Joined:
         return Deliberated(desk.work)
     except consulting.Parked as parked:
@@ -82,7 +82,7 @@ def answer_question(system: System, work: Work, agent: Agent, asked: Consultatio
     request = ask_answer(agent, asked.agent, work.worked, said, facts)
     desk = _Desk(system, work, agent, asked)
     try:
-        answer = desk.ask(replace(request, about=about(case, said, facts)))
+        answer = desk.ask(request.put(about=about(case, said, facts)))
     except consulting.Parked as parked:
         return parked.work
     work = desk.work

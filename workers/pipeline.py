@@ -113,7 +113,7 @@ def _next(system: System, work: Work) -> Work:
 def triage(system: System, work: Work, agent: Agent) -> Work:
     """What is it about, how urgent, how sure are we?"""
     started = system.clock()
-    answer = system.model.answer(replace(agent.ask_triage(work.thread), about=about(work.case)))
+    answer = system.model.answer(agent.ask_triage(work.thread).put(about=about(work.case)))
     faults.point("case.triage.called")
     said = {**answer.output.model_dump(mode="json"), "primary_field": agent.primary}
     newest = work.thread[-1].data

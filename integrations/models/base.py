@@ -134,8 +134,8 @@ class ModelRequest(Generic[T]):
 
     def put(
         self,
-        material: tuple[Material, ...],
         *,
+        material: tuple[Material, ...] | None = None,
         instructions: str | None = None,
         output: type[T] | None = None,
         tools: tuple[Tool, ...] | None = None,
@@ -147,7 +147,7 @@ class ModelRequest(Generic[T]):
             self.domain,
             self.task,
             self.instructions if instructions is None else instructions,
-            material,
+            self.material if material is None else material,
             self.output if output is None else output,
             self.macros,
             self.max_output_tokens,

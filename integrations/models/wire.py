@@ -7,10 +7,12 @@ costs the same however many others are open. Nothing is ever sent twice: a kept 
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -188,6 +190,10 @@ class Connection:
         self._sock.close()
 
 
+#: every one of this process
+_HOSTS: Final[weakref.WeakSet[Host]] = weakref.WeakSet()
+
+
 class Host:
     """The connections to one service. What was given back last is lent first, so that of many idle ones the oldest end."""
 
@@ -198,6 +204,7 @@ class Host:
         self._monotonic = monotonic
         self._idle: deque[Connection] = deque()
         self._closed = False
+        _HOSTS.add(self)
 
     def lend(self, seconds: float | None) -> Connection:
         """A connection that lives, as far as can be known. Raise `httpx2.ConnectError` or `httpx2.ConnectTimeout`."""
@@ -223,6 +230,12 @@ class Host:
     def close(self) -> None:
         self._closed = True
         self._drop_before(float("inf"))
+
+    def disown(self) -> None:
+        """Keep nothing of what there is, which is another's. To close it here ends nothing there."""
+        inherited, self._idle = self._idle, deque()
+        for connection in inherited:
+            connection.close()
 
     def _drop_before(self, oldest: float) -> None:
         idle = self._idle
@@ -269,6 +282,15 @@ class Host:
         finally:
             # One that broke off is not `done`, and is closed.
             self.give_back(connection)
+
+
+def disown_all() -> None:
+    """In a process that was forked: two that read from one connection would get each other's answers."""
+    for host in list(_HOSTS):
+        host.disown()
+
+
+os.register_at_fork(after_in_child=disown_all)
 
 
 class Wire(httpx2.BaseTransport):

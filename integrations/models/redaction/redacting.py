@@ -90,7 +90,7 @@ class Redacting:
             output = _restoring(output)
             tools = tuple(replace(tool, arguments=_restoring(tool.arguments)) for tool in tools)
         return session, request.put(
-            material, instructions=_noted(request.instructions), output=output, tools=tools, turns=turns
+            material=material, instructions=_noted(request.instructions), output=output, tools=tools, turns=turns
         )
 
     def _asked(self, session: Session, told: ModelRequest[T], ask: Callable[[ModelRequest[T]], A]) -> A:
@@ -148,7 +148,7 @@ class Classifying:
         return getattr(self._inner, name)
 
     def _classified(self, request: ModelRequest[T]) -> ModelRequest[T]:
-        return request.put(request.material, about=request.about.of(_classes(self._rules, request)))
+        return request.put(about=request.about.of(_classes(self._rules, request)))
 
 
 class RedactingEmbedder:

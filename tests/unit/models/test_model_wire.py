@@ -8,7 +8,7 @@ import threading
 import httpx2
 import pytest
 
-from integrations.models.wire import KEPT_SECONDS, Connection, Patience, Wire
+from integrations.models.wire import KEPT_SECONDS, Connection, Patience, Wire, disown_all
 from tests.servers.raw_http import CLOSE, RawHttp, ok
 
 SOON = Patience(5.0, 5.0, 5.0)
@@ -142,6 +142,16 @@ def test_more_than_was_asked_for_in_one_piece_too(wire, server):
 
     assert asked(wire, server).read() == b"mine"
     assert asked(wire, server).read() == b"next"
+    assert server.connections == 2
+
+
+def test_a_forked_process_leaves_what_it_inherited_alone(wire, server):
+    """Its parent goes on with these, and would get its answers."""
+    asked(wire, server)
+
+    disown_all()
+    asked(wire, server)
+
     assert server.connections == 2
 
 
