@@ -79,6 +79,18 @@ def test_after_the_server_ended_them_there_are_new_ones(db, on_postgresql):
     assert number_of(db) not in numbers
 
 
+@pytest.mark.parametrize("dead", [True, False])
+def test_one_that_lay_unused_is_asked_whether_it_lives_before_it_is_lent(db, on_postgresql, dead):
+    before = number_of(db)
+    (at_rest,) = db._lending._free
+    at_rest.used_at -= 2 * direct.IDLE_SECONDS
+    if dead:
+        with psycopg.connect(on_postgresql.replace("+psycopg", ""), autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(%s, 30000)", (before,))
+
+    assert (number_of(db) == before) is not dead
+
+
 def test_what_a_statement_gives_is_read_alike_each_time(db):
     statement = 'SELECT %(n)s::int, \'{"a": [1, 2.5, null, "\u00e4"]}\'::jsonb, now()'
     with db.direct() as asked:

@@ -187,8 +187,13 @@ def test_a_forked_process_asks_over_connections_of_its_own(db, on_postgresql):
     db.dispose()
     child = os.fork()
     if child == 0:
-        own = Database(on_postgresql, connections=2)
-        os._exit(0 if own.ask("case", ADD, {"id": 2, "by": "child"}).fetchone()[0] == 2 else 1)
+        code = 1
+        try:
+            own = Database(on_postgresql, connections=2)
+            code = 0 if own.ask("case", ADD, {"id": 2, "by": "child"}).fetchone()[0] == 2 else 1
+        finally:
+            # Whatever came of it, the child is no second run of the tests.
+            os._exit(code)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert db.ask("case", ADD, {"id": 3, "by": "parent"}).fetchone()[0] == 3
