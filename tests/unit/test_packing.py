@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from types import MappingProxyType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workers.store import packing
 
@@ -39,6 +42,16 @@ def test_half_a_character_comes_out_as_it_went_in():
     torn = {**RECORD, "reasons": ["\ud800"]}
 
     assert packing.unpacked(packing.packed(torn)) == torn
+
+
+@given(st.floats(allow_nan=False), st.integers(-(2**80), 2**80), st.text())
+def test_every_number_and_every_text_comes_out_as_it_went_in(number, whole, text):
+    facts = {"draft_confidence": number, "amount_minor": whole, "intent": text, f"a {text}": [number, True, None, ()]}
+    stored = packing.packed({**RECORD, "facts": MappingProxyType(facts)})
+
+    assert isinstance(stored, str)
+    assert packing.unpacked(stored)["facts"] == {**facts, f"a {text}": [number, True, None, []]}
+    assert repr(packing.unpacked(stored)["facts"]["draft_confidence"]) == repr(facts["draft_confidence"])
 
 
 def test_what_was_packed_by_the_first_version_is_read():

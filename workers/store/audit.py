@@ -25,6 +25,8 @@ from workers.store.rows import columns, many
 from workers.store.tables import audit, audit_anchors, audit_heads
 
 GENESIS = "0" * 64
+#: what a hash is made of, written the same way for ever
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 #: in place of the hash of the entry before, which stands in that entry; this one's own hash covers it all the same
 NOT_REPEATED = ""
 SYSTEM = "system"
@@ -127,12 +129,7 @@ def notes_of(actor: str, verb: str, data: Mapping[str, Any]) -> list[Note]:
 def entry_hash(
     chain: str, seq: int, at: datetime, actor: str, verb: str, data: Mapping[str, Any], previous: str
 ) -> str:
-    content = json.dumps(
-        [chain, seq, at.isoformat(), actor, verb, data, previous],
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
+    content = _ENCODER.encode([chain, seq, at.isoformat(), actor, verb, data, previous])
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import JSON, Column, Dialect, Text, TypeDecorator, cast, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
@@ -37,7 +38,11 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
 
 def packed(record: Mapping[str, Any], words: int = NUMBER) -> Any:
     """A record as it is stored: text, or itself where that would not be shorter."""
-    text = _ENCODER.encode(record).encode()
+    try:
+        text = to_json(record, fallback=dict)
+    except PydanticSerializationError:
+        # Half of a character: text that is no text.
+        text = _ENCODER.encode(record).encode()
     if len(text) < LEAST:
         return record
     packer = _packer(words).copy()
