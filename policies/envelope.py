@@ -41,7 +41,8 @@ def _moment(value: Any) -> Any:
 
 
 class Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    # Made ready when a file is first read: most processes take their policy as it was kept, and read none.
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
 
 class RungEntry(Entry):
