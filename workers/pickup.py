@@ -150,9 +150,11 @@ class Rounds:
     def _leave_to_celery(self, target: str, item: bytes) -> None:
         """In the worker's loop: as if Celery had taken it itself."""
         consumer = self._c.task_consumer
-        consumer.on_message(
-            consumer.channel.Message(json.loads(enveloped(item, queue=target)), channel=consumer.channel)
-        )
+        try:
+            envelope = json.loads(enveloped(item, queue=target))
+            consumer.on_message(consumer.channel.Message(envelope, channel=consumer.channel))
+        except Exception:  # noqa: BLE001 - anybody can push anything: no message may end the loop, and the worker with it
+            logger.exception("message_not_read", queue=target)
 
 
 def equip(app: Celery) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -14,6 +15,13 @@ from workers.courier import AHEAD
 from workers.embedded import WorkerThread
 from workers.queue import ADVANCE, EXECUTE, Hints, make_app
 from workers.tasks import HINT
+
+#: kombu's, but for an encoding that it does not know
+UNREADABLE = {
+    "body_encoding": "none",
+    "delivery_info": {"exchange": "", "routing_key": "support"},
+    "delivery_tag": "tag",
+}
 
 
 class Worker:
@@ -97,6 +105,7 @@ def test_what_is_no_hint_of_ours_is_read_as_celery_reads_it(worker):
     worker.start(threads=2)
     worker.push("support", b"no message at all")
     worker.push("support", b'{"body": 1, "properties": []}')
+    worker.push("support", json.dumps({"body": "x", "properties": UNREADABLE}))
     worker.app.send_task("unheard.of", args=[1], queue="support")
     worker.app.send_task("other", args=["word"], queue="support")
     worker.app.send_task(ADVANCE, args=["case_by_celery"], queue="support")
