@@ -111,18 +111,16 @@ steps = Table(
     Column("round", Integer, nullable=False),
     Column("name", String(16), nullable=False),
     Column("input_digest", String(64), nullable=False),
-    # That of a gathering holds its facts (`findings`).
     Column("output", Record(OF_STEPS), nullable=False),
     at("started_at"),
     at("finished_at"),
     UniqueConstraint("case_id", "round", "name"),
 )
 
-# What was looked up one by one, and what earlier versions gathered.
 facts = Table(
     "facts",
     metadata,
-    # Not a key: a fact is found by its case, round and position alone.
+    # Looked up one by one: what is gathered is in its step (`findings`). Not a key: found by case, round and position alone.
     Column("id", String(40), nullable=False),
     held("case_id", "cases.id"),
     Column("round", Integer, nullable=False),

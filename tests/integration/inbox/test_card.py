@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from tests.integration.inbox.conftest import seen
 from tests.kit.engine import refund, reply
 from workers.store.records import ActionState
-from workers.store.tables import facts
+from workers.store.tables import steps
 
 SECTIONS = ["what", "draft", "facts", "why", "sureness", "since", "deadline", "bar"]
 
@@ -82,7 +82,9 @@ def test_long_text_is_folded_and_never_cut(site):
 def test_half_a_surrogate_pair_breaks_no_page(site):
     action = site.drafted(reply())[0]
     with site.engine.system.db.write() as tx:
-        tx.execute(update(facts).values(data={"name": "Hello \ud800 there"}))
+        kept = tx.execute(select(steps.c.id, steps.c.output).where(steps.c.name == "gather")).one()
+        found = [{**fact, "data": {"name": "Hello \ud800 there"}} for fact in kept.output["found"]]
+        tx.execute(update(steps).where(steps.c.id == kept.id).values(output={**kept.output, "found": found}))
 
     answer = site.signed_in().get(f"/actions/{action.id}")
 
