@@ -1,7 +1,7 @@
 """The rules that Caseworker is measured under: the shipped ones, each limit so high that the load does not reach it.
 
 Hundreds of refunds in a minute are what the shipped limits are there to stop, and they would: the switch is thrown after the
-hundredth. Raised, they are reserved and added up as ever, so that their cost is in the figures. Called by
+hundredth. Raised, they are reserved and counted as ever, so that their cost is in the figures. Called by
 `engine_bench.contenders`.
 """
 

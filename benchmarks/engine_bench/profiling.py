@@ -36,7 +36,7 @@ PARTS = (
         "the pipeline itself",
         re.compile(r"workers/(?:pipeline|execute|ledger|journal|settlement|tasks|patience|guards)"),
     ),
-    ("hints in", re.compile(r"workers/(?:courier|crew|consumer)|\((?:celery|kombu|redis)/")),
+    ("hints in", re.compile(r"workers/(?:courier|crew|consumer|pickup|in_redis)|\((?:celery|kombu|redis)/")),
 )
 PLACE = re.compile(r"\((\S+?):\d+\)$")
 
