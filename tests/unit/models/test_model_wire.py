@@ -11,7 +11,7 @@ import pytest
 from integrations.models.wire import KEPT_SECONDS, Connection, Patience, Wire, disown_all
 from tests.servers.raw_http import CLOSE, RawHttp, ok
 
-SOON = Patience(5.0, 5.0, 5.0)
+SOON = Patience(60.0, 60.0, 60.0)
 HEAD = b"POST /v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"
 
 
@@ -225,11 +225,8 @@ def test_an_answer_that_came_before_the_question_was_over_is_an_answer():
 
 
 def test_nobody_there_is_a_connection_that_was_not_made(wire):
-    with RawHttp([ok()]) as gone:
-        url = httpx2.URL(gone.url)
-
     with pytest.raises(httpx2.ConnectError):
-        wire.host(url).ask(HEAD, SOON)
+        wire.host(httpx2.URL("http://127.0.0.1:9")).ask(HEAD, SOON)
 
 
 def test_a_name_that_cannot_be_one_is_not_reached_either(wire):

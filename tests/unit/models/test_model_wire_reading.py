@@ -32,7 +32,7 @@ def server():
 
 @pytest.fixture
 def client():
-    with httpx2.Client(transport=Wire(), timeout=30, follow_redirects=True) as made:
+    with httpx2.Client(transport=Wire(), timeout=60, follow_redirects=True) as made:
         yield made
 
 
@@ -188,7 +188,7 @@ def test_over_tls_too(certificate):
     trusted = ssl.create_default_context(cafile=str(certificate))
 
     with RawHttp([ok(LARGE)], secret=secret) as server:
-        with httpx2.Client(transport=Wire(trusted), timeout=30) as client:
+        with httpx2.Client(transport=Wire(trusted), timeout=60) as client:
             answers = [client.get(server.url) for _ in range(3)]
         assert [answer.content for answer in answers] == [LARGE] * 3
         assert server.connections == 1
@@ -200,7 +200,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(certificate):
 
     with (
         RawHttp([ok()], secret=secret) as server,
-        httpx2.Client(transport=Wire(), timeout=30) as client,
+        httpx2.Client(transport=Wire(), timeout=60) as client,
         pytest.raises(httpx2.ConnectError, match="certificate"),
     ):
         client.get(server.url)
