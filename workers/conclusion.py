@@ -8,7 +8,7 @@ is committed in one statement by the pipeline itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from workers.reserving import Judgement, as_it_fits, holdings, reserves, rooms, 
 from workers.settlement import settle, weigh
 from workers.store import cases, flow, spending
 from workers.store.database import Tx
-from workers.store.flow import Progress
+from workers.store.flow import Errand, Progress
 from workers.store.records import Action, CaseState
 from workers.store.spending import Used
 from workers.wiring import System
@@ -72,10 +72,19 @@ def conclude(
     return replace(work, case=case)
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One commit of a case's first actions: what it writes, the actions as they stand after it, and which of them are due."""
+
+    progress: Progress
+    actions: Sequence[Action]
+    due: Sequence[str]
+
+
 def written(
     work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut], now: datetime
-) -> tuple[Progress, Sequence[str]]:
-    """What one commit writes of a case's first actions, brought in line with them; and which of them are due."""
+) -> Written:
+    """What one commit writes of a case's first actions, brought in line with them."""
     fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
     same = changes["attention"] == work.case.attention
     standing = weigh(work.case if same else replace(work.case, attention=changes["attention"]), fresh, now=now)
@@ -89,7 +98,19 @@ def written(
         # An answer to the message before the newest must not even be judged.
         unjoined=True,
     )
-    return progress, standing.due
+    after = [replace(action, **standing.actions.get(action.id, {})) for action in fresh]
+    return Written(progress, after, standing.due)
+
+
+def hand_on(system: System, work: Work, made: Written, *, holding: str | None = None) -> None:
+    """Say which actions are due, with what is known of them by the commit that was just made; `holding` is the one for which
+    it reserved."""
+    for action in made.actions:
+        if action.id not in made.due:
+            continue
+        others = [other for other in made.actions if other is not action]
+        errand = Errand(action, work.case, others, None, work.chain, held=action.id == holding)
+        system.hints.action(action.id, errand)
 
 
 def _at_once(
@@ -103,28 +124,28 @@ def _at_once(
     (one,) = reserving
     now = system.clock()
     judgement = _judgement(one)
-    due: Sequence[str] = ()
+    commit: Written | None = None
 
     def made(used: Used) -> Progress | None:
-        nonlocal due
+        nonlocal commit
         judged = as_it_fits(judgement, used)
         if judged is None:
             return None
         faults.point("case.limits.reserved")
         restated = [_restated(system, laid, judged) if laid is one else laid for laid in laid_out]
-        progress, due = written(work, changes, entries, restated, now)
+        commit = written(work, changes, entries, restated, now)
         faults.point("case.decide.committing")
-        return progress
+        return commit.progress
 
     uses = one.judged.record.uses
     held = holdings(judgement.action_id, uses)
     recorded = spending.record(system.db, work.case, work.chain, held, rooms(uses), made, now=now)
-    if recorded is None:
+    if recorded is None or commit is None:
         return None
     faults.point("case.decide.committed")
-    for action_id in due:
-        system.hints.action(action_id)
-    return replace(work, case=recorded[0], chain=recorded[1])
+    work = replace(work, case=recorded[0], chain=recorded[1])
+    hand_on(system, work, commit, holding=judgement.action_id)
+    return work
 
 
 def settle_again(system: System, work: Work) -> Work:

@@ -7,7 +7,8 @@ crash at any place we know that a call *may* have been made, and what its kind o
 - reconcilable: we look for the mark that we sent, and do it only where it is not there;
 - at most once: nobody can know. The action is `uncertain` and goes back to people. Never a blind retry.
 
-Just before the attempt the digest is computed again from the row that is about to be sent, the policy must still be the
+Just before the attempt the digest is computed again from the row that is about to be sent, as it was read or committed a
+moment ago (the attempt is fenced by its version and digest), the policy must still be the
 one that was decided under, no kill switch may be thrown, what it uses up of limits must be reserved, and the target must not
 have changed. Otherwise: not sent.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from typing import Any
 
 from integrations.base import Receipt, VersionReader
@@ -46,6 +48,8 @@ CRASH_POINTS = (
 )
 
 SWITCH_CHECK_SECONDS = 5.0
+#: what was written longer ago is read again before anything rests on it
+JUST_NOW = timedelta(seconds=1)
 _RECEIPT = tuple(field.name for field in fields(Receipt))
 
 
@@ -63,9 +67,14 @@ class _Call:
         return self.kind.arguments.model_validate(dict(self.errand.action.arguments))
 
 
-def carry_out(system: System, writers: Writers, action_id: str) -> None:
-    """Do what is due for an action: carry it out, find out what became of a broken attempt, or let it expire."""
-    errand = flow.errand(system.db, action_id)
+def carry_out(system: System, writers: Writers, action_id: str, *, errand: Errand | None = None) -> None:
+    """Do what is due for an action: carry it out, find out what became of a broken attempt, or let it expire.
+
+    `errand` is what the same thread has committed a moment ago. It is read again where the moment was long; what changed
+    in between holds the attempt back (`flow.begin`), as it does whoever has read it.
+    """
+    if errand is None or system.clock() - errand.action.updated_at > JUST_NOW:
+        errand = flow.errand(system.db, action_id)
     if errand is None or errand.action.wake_at is None or errand.action.wake_at > system.clock():
         return
     faults.point("action.begun")

@@ -146,7 +146,7 @@ class Hints:
     """
 
     #: whether this thread carries an action out itself as soon as it can; then nobody else need be told
-    at_hand: Callable[[str], bool] = staticmethod(lambda _action_id: False)
+    at_hand: Callable[[str, Any], bool] = staticmethod(lambda _action_id, _known: False)
 
     def __init__(self, app: Celery, *, courtesy: Courtesy | None = None, capacity: int = 10_000) -> None:
         self._app = app
@@ -163,8 +163,9 @@ class Hints:
     def case(self, case_id: str, domain: str) -> None:
         self._offer((ADVANCE, domain if domain in QUEUES else "upkeep", case_id))
 
-    def action(self, action_id: str) -> None:
-        if not self.at_hand(action_id):
+    def action(self, action_id: str, known: Any = None) -> None:
+        """`known` is what has just been written of it: whoever carries it out at once need not read that again."""
+        if not self.at_hand(action_id, known):
             self._offer((EXECUTE, "actions", action_id))
 
     def backlog(self) -> int:

@@ -23,6 +23,7 @@ from workers.letters import Letter, PutBack
 from workers.log import logger
 from workers.queue import ADVANCE, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
+from workers.store.flow import Errand
 from workers.telemetry import metrics
 from workers.wiring import System
 
@@ -56,10 +57,16 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
             assert post.writers is not None
             _run(post.system, partial(execute.carry_out, post.system, post.writers), action_id=action_id)
 
-        def at_hand(action_id: str) -> bool:
+        def at_hand(action_id: str, errand: Errand | None) -> bool:
             """Who decided an action and may carry actions out goes on to do it: that needs no message."""
-            serves = "actions" in app.amqp.queues.consume_from
-            return serves and carry_on(Job(partial(carry_out.run, action_id), partial(system.hints.action, action_id)))
+            if "actions" not in app.amqp.queues.consume_from:
+                return False
+            return carry_on(Job(partial(go_on, action_id, errand), partial(system.hints.action, action_id)))
+
+        def go_on(action_id: str, errand: Errand | None) -> None:
+            assert post.writers is not None
+            run = partial(execute.carry_out, post.system, post.writers, errand=errand)
+            _run(post.system, run, action_id=action_id)
 
         system.hints.at_hand = at_hand
 

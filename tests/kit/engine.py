@@ -186,14 +186,17 @@ class Hints:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[str, str]] = []
+        #: what came with a hint: whoever carries an action out at once begins with that
+        self.known: dict[str, Any] = {}
         self.lock = threading.Lock()
 
     def case(self, case_id: str, domain: str) -> None:
         with self.lock:
             self.waiting.append(("case", case_id))
 
-    def action(self, action_id: str) -> None:
+    def action(self, action_id: str, known: Any = None) -> None:
         with self.lock:
+            self.known[action_id] = known
             self.waiting.append(("action", action_id))
 
     def depth(self, target: str) -> int:
@@ -242,7 +245,7 @@ class Engine:
             if kind == "case":
                 pipeline.advance(self.system, row)
             else:
-                execute.carry_out(self.system, self.writers, row)
+                execute.carry_out(self.system, self.writers, row, errand=self.hints.known.pop(row, None))
         assert patience or limit, "the system goes round in circles"
 
     def sweep(self) -> None:
