@@ -85,7 +85,5 @@ def test_killed_at(installation, api, point):
     assert installation.recorded_calls(subject) == CALLS
     assert len(api.requests) - CALLS <= (1 if point in UNRECORDED else 0), "a recorded model call was repeated"
     looked_up = ["turn-1", "turn-1.1", "turn-1.2", "turn-2", "turn-2.1"]
-    assert sorted(recorded(installation, subject)) == sorted(
-        ["triage", "gather", "plan", *looked_up, "draft"]
-    )
+    assert sorted(recorded(installation, subject)) == sorted(["triage", "gather", "plan", *looked_up, "draft"])
     assert installation.broken_audit() == []

@@ -35,6 +35,11 @@ def beats(engine, *workers):
             processes.beat(tx, worker, kind=processes.WORKER, queues=["support"], held=1, now=engine.clock())
 
 
+def locks_of(engine, session):
+    with engine.system.db.read() as tx:
+        return tx.execute(text("SELECT count(*) FROM pg_locks WHERE pid = :session"), {"session": session}).scalar_one()
+
+
 def open_case(engine, ticket):
     engine.event(f"d{ticket}", ticket=ticket)
     with engine.system.db.read() as tx:
@@ -230,10 +235,12 @@ def test_as_long_as_one_of_its_connections_is_open_nothing_of_it_is_free(shared,
     beats(shared, ended_here)
     still_open = Database(shared.system.db.url, connections=1)
     processes.hold_name(still_open, ended_here)
-    still_open.ping()
+    with still_open.read() as tx:
+        session = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
 
     assert passes(shared, sweeper, ticks, 6) == 0
     still_open.dispose()
+    until(lambda: not locks_of(shared, session), "the server has not noticed that the connection was closed")
     assert passes(shared, sweeper, ticks, 2) == 1
 
 
