@@ -26,7 +26,7 @@ from workers.settlement import at_rest, settle, weigh
 from workers.store import actions, audit, cases, flow, inbox, people, spending
 from workers.store.audit import Note
 from workers.store.database import StoreUnavailable, Tx
-from workers.store.flow import Consent
+from workers.store.flow import Consent, Errand
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
 from workers.wiring import System
@@ -95,7 +95,7 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
 
 def _approved_at_once(system: System, person: Person, action_id: str, choice: Choice) -> Action | None:
     """The straight way, read in one statement and written in one: a yes that nobody else has to join, to a draft as the
-    agent made it, in a case that nobody works on; within limits, in two more. None, and nothing written, for all else."""
+    agent made it, in a case that nobody works on; within limits too. None, and nothing written, for all else."""
     if choice.word is not Word.APPROVE or choice.arguments is not None:
         return None
     errand = flow.errand(system.db, action_id)
@@ -121,20 +121,21 @@ def _approved_at_once(system: System, person: Person, action_id: str, choice: Ch
         chain=errand.chain,
         notes=[Note(_actor(person), "decided", told), *standing.notes],
     )
-    done = _approve(system, action, consent, now)
+    done = _approve(system, errand, consent, now)
     if done is not None:
         for due in standing.due:
             system.hints.action(due)
     return done
 
 
-def _approve(system: System, action: Action, consent: Consent, now: datetime) -> Action | None:
+def _approve(system: System, errand: Errand, consent: Consent, now: datetime) -> Action | None:
+    action = errand.action
     if not action.verdict.get("limits"):
         return flow.approve(system.db, action, consent, now=now)
     if system.db.is_sqlite:
         # Nothing is gained there: whoever writes is alone, and no statement is a journey.
         return None
-    uses = uses_of(spending.record_of(system.db, action))
+    uses = uses_of(errand.record or {})
     if not uses:
         return None
     return spending.approve(system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now)

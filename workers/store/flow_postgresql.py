@@ -28,7 +28,7 @@ from workers.store.columns import UtcDateTime
 from workers.store.database import Database
 from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.ids import new_id
-from workers.store.packing import OF_STEPS, packed
+from workers.store.packing import OF_STEPS, packed, unpacked
 from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
 
 #: how often a chain that others write to is read again before giving up
@@ -130,7 +130,7 @@ def errand(db: Database, action_id: str) -> Errand | None:
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))
-    seq, digest, others, switch, held = row[second:]
+    seq, digest, others, switch, held, record = row[second:]
     return Errand(
         action=Action(*row[:first]),
         case=Case(*row[first:second]),
@@ -138,6 +138,7 @@ def errand(db: Database, action_id: str) -> Errand | None:
         switch=_record(Switch, tables.switches, switch) if switch else None,
         chain=Chain(seq or 0, digest),
         held=held,
+        record=unpacked(record),
     )
 
 

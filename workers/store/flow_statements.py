@@ -87,7 +87,9 @@ SELECT {action}, {case}, h.seq, h.hash,
         OR (s.scope LIKE 'rule:%%' AND a.verdict->>'outcome' IN ('allow', 'notify') AND a.verdict->'rules' ? substr(s.scope, 6))
      ORDER BY s.scope LIKE 'rule:%%', s.scope LIMIT 1),
     CASE WHEN a.verdict ? 'limits' THEN EXISTS (SELECT FROM limit_holds l WHERE l.action_id = a.id)
-        OR EXISTS (SELECT FROM limit_uses l WHERE l.action_id = a.id) ELSE false END
+        OR EXISTS (SELECT FROM limit_uses l WHERE l.action_id = a.id) ELSE false END,
+    (SELECT r.record FROM revisions r
+     WHERE a.state = 'pending' AND a.verdict ? 'limits' AND r.action_id = a.id AND r.revision = a.revision)
 FROM actions a JOIN cases c ON c.id = a.case_id LEFT JOIN audit_heads h ON h.chain = c.id
 WHERE a.id = %(action)s"""
 

@@ -60,6 +60,9 @@ class Errand:
     chain: Chain
     #: whether it holds what it uses up of limits; False where it uses up nothing
     held: bool
+    #: the decision record of one that waits for a yes within limits, which tells what it would use up; None for all others,
+    #: and on SQLite, where nothing is gained by reading it along
+    record: Mapping[str, Any] | None = None
 
 
 def stopping(action: Action, case: Case) -> list[str]:

@@ -22,13 +22,11 @@ from workers.store.cases import LostClaim
 from workers.store.database import Database
 from workers.store.flow_types import Consent, Progress
 from workers.store.limits import Holding
-from workers.store.packing import unpacked
 from workers.store.records import Action, Case
 
 #: by counter: how many uses it has, and what they come to
 Used = Mapping[int, tuple[int, int]]
 
-_RECORD = "SELECT record FROM revisions WHERE action_id = %(action)s AND revision = %(of)s"
 _TOTALS = "SELECT counter, times, minor FROM limit_counters WHERE counter = ANY(%(counters)s::bigint[])"
 
 
@@ -39,13 +37,6 @@ class Room:
     counter: int
     most: int | None
     minor: int | None
-
-
-def record_of(db: Database, action: Action) -> Mapping[str, Any]:
-    """The decision record of an action as it is now, with what it would use up of limits. Empty where it was erased."""
-    with db.direct() as cursor:
-        row = cursor.execute(_RECORD, {"action": action.id, "of": action.revision}).fetchone()
-    return unpacked(row[0]) or {} if row is not None else {}
 
 
 def approve(

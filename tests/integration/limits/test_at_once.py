@@ -71,7 +71,7 @@ def consent(engine, errand):
 def approve_at_once(engine, action):
     db = engine.system.db
     errand = flow.errand(db, action.id)
-    uses = uses_of(spending.record_of(db, errand.action))
+    uses = uses_of(errand.record)
     held_then = holdings(action.id, uses)
     return spending.approve(
         db, errand.action, consent(engine, errand), held_then, rooms(refusing(uses)), now=engine.clock()
@@ -145,7 +145,7 @@ def test_at_once_it_is_one_commit(far_away):
 def test_at_once_nothing_is_held_where_the_action_changed_since_it_was_read(far_away):
     action, db = asked(far_away, 3_000, "1"), far_away.system.db
     errand = flow.errand(db, action.id)
-    uses = uses_of(spending.record_of(db, action))
+    uses = uses_of(flow.errand(db, action.id).record)
     with db.write() as tx:
         actions.change(tx, action, now=far_away.clock(), waiting_for="Something")
     given = (consent(far_away, errand), holdings(action.id, uses))
@@ -157,7 +157,7 @@ def test_at_once_nothing_is_held_where_the_action_changed_since_it_was_read(far_
 
 def test_at_once_what_is_held_already_is_left_to_the_long_way(far_away):
     action, db = asked(far_away, 3_000, "1"), far_away.system.db
-    uses = uses_of(spending.record_of(db, action))
+    uses = uses_of(flow.errand(db, action.id).record)
     with db.write() as tx:
         limits.hold(tx, holdings(action.id, uses), far_away.clock())
 
@@ -172,7 +172,7 @@ def test_at_once_nothing_passes_that_the_long_way_would_not_let_pass(far_away):
     counts no longer may stand in the way at once; it never makes room."""
     engine, db = far_away, far_away.system.db
     action, now = asked(engine, 100, "1"), engine.clock()
-    (own,) = holdings(action.id, uses_of(spending.record_of(db, action)))
+    (own,) = holdings(action.id, uses_of(flow.errand(db, action.id).record))
     for number, state in enumerate(ActionState, start=2):
         other = asked(engine, 100, str(number))
         settled = now - timedelta(hours=number)

@@ -17,7 +17,7 @@ from tests.integration.limits.spending import START, wanted
 from tests.integration.limits.test_at_once import PEOPLE, approve_at_once
 from tests.kit.engine import make_engine
 from workers.limits.reserving import holdings, reserve
-from workers.store import limit_rows, limit_upkeep, limits, spending
+from workers.store import flow, limit_rows, limit_upkeep, limits
 from workers.store.database import Database
 from workers.store.limit_tables import limit_counters, limit_holds
 from workers.store.records import ActionState
@@ -104,7 +104,7 @@ def test_at_once_nobody_gets_between_somebody_who_may_come_back_for_more(far_awa
             waits = _waits_at_the_gate(db)
         assert waits
         # It holds no counter by then: this would wait for it, and it for us.
-        limits.take_turns(tx, holdings("act_other", uses_of(spending.record_of(db, action))), now=START, alone=True)
+        limits.take_turns(tx, holdings("act_other", uses_of(flow.errand(db, action.id).record)), now=START, alone=True)
     approving.join()
 
     assert [one.state for one in answers] == [ActionState.APPROVED]
