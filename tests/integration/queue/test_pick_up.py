@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tests.kit.patience import until
-from tests.servers.redis import RedisServer, installed
+from tests.servers.redis import RedisServer
 from workers import courier, pickup
 from workers.courier import AHEAD
 from workers.embedded import WorkerThread
@@ -115,7 +115,7 @@ def test_what_is_no_hint_of_ours_is_read_as_celery_reads_it(worker):
     assert sorted(worker.begun) == ["case_by_celery", "case_by_hand", "other word"]
 
 
-@pytest.mark.skipif(not installed(), reason="Redis is not installed: `make test` installs it where it may")
+@pytest.mark.usefixtures("redis_broker")
 @pytest.mark.parametrize(
     "options",
     [("--rename-command", "BLMPOP", ""), ("--user", "default", "on", "nopass", "~*", "&*", "+@all", "-blmpop")],
