@@ -8,9 +8,8 @@ crash at any place we know that a call *may* have been made, and what its kind o
 - at most once: nobody can know. The action is `uncertain` and goes back to people. Never a blind retry.
 
 Just before the attempt the digest is computed again from the row that is about to be sent, as it was read or committed a
-moment ago (the attempt is fenced by its version and digest), the policy must still be the
-one that was decided under, no kill switch may be thrown, what it uses up of limits must be reserved, and the target must not
-have changed. Otherwise: not sent.
+moment ago (the attempt is fenced by its version and digest), the policy must still be the one that was decided under, no kill
+switch may be thrown, what it uses up of limits must be reserved, and the target must not have changed. Otherwise: not sent.
 """
 
 from __future__ import annotations

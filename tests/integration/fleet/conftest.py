@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.integration.fleet.proxy import LossyProxy
 from tests.kit.engine import make_engine
 from tests.servers.postgres import Postgres, binaries
 from workers.store.database import Database
@@ -27,6 +28,15 @@ def shared(on_postgresql, tmp_path):
     made = make_engine(tmp_path, url=on_postgresql)
     yield made
     made.system.close()
+
+
+@pytest.fixture
+def beyond(on_postgresql, tmp_path):
+    """An engine that reaches PostgreSQL through a proxy, and the proxy."""
+    with LossyProxy(on_postgresql) as proxy:
+        made = make_engine(tmp_path, url=proxy.url)
+        yield made, proxy
+        made.system.close()
 
 
 class Ticks:

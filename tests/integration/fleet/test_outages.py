@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.integration.fleet.proxy import LossyProxy
-from tests.kit.engine import make_engine, refund, tags
+from tests.kit.engine import refund, tags
 from tests.kit.patience import until
 from workers import execute, pipeline
 from workers.lease import Leases
@@ -21,15 +21,6 @@ from workers.store.outage import insist
 from workers.store.records import ActionState, CaseState
 
 WORKER = "machine:18:bbbb"
-
-
-@pytest.fixture
-def beyond(on_postgresql, tmp_path):
-    """An engine that reaches PostgreSQL through a proxy, and the proxy."""
-    with LossyProxy(on_postgresql) as proxy:
-        made = make_engine(tmp_path, url=proxy.url)
-        yield made, proxy
-        made.system.close()
 
 
 @pytest.fixture

@@ -6,22 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.integration.fleet.proxy import LossyProxy
 from tests.kit.crowd import Crowd, gathered
-from tests.kit.engine import make_engine
 from workers.journal import entry
 from workers.store import cases, flow, outage, proof, steps
 from workers.store.cases import LostClaim
 from workers.store.flow import Progress
-
-
-@pytest.fixture
-def beyond(on_postgresql, tmp_path):
-    """An engine that reaches PostgreSQL through a proxy, and the proxy."""
-    with LossyProxy(on_postgresql) as proxy:
-        made = make_engine(tmp_path, url=proxy.url)
-        yield made, proxy
-        made.system.close()
 
 
 def claimed(engine, number):
