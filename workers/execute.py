@@ -89,12 +89,12 @@ def carry_out(system: System, writers: Writers, action_id: str, *, errand: Erran
 
 def _begin(system: System, writers: Writers, errand: Errand) -> None:
     action = errand.action
-    if (
-        _held_back(system, errand)
-        or _changed_since_approval(system, action)
-        or _lost_its_place(system, errand)
-        or _not_its_turn(system, errand)
-    ):
+    if _held_back(system, errand) or _changed_since_approval(system, action) or _lost_its_place(system, errand):
+        return
+    if _before(action, errand.others):
+        if not _waits_its_turn(system, action):
+            # The one before has ended since this was read, and what it made of the target is not known here.
+            carry_out(system, writers, action.id)
         return
     try:
         call = _prepare(writers, errand)
@@ -130,14 +130,11 @@ def _held_back(system: System, errand: Errand, *, doubtful: bool = False) -> boo
     return True
 
 
-def _not_its_turn(system: System, errand: Errand) -> bool:
+def _waits_its_turn(system: System, action: Action) -> bool:
     """Two writes to one target at once would make each other stale, so a case's actions on it go one after the other.
 
-    The one that waits is due again when the other has ended (`settle` wakes it).
+    The one that waits is due again when the other has ended (`settle` wakes it). False where none is before it any more.
     """
-    action = errand.action
-    if not _before(action, errand.others):
-        return False
     with system.db.write() as tx:
         cases.lock(tx, action.case_id)
         before = _before(action, actions.unsettled(tx, action.case_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.limits.house import a_day, under, within
-from tests.kit.engine import refund, reply, tags
+from tests.kit.engine import escalate, refund, reply, tags
 from workers import execute
 from workers.store import flow, switches
 from workers.store.records import ActionState
@@ -95,3 +95,26 @@ def test_what_somebody_else_has_begun_is_not_begun_again(engine):
     execute.carry_out(engine.system, engine.writers, action_id, errand=known)
 
     assert len(engine.house.done("tag")) == 1
+
+
+def test_what_ends_while_the_next_one_is_read_does_not_make_that_one_stale(engine, monkeypatch):
+    """Two hints at two actions of one target reach two threads at once; the second has read that it waits, and waits no more."""
+    first, second = (action_id for action_id, _ in decided(engine, escalate(), tags()))
+    read, once = flow.errand, [first]
+
+    def read_meanwhile(db, action_id):
+        found = read(db, action_id)
+        if action_id == second and once:
+            execute.carry_out(engine.system, engine.writers, once.pop())
+        return found
+
+    monkeypatch.setattr(flow, "errand", read_meanwhile)
+
+    execute.carry_out(engine.system, engine.writers, second)
+
+    assert not once
+    assert {action.id: action.state for action in engine.actions()} == {
+        first: ActionState.DONE,
+        second: ActionState.DONE,
+    }
+    assert engine.case().round == 1
