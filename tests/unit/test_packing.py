@@ -82,6 +82,33 @@ def test_what_nobody_packed_is_refused_and_told_as_it_is_to_whoever_reads_text(s
     assert read == json.dumps(stored)
 
 
+@pytest.mark.parametrize("record", [RECORD, {}, {"reasons": ["\ud800"]}])
+def test_a_record_in_bytes_comes_out_as_it_went_in(record):
+    stored = packing.in_bytes(record, packing.OF_STEPS)
+
+    assert packing.of_bytes(stored) == record
+    assert list(packing.of_bytes(stored)) == list(record)
+
+
+def test_bytes_take_less_than_text():
+    assert len(packing.in_bytes(RECORD, packing.NUMBER)) * 4 / 3 < len(packing.packed(RECORD))
+
+
+def test_a_column_of_packed_records_has_mappings_in_and_out():
+    column = packing.PackedRecord(packing.OF_STEPS)
+    stored = column.process_bind_param(RECORD, None)
+
+    assert isinstance(stored, bytes)
+    assert column.process_result_value(memoryview(stored), None) == RECORD
+    assert column.process_bind_param(None, None) is column.process_result_value(None, None) is None
+
+
+@pytest.mark.parametrize("stored", [b"", b"\x01", b"\x01AAAA", b"\x09AAAA", b"x"])
+def test_bytes_that_nobody_packed_are_refused(stored):
+    with pytest.raises(ValueError, match=r".+"):
+        packing.of_bytes(stored)
+
+
 def test_words_are_never_changed():
     found = {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in packing.WORDS.iterdir()}
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
-from sqlalchemy import JSON, Column, Dialect, Text, TypeDecorator, cast, type_coerce
+from sqlalchemy import JSON, Column, Dialect, LargeBinary, Text, TypeDecorator, cast, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -38,15 +38,22 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
 
 def packed(record: Mapping[str, Any], words: int = NUMBER) -> Any:
     """A record as it is stored: text, or itself where that would not be shorter."""
-    try:
-        text = to_json(record, fallback=dict)
-    except PydanticSerializationError:
-        # Half of a character: text that is no text.
-        text = _ENCODER.encode(record).encode()
+    text = _written(record)
     if len(text) < LEAST:
         return record
     packer = _packer(words).copy()
     return f"{words}:{b64encode(packer.compress(text) + packer.flush()).decode()}"
+
+
+def in_bytes(record: Mapping[str, Any], words: int) -> bytes:
+    """A record as a column of bytes keeps it, a quarter shorter than as text: the words' number, then what is packed."""
+    packer = _packer(words).copy()
+    return b"%c%b%b" % (words, packer.compress(_written(record)), packer.flush())
+
+
+def of_bytes(stored: bytes) -> Any:
+    """What `in_bytes` packed. Raise `ValueError` for what nobody packed."""
+    return json.loads(_inflated(stored[0] if stored else 0, stored[1:]))
 
 
 def unpacked(stored: Any) -> Any:
@@ -74,6 +81,23 @@ class Record(TypeDecorator[Any]):
         return unpacked(value)
 
 
+class PackedRecord(TypeDecorator[Any]):
+    """A column of records that are always packed: mappings in and out."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, words: int = NUMBER) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:  # noqa: ARG002 - the base's signature
+        return None if value is None else in_bytes(value, self.words)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - the base's signature
+        return None if value is None else of_bytes(bytes(value))
+
+
 class _RecordText(TypeDecorator[str]):
     impl = Text
     cache_ok = True
@@ -96,14 +120,26 @@ def as_text(column: Column[Any], *, sqlite: bool) -> Any:
 def _text_of(stored: str) -> str:
     """Raise `ValueError` for what nobody packed."""
     number, _, text = stored.partition(":")
+    return _inflated(int(number), b64decode(text, validate=True))
+
+
+def _inflated(number: int, packed_: bytes) -> str:
     try:
-        unpacker = _unpacker(int(number)).copy()
-        read: bytes = unpacker.decompress(b64decode(text, validate=True))
+        unpacker = _unpacker(number).copy()
+        read: bytes = unpacker.decompress(packed_)
     except (zlib.error, FileNotFoundError) as error:
-        raise ValueError(f"this is no packed record: {stored[:40]!r}") from error
+        raise ValueError(f"this is no packed record: {number}:{packed_[:30]!r}") from error
     if not unpacker.eof:
-        raise ValueError(f"this packed record is not whole: {stored[:40]!r}")
+        raise ValueError(f"this packed record is not whole: {number}:{packed_[:30]!r}")
     return read.decode()
+
+
+def _written(record: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(record, fallback=dict)
+    except PydanticSerializationError:
+        # Half of a character: text that is no text.
+        return _ENCODER.encode(record).encode()
 
 
 @cache
