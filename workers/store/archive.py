@@ -20,6 +20,8 @@ from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, te
 from workers.store import audit, limit_upkeep
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import Note
+from workers.store.audit_tables import audit as audit_table
+from workers.store.audit_tables import audit_anchors, audit_heads
 from workers.store.consultation_tables import consultations
 from workers.store.database import Database, Tx
 from workers.store.ids import new_id
@@ -29,8 +31,6 @@ from workers.store.rows import columns, many, one
 from workers.store.tables import (
     actions,
     attempts,
-    audit_anchors,
-    audit_heads,
     cases,
     decisions,
     events,
@@ -39,7 +39,6 @@ from workers.store.tables import (
     revisions,
     steps,
 )
-from workers.store.tables import audit as audit_table
 
 _LOCK = 0x61726368  # "arch": one run at a time
 OPEN_ACTIONS = (ActionState.PENDING, ActionState.APPROVED, ActionState.EXECUTING, ActionState.UNCERTAIN)

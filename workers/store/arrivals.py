@@ -22,11 +22,12 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import actions, audit, events
 from workers.store.audit import Chain, Note, linked
+from workers.store.audit_tables import audit as audit_entries
+from workers.store.audit_tables import audit_heads
 from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.records import ActionState, Case, CaseState
 from workers.store.rows import columns
-from workers.store.tables import audit as audit_entries
-from workers.store.tables import audit_heads, cases
+from workers.store.tables import cases
 from workers.store.tables import events as all_events
 
 #: how often a statement is repeated that met another door storing the same; then they are taken one by one

@@ -19,10 +19,10 @@ from sqlalchemy import bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store.audit_tables import audit, audit_anchors, audit_heads
 from workers.store.database import Tx
 from workers.store.records import AuditEntry
 from workers.store.rows import columns, many
-from workers.store.tables import audit, audit_anchors, audit_heads
 
 GENESIS = "0" * 64
 #: what a hash is made of, written the same way for ever

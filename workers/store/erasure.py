@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 
 from workers.store import closed, findings, limit_upkeep, notices
+from workers.store.audit_tables import audit
 from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
 from workers.store.consultation_tables import consultations
@@ -41,7 +42,7 @@ from workers.store.learning_tables import examples, shadow_answers
 from workers.store.limit_tables import limit_holds
 from workers.store.memory_tables import memories, memory_vectors, remembered
 from workers.store.notice_tables import notices as notice_table
-from workers.store.tables import actions, audit, cases, dead_letters, events, facts, revisions, steps
+from workers.store.tables import actions, cases, dead_letters, events, facts, revisions, steps
 
 ERASED = "Erased"
 #: rows that nothing refers to go as a whole

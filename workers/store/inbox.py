@@ -10,10 +10,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from workers.store import exclusions
+from workers.store.audit_tables import audit
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case, CaseState, Decision
 from workers.store.rows import columns, many
-from workers.store.tables import actions, attempts, audit, cases, decisions, revisions
+from workers.store.tables import actions, attempts, cases, decisions, revisions
 
 _ACTION = columns(actions, Action)
 _CASE = columns(cases, Case)

@@ -16,11 +16,12 @@ from sqlalchemy import Column, select
 
 from workers.store import packing
 from workers.store.audit import SYSTEM, unfolded
+from workers.store.audit_tables import audit, audit_heads
 from workers.store.database import Tx
 from workers.store.record_digest import digest_of
 from workers.store.records import AuditEntry
 from workers.store.rows import columns, many
-from workers.store.tables import actions, audit, audit_heads, revisions
+from workers.store.tables import actions, revisions
 
 #: cases that are looked at together
 PAGE = 500

@@ -20,11 +20,12 @@ from sqlalchemy.exc import IntegrityError
 from workers.log import logger
 from workers.store import cases, flow
 from workers.store.audit import Chain
+from workers.store.audit_tables import audit_heads
 from workers.store.cases import LostClaim
 from workers.store.database import Database, StoreUnavailable
 from workers.store.flow import Progress
 from workers.store.records import Case
-from workers.store.tables import audit_heads, steps
+from workers.store.tables import steps
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -17,10 +17,10 @@ from sqlalchemy import select, text
 
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import GENESIS, NOT_REPEATED, SYSTEM, entry_hash
+from workers.store.audit_tables import audit, audit_anchors, audit_heads
 from workers.store.database import Tx
 from workers.store.records import AuditEntry
 from workers.store.rows import columns
-from workers.store.tables import audit, audit_anchors, audit_heads
 
 _PAIR = struct.Struct(">q32s")
 _ENTRY = columns(audit, AuditEntry)

@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import SchemaItem
 
 from workers.store import (  # noqa: F401 - declared here, so that the check for differences sees them
+    audit_tables,
     autonomy_tables,
     consultation_tables,
     learning_tables,

@@ -15,10 +15,11 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.audit import SYSTEM
+from workers.store.audit_tables import audit
 from workers.store.database import Database, Tx
 from workers.store.records import ActionState, AuditEntry, Switch
 from workers.store.rows import columns, many, one
-from workers.store.tables import actions, audit, cases, switches
+from workers.store.tables import actions, cases, switches
 
 _COLUMNS = columns(switches, Switch)
 _ENTRY = columns(audit, AuditEntry)

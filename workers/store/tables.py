@@ -250,39 +250,6 @@ attempts = Table(
     UniqueConstraint("action_id", "number"),
 )
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("chain", String(40), nullable=False),
-    Column("seq", Integer, nullable=False),
-    at("at"),
-    Column("actor", String(200), nullable=False),
-    Column("verb", String(40), nullable=False),
-    Column("data", Json, nullable=False),
-    Column("previous", String(64), nullable=False),
-    Column("hash", String(64), nullable=False),
-    UniqueConstraint("chain", "seq"),
-)
-
-audit_heads = Table(
-    "audit_heads",
-    metadata,
-    Column("chain", String(40), primary_key=True),
-    Column("seq", Integer, nullable=False),
-    Column("hash", String(64), nullable=False),
-)
-
-audit_anchors = Table(
-    "audit_anchors",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    at("at"),
-    Column("last_audit_id", Integer, nullable=False),
-    Column("entries", Integer, nullable=False),
-    Column("digest", String(64), nullable=False),
-)
-
 sessions = Table(
     "sessions",
     metadata,

@@ -11,9 +11,9 @@ from tests.kit.engine import reply
 from workers.journal import entry
 from workers.store import audit, flow, proof
 from workers.store.audit import Note
+from workers.store.audit_tables import audit as audit_table
+from workers.store.audit_tables import audit_heads
 from workers.store.flow import Caps, Progress
-from workers.store.tables import audit as audit_table
-from workers.store.tables import audit_heads
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from sqlalchemy import delete, func, inspect, select
 from tests.kit.engine import make_engine, reply
 from workers.journal import entry
 from workers.store import flow
+from workers.store.audit_tables import audit
 from workers.store.cases import LostClaim
 from workers.store.columns import HELD
 from workers.store.flow import Caps, Progress
-from workers.store.tables import actions, audit, cases, events, facts, model_usage, revisions, steps
+from workers.store.tables import actions, cases, events, facts, model_usage, revisions, steps
 
 
 @pytest.fixture

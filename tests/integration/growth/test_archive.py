@@ -14,7 +14,8 @@ from workers.archive import file, monthly
 from workers.store import archive as store
 from workers.store import cases, proof
 from workers.store.archive_tables import archived_entries
-from workers.store.tables import actions, audit, audit_anchors, audit_heads, metadata
+from workers.store.audit_tables import audit, audit_anchors, audit_heads
+from workers.store.tables import actions, metadata
 from workers.store.tables import cases as case_table
 
 JUNE = MARCH.replace(month=6, day=1, hour=0)

@@ -18,9 +18,9 @@ from workers.inbox.explanation import chosen, explain
 from workers.memory.erasing import erase
 from workers.rehearsal.replay import CHANGED, Result, replay
 from workers.store import audit, decided, judgements, proof
+from workers.store.audit_tables import audit as log
 from workers.store.judgements import Standing
 from workers.store.record_digest import digest_of
-from workers.store.tables import audit as log
 from workers.store.tables import revisions
 
 
