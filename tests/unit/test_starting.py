@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -14,7 +15,9 @@ from workers.starting import uncollected
 
 @pytest.fixture
 def as_before():
+    thresholds = gc.get_threshold()
     yield
+    gc.set_threshold(*thresholds)
     gc.enable()
     gc.unfreeze()
 
@@ -25,6 +28,22 @@ def test_within_the_block_nothing_is_collected_and_after_it_everything_new(as_be
 
     assert gc.isenabled()
     assert gc.get_freeze_count() > 0
+
+
+def test_after_it_the_collector_comes_seldom_and_still_comes(as_before):
+    class Ring:
+        def __init__(self) -> None:
+            self.me = self
+
+    with uncollected("a test of rings"):
+        pass
+    every = gc.get_threshold()[0]
+    known = weakref.ref(Ring())
+    kept = [[] for _ in range(2 * every)]
+
+    assert every > 700
+    assert known() is None
+    assert len(kept) == 2 * every
 
 
 def test_after_a_start_that_failed_too(as_before):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from integrations.models.base import Material, ModelRequest, T, ToolCall, ToolResult, Turn
@@ -125,7 +126,8 @@ class Session:
         self.ledger = Ledger(
             rules.key,
             request.about.case_id,
-            taken=Taken(read.texts, self._plain_numbers),
+            # No method of this session: they would know each other, and only the collector could part them.
+            taken=Taken(read.texts, partial(_plain_numbers, rules, self._wanted, request)),
             final=rules.final,
             kinds=rules.kinds,
         )
@@ -173,7 +175,7 @@ class Session:
         return f"{ours}{sign}{theirs}"
 
     def _is_plain(self, piece: Material) -> bool:
-        return piece.trusted and piece.name in self._rules.rules.plain_material
+        return _is_plain(self._rules, piece)
 
     def _plain_texts(self) -> Sequence[str]:
         """What the house itself says, which nobody searches."""
@@ -182,27 +184,6 @@ class Session:
             if self._is_plain(piece):
                 said.gather(piece.data)
         return said.texts
-
-    def _plain_numbers(self) -> frozenset[int]:
-        """The numbers in that. It is the same object in every request."""
-        numbers: frozenset[int] = frozenset()
-        for piece in self._request.material:
-            if self._is_plain(piece):
-                numbers |= self._numbers_of(piece.data)
-        return numbers
-
-    def _numbers_of(self, data: Any) -> frozenset[int]:
-        key = id(data), self._wanted.kinds
-        known = self._rules.plain.get(key)
-        if known is not None and known[0] is data:
-            return known[1]
-        said = _Texts(self._rules, self._wanted)
-        said.gather(data)
-        numbers = numbers_in("\0".join(said.texts))
-        if len(self._rules.plain) >= _MOST_PLAIN:
-            self._rules.plain.clear()
-        self._rules.plain[key] = data, numbers
-        return numbers
 
     def _replaced(self, begin: int, end: int) -> Iterator[str]:
         """The texts from `begin` to `end` with names instead of values."""
@@ -250,3 +231,31 @@ def sources_of(request: ModelRequest[T]) -> Iterator[str]:
         system, sign, _ = piece.ref.partition(":")
         if sign and system != "computed":
             yield system
+
+
+def _is_plain(rules: Redaction, piece: Material) -> bool:
+    """Whether it is the house itself that speaks."""
+    return piece.trusted and piece.name in rules.rules.plain_material
+
+
+def _plain_numbers(rules: Redaction, wanted: Wanted, request: ModelRequest[Any]) -> frozenset[int]:
+    """The numbers in what the house itself says. It is the same object in every request."""
+    numbers: frozenset[int] = frozenset()
+    for piece in request.material:
+        if _is_plain(rules, piece):
+            numbers |= _numbers_of(rules, wanted, piece.data)
+    return numbers
+
+
+def _numbers_of(rules: Redaction, wanted: Wanted, data: Any) -> frozenset[int]:
+    key = id(data), wanted.kinds
+    known = rules.plain.get(key)
+    if known is not None and known[0] is data:
+        return known[1]
+    said = _Texts(rules, wanted)
+    said.gather(data)
+    numbers = numbers_in("\0".join(said.texts))
+    if len(rules.plain) >= _MOST_PLAIN:
+        rules.plain.clear()
+    rules.plain[key] = data, numbers
+    return numbers

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -320,3 +322,23 @@ def test_an_answer_without_placeholders_is_of_the_type_itself_and_as_strict():
 
     assert type(answer.output) is Letter
     assert answer.output == Letter(to="bob@example.com", body="Order 12345 is on its way.")
+
+
+class Known(dict[str, Any]):
+    """Data that can be asked whether they are still there."""
+
+
+def test_what_a_person_wrote_is_gone_with_the_request_and_waits_for_no_collector():
+    far = Far()
+    wrote = Known(text="I am ana@example.com", order=4711)
+    pieces = (Material("sample:ticket:7", "event", trusted=False, data=wrote),)
+    seen = weakref.ref(wrote)
+    gc.disable()
+    try:
+        Redacting(far, RULES).answer(request(*pieces))
+        far.told.clear()
+        del wrote, pieces
+
+        assert seen() is None
+    finally:
+        gc.enable()
