@@ -16,6 +16,8 @@ from typing import Any, Final
 
 #: a connection is lent from kombu's pool for so long: credentials that are renewed reach it when it is given back
 LENT_SECONDS: Final = 60.0
+#: commands that were told and not answered yet; so few bytes a kernel takes at once, whether anybody reads them or not
+MOST_UNANSWERED: Final = 8
 
 
 class Wire:
@@ -28,13 +30,16 @@ class Wire:
         self._prefix: str = channel.global_keyprefix
         self._lent: Any = None
         self._until = 0.0
+        self._unanswered = 0
 
     def key(self, target: str) -> str:
         """What the list of a queue is called."""
         return f"{self._prefix}{target}"
 
     def ask(self, *commands: tuple[str | int | float, ...]) -> list[Any]:
-        """The answers to commands that are sent together."""
+        """The answers to commands that are sent together, after those to all that was told before."""
+        if self._unanswered:
+            self._hear_out()
         connection = self._lent
         if connection is None or time.monotonic() >= self._until:
             connection = self._borrow()
@@ -43,12 +48,43 @@ class Wire:
                 connection.send_command(*command)
             return [connection.read_response() for _ in commands]
         except BaseException:
-            # Answers may still come: nobody must read them as his own.
-            connection.disconnect()
+            self._give_up(connection)
             raise
+
+    def tell(self, *command: str | float) -> bool:
+        """Send a command and do not wait: the next `ask` hears whether it was done. False, and nothing sent, where that might take
+        a while: no connection is at hand, or much is unanswered on it."""
+        connection = self._lent
+        if connection is None or not connection.is_connected or time.monotonic() >= self._until:
+            return False
+        if self._unanswered >= MOST_UNANSWERED:
+            return False
+        try:
+            connection.send_packed_command(connection.pack_command(*command), check_health=False)
+        except BaseException:
+            self._give_up(connection)
+            raise
+        self._unanswered += 1
+        return True
+
+    def _hear_out(self) -> None:
+        connection = self._lent
+        try:
+            while self._unanswered:
+                connection.read_response()
+                self._unanswered -= 1
+        except BaseException:
+            self._give_up(connection)
+            raise
+
+    def _give_up(self, connection: Any) -> None:
+        """Answers may still come: nobody must read them as his own."""
+        self._unanswered = 0
+        connection.disconnect()
 
     def hang_up(self) -> None:
         connection, self._lent = self._lent, None
+        self._unanswered = 0
         if connection is not None:
             connection.disconnect()
             self._pool.release(connection)

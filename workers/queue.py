@@ -1,8 +1,8 @@
 """The queue: the Celery app, its queues, and the hints that are published to it.
 
 A message is only a hint that a row is due; it holds an id and nothing else, and losing it costs at most one sweep.
-Publishing happens on a thread of its own, after the commit and never before an answer, so that a slow or dead broker
-reaches nobody. The numbers beside the hazards they answer are explained in docs/queue.md.
+Publishing happens after the commit, on a thread of its own, so that a slow or dead broker reaches nobody. A single hint at an
+action is sent by the thread that has it where that waits for nobody; the publisher hears whether it arrived. The numbers beside the hazards they answer are explained in docs/queue.md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from celery import Celery
@@ -26,6 +26,9 @@ from workers.courtesy import Courtesy
 from workers.in_redis import Wire
 from workers.log import logger
 from workers.telemetry import metrics
+
+#: the task, the queue, and the row that it is about
+Hint = tuple[str, str, str]
 
 QUEUES = ("events", "support", "transactions", "content", "supply", "actions", "upkeep")
 ADVANCE = "caseworker.advance"
@@ -152,10 +155,13 @@ class Hints:
         self._app = app
         self._courtesy = courtesy or Courtesy()
         self._capacity = capacity
-        self._waiting: dict[tuple[str, str, str], None] = {}
+        #: each with the dialling of the line by which it was sent already, or 0
+        self._waiting: dict[Hint, int] = {}
         self._changed = threading.Condition()
         self._closing = False
         self._line = Line(app)
+        #: who uses the line; the publisher may wait while he does
+        self._speaking = threading.Lock()
         self._lookout: Line | None = None
         self._thread = threading.Thread(target=self._publish, name="hints", daemon=True)
         self._thread.start()
@@ -166,7 +172,7 @@ class Hints:
     def action(self, action_id: str, known: Any = None) -> None:
         """`known` is what has just been written of it: whoever carries it out at once need not read that again."""
         if not self.at_hand(action_id, known):
-            self._offer((EXECUTE, "actions", action_id))
+            self._offer((EXECUTE, "actions", action_id), at_once=True)
 
     def backlog(self) -> int:
         return len(self._waiting)
@@ -192,36 +198,50 @@ class Hints:
         if self._lookout is not None:
             self._lookout.hang_up()
 
-    def _offer(self, hint: tuple[str, str, str]) -> None:
+    def _offer(self, hint: Hint, *, at_once: bool = False) -> None:
         with self._changed:
+            if hint in self._waiting:
+                # It may have been sent, and taken, before what it says now was so.
+                self._waiting[hint] = 0
+                return
             if len(self._waiting) >= self._capacity:
                 logger.warning("hint_dropped", reason="the publisher is behind; the sweeper will find the row")
                 metrics.hints("dropped")
                 return
+            sent = 0
             if not self._waiting:
+                sent = self._told(hint) if at_once else 0
                 self._changed.notify()
-            self._waiting[hint] = None
+            self._waiting[hint] = sent
+
+    def _told(self, hint: Hint) -> int:
+        """Send it right here. Which dialling of the line it went by; 0 where it was not sent, as it would have to wait."""
+        if not self._speaking.acquire(blocking=False):
+            return 0
+        try:
+            return self._line.tell(hint)
+        finally:
+            self._speaking.release()
 
     def _publish(self) -> None:
         while lot := self._next_lot():
             self._courtesy.give_way(LONGEST_WAIT_FOR_A_HINT)
             try:
-                self._line.publish(lot)
+                with self._speaking:
+                    self._line.publish(lot)
                 metrics.hints("published", len(lot))
             except self._line.errors as error:
                 metrics.hints("failed", len(lot))
                 logger.warning("hints_not_published", hints=len(lot), error=type(error).__name__)
-        self._line.hang_up()
+        with self._speaking:
+            self._line.hang_up()
 
-    def _next_lot(self) -> list[tuple[str, str, str]]:
+    def _next_lot(self) -> dict[Hint, int]:
         """What waits, oldest first; nothing once it is closing and all is published."""
         with self._changed:
             while not self._waiting and not self._closing:
                 self._changed.wait()
-            lot = list(self._waiting)[:LOT]
-            for hint in lot:
-                del self._waiting[hint]
-            return lot
+            return {hint: self._waiting.pop(hint) for hint in list(self._waiting)[:LOT]}
 
 
 class Line:
@@ -240,10 +260,10 @@ class Line:
         self._on_rabbitmq = plain.transport.driver_type == "amqp"
         self._on_redis = plain.transport.driver_type == "redis"
         self._wire: Wire | None = None
+        self._diallings = 0
 
-    def publish(self, hints: Iterable[tuple[str, str, str]]) -> None:
-        """Publish a lot, and know that it arrived. A connection found dead is opened again, once."""
-        lot = list(hints)
+    def publish(self, lot: Mapping[Hint, int]) -> None:
+        """Publish a lot, and know that it arrived, with what was told before. A connection found dead is opened again, once."""
         fresh = self._producer is None
         try:
             self._send(lot)
@@ -256,6 +276,19 @@ class Line:
             except self.errors:
                 self.hang_up()
                 raise
+
+    def tell(self, hint: Hint) -> int:
+        """Send a hint without waiting for anybody. By which dialling it went, to be told to `publish`; 0 where that cannot be."""
+        task, target, row_id = hint
+        if self._wire is None or target not in self._declared:
+            return 0
+        try:
+            sent = self._wire.tell("LPUSH", self._wire.key(target), in_redis.written(task, target, row_id))
+        except self.errors:
+            # What was told before may be lost as well.
+            self._diallings += 1
+            return 0
+        return self._diallings if sent else 0
 
     def hang_up(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None
@@ -277,8 +310,9 @@ class Line:
             self.hang_up()
             raise
 
-    def _send(self, lot: list[tuple[str, str, str]]) -> None:
+    def _send(self, told: Mapping[Hint, int]) -> None:
         producer = self._producer or self._dial()
+        lot = [hint for hint, dialling in told.items() if dialling != self._diallings]
         for target in {target for _, target, _ in lot} - self._declared:
             maybe_declare(self._app.amqp.queues[target], producer.channel)
             self._declared.add(target)
@@ -292,7 +326,7 @@ class Line:
             # Not confirmed one by one, which costs a round trip each: the channel answers after all that went before.
             producer.channel.basic_qos(0, 0, False)
 
-    def _push(self, wire: Wire, lot: list[tuple[str, str, str]]) -> None:
+    def _push(self, wire: Wire, lot: Iterable[Hint]) -> None:
         targets: dict[str, list[str]] = {}
         for task, target, row_id in lot:
             targets.setdefault(target, []).append(in_redis.written(task, target, row_id))
@@ -302,6 +336,7 @@ class Line:
         options = {"confirm_publish": False, "read_timeout": 10, "write_timeout": 10} if self._on_rabbitmq else {}
         self._connection = dial(self._app.connection_for_write(heartbeat=0), **options)
         self._producer = Producer(self._connection.channel(), auto_declare=False)
+        self._diallings += 1
         if self._on_redis:
             self._wire = Wire(self._producer.channel)
         return self._producer

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from kombu.transport.virtual import Channel
 
-from workers.in_redis import Wire, body, read, written
+from workers.in_redis import MOST_UNANSWERED, Wire, body, read, written
 from workers.queue import ADVANCE, EXECUTE
 
 
@@ -61,6 +61,8 @@ class Connections:
         self.global_keyprefix = "room:"
         self.lent, self.released, self.disconnected = 0, 0, 0
         self.broken = False
+        self.is_connected = True
+        self.answers = iter(lambda: "answer", None)
 
     def get_connection(self):
         self.lent += 1
@@ -73,8 +75,18 @@ class Connections:
         if self.broken:
             raise ConnectionResetError
 
+    def pack_command(self, *command):
+        return [repr(command).encode()]
+
+    def send_packed_command(self, _packed, *, check_health):
+        assert not check_health, "which may ask, and wait"
+        self.send_command()
+
     def read_response(self):
-        return "answer"
+        answer = next(self.answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def disconnect(self):
         self.disconnected += 1
@@ -110,3 +122,68 @@ def test_nobody_reads_an_answer_that_was_not_his():
         wire.ask(("PING",))
 
     assert pool.disconnected == 1
+
+
+def test_who_asks_hears_first_what_was_said_to_all_that_was_told():
+    pool = Connections()
+    wire = Wire(pool)
+    wire.ask(("PING",))
+    pool.answers = iter(["told", "told", "asked"])
+
+    assert wire.tell("LPUSH", "list", "item")
+    assert wire.tell("LPUSH", "list", "item")
+    assert wire.ask(("PING",)) == ["asked"]
+
+
+def test_no_more_is_told_than_a_kernel_takes_at_once():
+    wire = Wire(Connections())
+    wire.ask(("PING",))
+
+    told = [wire.tell("LPUSH", "list", "item") for _ in range(MOST_UNANSWERED + 1)]
+    assert told == [*[True] * MOST_UNANSWERED, False]
+    assert wire.ask() == []
+    assert wire.tell("LPUSH", "list", "item")
+
+
+def test_nothing_is_told_where_a_connection_must_be_opened_first():
+    pool = Connections()
+    wire = Wire(pool)
+    assert not wire.tell("LPUSH", "list", "item")
+
+    wire.ask(("PING",))
+    pool.is_connected = False
+    assert not wire.tell("LPUSH", "list", "item")
+
+    renewed = Wire(pool, lent=0.0)
+    renewed.ask(("PING",))
+    pool.is_connected = True
+    assert not renewed.tell("LPUSH", "list", "item")
+
+
+def test_what_was_told_and_refused_is_heard_by_who_asks_next():
+    pool = Connections()
+    wire = Wire(pool)
+    wire.ask(("PING",))
+    wire.tell("LPUSH", "list", "item")
+    pool.answers = iter([RuntimeError("no room"), "asked"])
+
+    with pytest.raises(RuntimeError, match="no room"):
+        wire.ask(("PING",))
+    assert pool.disconnected == 1
+    assert wire.ask(("PING",)) == ["asked"]
+
+
+def test_what_cannot_be_told_leaves_no_answers_behind():
+    pool = Connections()
+    wire = Wire(pool)
+    wire.ask(("PING",))
+    wire.tell("LPUSH", "list", "item")
+    pool.broken = True
+
+    with pytest.raises(ConnectionResetError):
+        wire.tell("LPUSH", "list", "item")
+    pool.broken = False
+    pool.answers = iter(["asked"])
+
+    assert pool.disconnected == 1
+    assert wire.ask(("PING",)) == ["asked"]

@@ -1,0 +1,86 @@
+"""A single hint at an action goes out by the thread that has it, and the publisher knows whether it arrived."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import redis
+
+from tests.kit.patience import until
+from workers.in_redis import MOST_UNANSWERED
+from workers.queue import Hints, make_app
+
+
+@pytest.fixture
+def hints(redis_broker):
+    """A publisher that has published once, so that its connection stands."""
+    made = Hints(make_app(redis_broker.url))
+    made.action("act_first")
+    until(lambda: rows(redis_broker) == ["act_first"], "nothing was published")
+    until(lambda: not made._speaking.locked(), "the publisher is not done")
+    yield made
+    made.close()
+
+
+def rows(broker):
+    """What waits in the queue of actions, oldest first."""
+    with redis.Redis(port=broker.server.port) as client:
+        found = client.lrange("caseworker:actions", 0, -1)
+    return [json.loads(json.loads(item)["body"])[0][0] for item in reversed(found)]
+
+
+def test_it_is_there_before_the_publisher_has_heard_of_it_and_comes_once(hints, redis_broker):
+    with hints._changed:
+        hints.action("act_1")
+        until(lambda: rows(redis_broker) == ["act_first", "act_1"], "it waits for the publisher")
+    hints.close()
+
+    assert rows(redis_broker) == ["act_first", "act_1"]
+
+
+def test_what_comes_while_others_wait_goes_with_them(hints, redis_broker):
+    with hints._changed:
+        hints.case("case_1", "support")
+        hints.action("act_1")
+        assert rows(redis_broker) == ["act_first"]
+    hints.close()
+
+    assert rows(redis_broker) == ["act_first", "act_1"]
+
+
+def test_a_second_hint_at_what_was_sent_already_is_sent_again(hints, redis_broker):
+    """Who has taken the first may have looked before there was what the second one is about."""
+    with hints._changed:
+        hints.action("act_1")
+        hints.action("act_1")
+    hints.close()
+
+    assert rows(redis_broker) == ["act_first", "act_1", "act_1"]
+
+
+def test_what_was_sent_to_a_broker_that_died_is_sent_to_the_next(hints, redis_broker):
+    with hints._changed:
+        redis_broker.pause()
+        hints.action("act_1")
+        redis_broker.kill()
+        redis_broker.start()
+    until(lambda: rows(redis_broker) == ["act_1"], "it was taken for published")
+
+    hints.action("act_2")
+    hints.close()
+
+    assert rows(redis_broker) == ["act_1", "act_2"]
+
+
+def test_nobody_waits_for_a_broker_that_stands_still(hints, redis_broker):
+    redis_broker.pause()
+    try:
+        began = time.monotonic()
+        for number in range(4 * MOST_UNANSWERED):
+            hints.action(f"act_{number}")
+        assert time.monotonic() - began < 25, "whoever publishes waited for the broker"
+    finally:
+        redis_broker.kill()
+        redis_broker.start()
