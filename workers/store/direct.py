@@ -2,21 +2,22 @@
 
 The flow asks the database eight times a case. A pool that serves everybody, events and all, took a third of the time of such a
 statement; this one keeps a list. psycopg's cursor took the half: a statement's text is put into the protocol's form once
-(`phrasing`), prepared once on a connection, and sent by `libpq`'s own calls. PostgreSQL only; nothing here knows a table.
+(`phrasing`), prepared once on a connection, and sent by `libpq`'s own calls. Answers are waited for and read here as well: the
+driver's own way lets go of the interpreter five times for each, and where hundreds of threads want it each time is somebody
+else's turn. PostgreSQL only; nothing here knows a table.
 """
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from psycopg import generators
-from psycopg.abc import PQGen
 from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
-from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
@@ -40,6 +41,9 @@ class Statements:
         self.connection: psycopg.Connection[Any] = pooled.driver_connection
         self.used_at = time.monotonic()
         self._server: PGconn = self.connection.pgconn
+        self._reading, self._both = select.poll(), select.poll()
+        self._reading.register(self._server.socket, select.POLLIN)
+        self._both.register(self._server.socket, select.POLLIN | select.POLLOUT)
         self._prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._named = 0
 
@@ -69,10 +73,7 @@ class Statements:
 
     def _answered(self, asked: Bound) -> PGresult:
         self._server.send_query_prepared(self._prepared_as(asked), asked.params, asked.formats)
-        result: PGresult
-        (result,) = self.connection.wait(generators.execute(self._server))
-        if result.status == ExecStatus.FATAL_ERROR:
-            raise error_from_result(result, encoding=ENCODING)
+        (result,) = _unless_refused(self._results())
         return result
 
     def _in_one_go(self, asked: Sequence[Bound]) -> list[PGresult]:
@@ -81,12 +82,31 @@ class Statements:
         for name, one in zip(names, asked, strict=True):
             self._server.send_query_prepared(name, one.params, one.formats)
         self._server.pipeline_sync()
-        results: list[PGresult] = self.connection.wait(_exchange(self._server))
+        results = self._results(until=ExecStatus.PIPELINE_SYNC)
         self._server.exit_pipeline_mode()
-        for result in results:
-            if result.status == ExecStatus.FATAL_ERROR:
-                raise error_from_result(result, encoding=ENCODING)
-        return results[:-1]
+        return _unless_refused(results)[:-1]
+
+    def _results(self, until: ExecStatus | None = None) -> list[PGresult]:
+        """Send what waits to be sent, and take in what the server says to it: up to its end, or `until` there is such a result."""
+        server = self._server
+        while server.flush():
+            # It may want to be heard before it takes more.
+            if self._both.poll()[0][1] & ~select.POLLOUT:
+                server.consume_input()
+        results: list[PGresult] = []
+        while True:
+            while server.is_busy():
+                self._reading.poll()
+                server.consume_input()
+            result = server.get_result()
+            if result is not None:
+                results.append(result)
+                if result.status == until:
+                    return results
+            elif server.status != ConnStatus.OK:
+                raise psycopg.OperationalError("the connection is lost")
+            elif until is None:
+                return results
 
     def _prepared_as(self, asked: Bound) -> bytes:
         """The name under which the server knows a statement with parameters of these types."""
@@ -113,7 +133,7 @@ class Statements:
         self._expect(ExecStatus.COMMAND_OK)
 
     def _expect(self, status: ExecStatus) -> None:
-        for result in self.connection.wait(generators.execute(self._server)):
+        for result in self._results():
             if result.status != status:
                 raise error_from_result(result, encoding=ENCODING)
 
@@ -133,12 +153,11 @@ class Statements:
         return server.transaction_status == TransactionStatus.IDLE and server.pipeline_status == PipelineStatus.OFF
 
 
-def _exchange(server: PGconn) -> PQGen[list[PGresult]]:
-    """Send what waits to be sent, and fetch all that comes until the commit."""
-    yield from generators.send(server)
-    results: list[PGresult] = []
-    while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
-        results += yield from generators.fetch_many(server)
+def _unless_refused(results: list[PGresult]) -> list[PGresult]:
+    """Raise the error that is among them: a commit may be refused after its statement was answered."""
+    for result in results:
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(result, encoding=ENCODING)
     return results
 
 
