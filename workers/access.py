@@ -40,11 +40,17 @@ def bearer_of(
     system: System, headers: Iterable[tuple[bytes, bytes]], scope: Scope
 ) -> tuple[Token, Person | None] | None:
     """As `bearer`, with the person for whom the token was made."""
+    shown = shown_token(headers)
+    found = people.token_at_once(system.db, shown) if shown is not None else None
+    return found if found is not None and scope.value in found[0].scopes else None
+
+
+def shown_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The hash of the token that a request shows, whatever it is good for; None of anything else."""
     shown = [value for name, value in headers if name.lower() == b"authorization"]
     if len(shown) != 1 or len(shown[0]) > 500:
         return None
     kind, _, plain = shown[0].decode("latin-1").partition(" ")
     if kind.lower() != "bearer" or not plain.startswith(PREFIX):
         return None
-    found = people.token_at_once(system.db, hash_token(plain.strip()))
-    return found if found is not None and scope.value in found[0].scopes else None
+    return hash_token(plain.strip())

@@ -55,6 +55,7 @@ from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, si
 from workers.inbox.live import Live
 from workers.inbox.rendering import STATIC, Pages
 from workers.inbox.signin import Door
+from workers.inbox.straight import Straight
 from workers.inbox.words import AlreadyDecided, DecisionError, NotAllowed, NotFound
 from workers.intake.landing import Landing
 from workers.intake.shortcut import protocol
@@ -101,6 +102,7 @@ def make_app(
         yield
         live.stop()
         await run_in_threadpool(landing.close)
+        await run_in_threadpool(straight.close)
 
     app = FastAPI(
         title="Caseworker",
@@ -160,6 +162,7 @@ def make_app(
     app.add_middleware(SecurityHeaders, https=https)
     headers = {**security_headers(https=https), "Cache-Control": "no-store"}
     app.state.doors = partial(Doors, system=system, webhooks=webhooks, landing=landing, headers=headers)
+    app.state.straight = straight = Straight(system, headers=headers)
     app.add_middleware(app.state.doors)
     app.add_middleware(Measured)
     return app
@@ -184,7 +187,7 @@ def server(app: FastAPI, *, host: str, port: int) -> Server:
     doors = app.state.doors(ProxyHeadersMiddleware(cast("Any", app), proxies))
     config = uvicorn.Config(
         doors,
-        http=protocol(doors),
+        http=protocol(doors, app.state.straight),
         proxy_headers=False,
         host=host,
         port=port,

@@ -23,7 +23,7 @@ from workers.limits.reserving import holdings, refusing, rooms
 from workers.log import logger
 from workers.quorum import Position, Staff, position
 from workers.settlement import at_rest, settle, weigh
-from workers.store import actions, audit, cases, flow, inbox, people, spending
+from workers.store import actions, asking, audit, cases, flow, inbox, spending
 from workers.store.audit import Note
 from workers.store.database import StoreUnavailable, Tx
 from workers.store.flow import Consent, Errand
@@ -46,7 +46,7 @@ def get_ready(system: System) -> None:
     if system.db.is_sqlite:
         return
     try:
-        people.token_at_once(system.db, "")
+        asking.at_once(system.db, "", "")
         flow.errand(system.db, "")
     except StoreUnavailable as error:
         logger.info("not_ready_to_decide", error=str(error))
@@ -94,11 +94,14 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
 
 
 def _approved_at_once(system: System, person: Person, action_id: str, choice: Choice) -> Action | None:
-    """The straight way, read in one statement and written in one: a yes that nobody else has to join, to a draft as the
-    agent made it, in a case that nobody works on; within limits too. None, and nothing written, for all else."""
     if choice.word is not Word.APPROVE or choice.arguments is not None:
         return None
-    errand = flow.errand(system.db, action_id)
+    return approve(system, person, flow.errand(system.db, action_id), choice)
+
+
+def approve(system: System, person: Person, errand: Errand | None, choice: Choice) -> Action | None:
+    """The straight way, read in one statement and written in one: a plain yes that nobody else has to join, to a draft as the
+    agent made it, in a case that nobody works on; within limits too. None, and nothing written, for all else."""
     if errand is None or not at_rest(errand.case) or renewal.outdated(system, errand.action):
         return None
     action, now = errand.action, system.clock()

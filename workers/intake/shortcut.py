@@ -1,43 +1,61 @@
-"""The short way for a delivery that is all in order: from the parsed bytes to `Landing` and back, with nothing between.
+"""The short way for a request that is all in order: from the parsed bytes to the commit and back, with nothing between.
 
 Used by the web server in place of uvicorn's own protocol, which it extends. A small POST to a source's address is proved,
 parsed and handed over right where its last byte is read, and answered where the commit is reported: no task, no scope,
-no middleware, which is half of what a delivery costs. Whatever needs more words than “accepted” or “come again” (a large
-body, a signature that does not match, an address that is not a source's) goes the long way, through `Doors`, from its
-beginning: what is answered to whom is decided there and nowhere else.
+no middleware, which is half of what a delivery costs. So is what another `Way` takes: a program's plain approvals. Whatever needs
+more words than “accepted” or “come again” (a large body, a signature that does not match, an address that is not a source's) goes
+the long way, through the application, from its beginning: what is answered to whom is decided there and nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from workers.intake.landing import Busy
 from workers.intake.receive import Received
-from workers.intake.web import HOOKS, Answer, Doors
+from workers.intake.web import HOOKS, Answer, Doors, Header
 from workers.telemetry import metrics
 
 _HOOKS = HOOKS.encode()
 
+#: status, headers and body
+Answered = tuple[int, Sequence[Header], bytes]
 
-def protocol(doors: Doors) -> type[HttpToolsProtocol]:
-    """The protocol class of a server whose deliveries go through these doors."""
-    return type("DoorProtocol", (_Protocol,), {"doors": doors})
+
+class Way(Protocol):
+    """Who answers some small POSTs without the application."""
+
+    door: str
+    largest_body: int
+
+    def concerns(self, url: bytes) -> bool: ...
+    def begin(self, url: bytes, headers: Sequence[Header], body: bytes) -> asyncio.Future[Answered | None] | None:
+        """None, at once or in the end, for what goes the long way: then nothing was done. Never an error."""
+
+
+def protocol(doors: Doors, way: Way | None = None) -> type[HttpToolsProtocol]:
+    """The protocol class of a server whose deliveries go through these doors, and other requests by this way."""
+    return type("DoorProtocol", (_Protocol,), {"doors": doors, "way": way})
 
 
 class _Protocol(HttpToolsProtocol):
     doors: ClassVar[Doors]
+    way: ClassVar[Way | None]
 
     def on_headers_complete(self) -> None:
         busy = self.cycle is not None and not self.cycle.response_complete
-        if busy or not self._is_small_delivery():
+        passage = None if busy else self._short_way()
+        if passage is None:
             super().on_headers_complete()
             return
-        self.cycle = _Passage(self)  # type: ignore[assignment]  # what the base asks of a cycle, it has
+        self.cycle = passage  # type: ignore[assignment]  # what the base asks of a cycle, it has
 
     def long_way(self, body: bytes) -> None:
         """Begin again as any other request, with the body that was read meanwhile."""
@@ -46,8 +64,37 @@ class _Protocol(HttpToolsProtocol):
         self.cycle.more_body = False
         self.cycle.message_event.set()
 
-    def _is_small_delivery(self) -> bool:
-        if not self.url.startswith(_HOOKS) or self.parser.get_method() != b"POST" or self.expect_100_continue:
+    def begin_again(self, passage: _Asked) -> None:
+        """The same, when more may have been read since."""
+        cycle = RequestResponseCycle(
+            scope=passage.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=passage.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.body = passage.body
+        cycle.more_body = False
+        cycle.message_event.set()
+        if cast("object", self.cycle) is passage:
+            self.cycle = cycle
+        self._start_asgi_task(cycle, self.app)
+
+    def _short_way(self) -> _Passage | None:
+        if self.url.startswith(_HOOKS):
+            return _Delivered(self) if self._is_small(self.doors.largest_body) else None
+        if self.way is not None and self.way.concerns(self.url) and self._is_small(self.way.largest_body):
+            return _Asked(self, self.way)
+        return None
+
+    def _is_small(self, largest: int) -> bool:
+        if self.parser.get_method() != b"POST" or self.expect_100_continue:
             return False
         if self.parser.get_http_version() != "1.1" or self.parser.should_upgrade():
             return False
@@ -58,15 +105,14 @@ class _Protocol(HttpToolsProtocol):
             elif name in (b"transfer-encoding", b"content-encoding"):
                 return False
         # Beyond the high-water mark the base stops reading until somebody asks for the body.
-        return size.isdigit() and int(size) <= min(HIGH_WATER_LIMIT, self.doors.largest_body)
+        return size.isdigit() and int(size) <= min(HIGH_WATER_LIMIT, largest)
 
 
-class _Passage:
-    """One delivery on its short way. To the base class this is a request's cycle, and its event of a new message too."""
+class _Passage(ABC):
+    """One request on its short way. To the base class this is a request's cycle, and its event of a new message too."""
 
     def __init__(self, protocol: _Protocol) -> None:
         self._protocol = protocol
-        self._doors = protocol.doors
         self.keep_alive: bool = protocol.parser.should_keep_alive()
         self.body = bytearray()
         self.more_body = True
@@ -81,6 +127,38 @@ class _Passage:
         if self.more_body or self._begun:
             return
         self._begun = True
+        self._begin()
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """The whole request is here."""
+
+    def _write(self, door: str, status: int, head: Sequence[Header], body: bytes) -> None:
+        self.response_complete = True
+        metrics.answered(door, status, time.perf_counter() - self._came)
+        if self.disconnected:
+            return
+        protocol = self._protocol
+        parts: list[Any] = [STATUS_LINE[status]]
+        for name, value in (*protocol.server_state.default_headers, *head):
+            parts += (name, b": ", value, b"\r\n")
+        if not self.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts += (b"\r\n", body)
+        protocol.transport.write(b"".join(parts))
+        if not self.keep_alive:
+            protocol.transport.close()
+        protocol.on_response_complete()
+
+
+class _Delivered(_Passage):
+    """A delivery, on its way to `Landing`."""
+
+    def __init__(self, protocol: _Protocol) -> None:
+        super().__init__(protocol)
+        self._doors = protocol.doors
+
+    def _begin(self) -> None:
         body = bytes(self.body)
         request = self._doors.ready(self._protocol.url, self._protocol.headers, body)
         if request is None:
@@ -104,19 +182,40 @@ class _Passage:
 
     def _answer(self, answer: Answer) -> None:
         self._doors.courtesy.leave()
+        self._write("hooks", answer.status, *self._doors.rendered(answer))
+
+
+class _Asked(_Passage):
+    """What another way takes. What it leaves goes on as any other request, which may be after others were read."""
+
+    def __init__(self, protocol: _Protocol, way: Way) -> None:
+        super().__init__(protocol)
+        self._way = way
+        self._url, self._headers = protocol.url, protocol.headers
+        self.scope = protocol.scope
+        path = protocol.url.decode("ascii")
+        self.scope |= {
+            "method": "POST",
+            "path": protocol.root_path + path,
+            "raw_path": (protocol.root_path + path).encode("ascii"),
+            "query_string": b"",
+        }
+
+    def _begin(self) -> None:
+        future = self._way.begin(self._url, self._headers, bytes(self.body))
+        if future is None:
+            self._leave()
+        else:
+            future.add_done_callback(self._known)
+
+    def _known(self, future: asyncio.Future[Answered | None]) -> None:
+        answer = future.result()
+        if answer is None:
+            self._leave()
+        else:
+            self._write(self._way.door, *answer)
+
+    def _leave(self) -> None:
         self.response_complete = True
-        metrics.answered("hooks", answer.status, time.perf_counter() - self._came)
-        if self.disconnected:
-            return
-        protocol = self._protocol
-        head, body = self._doors.rendered(answer)
-        parts: list[Any] = [STATUS_LINE[answer.status]]
-        for name, value in (*protocol.server_state.default_headers, *head):
-            parts += (name, b": ", value, b"\r\n")
-        if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts += (b"\r\n", body)
-        protocol.transport.write(b"".join(parts))
-        if not self.keep_alive:
-            protocol.transport.close()
-        protocol.on_response_complete()
+        if not self.disconnected:
+            self._protocol.begin_again(self)

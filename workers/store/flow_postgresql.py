@@ -126,7 +126,11 @@ def _recording(
 
 
 def errand(db: Database, action_id: str) -> Errand | None:
-    row = db.ask("", statements.ERRAND, {"action": action_id}).fetchone()
+    return errand_in(db.ask("", statements.ERRAND, {"action": action_id}).fetchone())
+
+
+def errand_in(row: tuple[Any, ...] | None) -> Errand | None:
+    """A row of the statement `ERRAND`."""
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))

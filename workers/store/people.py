@@ -26,7 +26,7 @@ _OF_TOKEN = (
     .where(tokens.c.token_hash == bindparam("hash"), tokens.c.revoked_at.is_(None))
 )
 #: the same as text, for a cursor of the driver's
-_OF_TOKEN_DIRECT = str(_OF_TOKEN.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call] # SQLAlchemy's
+OF_TOKEN_DIRECT = str(_OF_TOKEN.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call] # SQLAlchemy's
 
 
 def add(tx: Tx, *, email: str, name: str, password_hash: str, groups: Sequence[str], now: datetime) -> Person:
@@ -119,7 +119,7 @@ def add_token(
 
 def token(tx: Tx, token_hash: str) -> tuple[Token, Person | None] | None:
     """A token that was not revoked, and the person whom it was made for."""
-    return _with_person(tx.execute(_OF_TOKEN, {"hash": token_hash}).first())
+    return with_person(tx.execute(_OF_TOKEN, {"hash": token_hash}).first())
 
 
 def token_at_once(db: Database, token_hash: str) -> tuple[Token, Person | None] | None:
@@ -128,10 +128,11 @@ def token_at_once(db: Database, token_hash: str) -> tuple[Token, Person | None] 
         with db.read() as tx:
             return token(tx, token_hash)
     with db.direct() as cursor:
-        return _with_person(cursor.execute(_OF_TOKEN_DIRECT, {"hash": token_hash}).fetchone())
+        return with_person(cursor.execute(OF_TOKEN_DIRECT, {"hash": token_hash}).fetchone())
 
 
-def _with_person(row: Sequence[Any] | None) -> tuple[Token, Person | None] | None:
+def with_person(row: Sequence[Any] | None) -> tuple[Token, Person | None] | None:
+    """A row of `OF_TOKEN_DIRECT`."""
     if row is None:
         return None
     person = row[len(_TOKEN) :]

@@ -1,0 +1,106 @@
+"""The straight way of a program's plain yes: from the parsed bytes to the commit and back, with nothing between.
+
+``POST /api/v1/actions/{id}/decision`` with a token, for an approval as `service.approve` takes it: who asks and what it is about is
+one journey to the database, the yes another, and the thread that made it tells the worker. The web server asks here first
+(`workers.intake.shortcut`). Whatever needs more words than “here it is” (a no, an edit, a session, a token or a person who may not,
+a draft that changed, a database that is away) goes the long way, through the application, from its beginning: what is refused, and
+how, is said there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from pydantic import ValidationError
+
+from workers.access import Scope, shown_token
+from workers.inbox import service
+from workers.inbox.schemas import ActionOut, DecisionIn
+from workers.inbox.words import Choice, Word
+from workers.log import logger
+from workers.store import asking
+from workers.store.database import StoreUnavailable
+from workers.wiring import System
+
+Header = tuple[bytes, bytes]
+
+_ADDRESS = re.compile(rb"/api/v1/actions/([A-Za-z0-9_]{1,40})/decision")
+_JSON = (b"content-type", b"application/json")
+#: as many decisions at once as the long way has threads; each is a few milliseconds
+THREADS = 40
+
+
+class Straight:
+    """Takes plain approvals. `headers` stand on each answer."""
+
+    door = "api"
+    largest_body = 4096
+
+    def __init__(self, system: System, *, headers: Mapping[str, str]) -> None:
+        self._system = system
+        self._headers: list[Header] = [
+            *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+            _JSON,
+        ]
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decision")
+
+    def concerns(self, url: bytes) -> bool:
+        # On SQLite nothing is a journey, and the long way is as short.
+        return _ADDRESS.fullmatch(url) is not None and not self._system.db.is_sqlite
+
+    def begin(
+        self, url: bytes, headers: Sequence[Header], body: bytes
+    ) -> asyncio.Future[tuple[int, list[Header], bytes] | None] | None:
+        """What will be answered; None, at once or then, for what goes the long way. Never an error."""
+        found = _ADDRESS.fullmatch(url)
+        if found is None or _JSON not in headers:
+            return None
+        shown = shown_token(headers)
+        choice = _plain_yes(body)
+        if shown is None or choice is None:
+            return None
+        try:
+            return asyncio.get_running_loop().run_in_executor(
+                self._threads, self._take, shown, found[1].decode(), choice
+            )
+        except RuntimeError:
+            # It is closed: this process is about to end.
+            return None
+
+    def close(self) -> None:
+        """Wait for what is under way; nothing is begun any more."""
+        self._threads.shutdown(wait=True)
+
+    def _take(self, shown: str, action_id: str, choice: Choice) -> tuple[int, list[Header], bytes] | None:
+        try:
+            who, errand = asking.at_once(self._system.db, shown, action_id)
+            if who is None or Scope.DECIDE not in who[0].scopes:
+                return None
+            person = who[1]
+            if person is None or not person.active:
+                return None
+            done = service.approve(self._system, person, errand, choice)
+            if done is None:
+                return None
+            body = ActionOut.model_validate(done).model_dump_json().encode()
+        except StoreUnavailable:
+            return None
+        except Exception:  # noqa: BLE001 - the edge of a thread: the long way finds out what it is, and says so
+            logger.exception("straight_way_failed", action_id=action_id)
+            return None
+        return 200, [*self._headers, (b"content-length", str(len(body)).encode())], body
+
+
+def _plain_yes(body: bytes) -> Choice | None:
+    """An approval of a draft as it is; None of anything else, and of what cannot be read."""
+    try:
+        wanted = DecisionIn.model_validate(json.loads(body))
+    except (ValidationError, ValueError, RecursionError):
+        return None
+    if wanted.decision is not Word.APPROVE or wanted.arguments is not None:
+        return None
+    return Choice(wanted.decision, wanted.revision, wanted.digest, reason=wanted.reason, channel="api")
