@@ -293,14 +293,7 @@ def remove(tx: Tx, archive_id: str, batch: Sequence[Exported]) -> tuple[int, int
     )
     present = {row[0]: tuple(row[1:]) for row in tx.execute(query)}
     over = {row[0] for row in tx.execute(select(cases.c.id).where(cases.c.id.in_(list(present)), _OVER))}
-    heads = {
-        row[0]: (row[1], row[2])
-        for row in tx.execute(
-            select(audit_heads.c.chain, audit_heads.c.seq, audit_heads.c.hash).where(
-                audit_heads.c.chain.in_(list(present))
-            )
-        )
-    }
+    heads = audit.ends(tx, list(present))
     same = [
         i
         for i, now in present.items()

@@ -23,7 +23,6 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from workers.store import actions, audit, events
 from workers.store.audit import Chain, Note, linked
 from workers.store.audit_tables import audit as audit_entries
-from workers.store.audit_tables import audit_heads
 from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.records import ActionState, Case, CaseState
 from workers.store.rows import columns
@@ -152,14 +151,12 @@ WITH came AS MATERIALIZED (
   SELECT * FROM unopened WHERE id IN (SELECT id FROM stored)
 ), opened AS (
   INSERT INTO cases (id, domain, subject, source, title, customer, state, step, round, priority, events_total,
-    events_worked, wake_at, version, claims, waits, pipeline_version, opened_at, updated_at)
+    events_worked, wake_at, version, claims, waits, pipeline_version, opened_at, updated_at, chain_seq, chain_hash)
   SELECT case_id, domain, subject, source, title, customer, 'working', 'triage', 1, priority, 1,
-    0, received_at, 0, 0, 0, pipeline_version, received_at, received_at FROM new
+    0, received_at, 0, 0, 0, pipeline_version, received_at, received_at, 1, decode(hash, 'hex') FROM new
 ), noted AS (
   INSERT INTO audit (chain, seq, at, actor, verb, data, previous, hash)
   SELECT case_id, 1, received_at, actor, 'opened', note, '', hash FROM new
-), ended AS (
-  INSERT INTO audit_heads (chain, seq, hash) SELECT case_id, 1, hash FROM new
 )
 SELECT n FROM new
 """
@@ -234,7 +231,7 @@ def _keys(*of: Any) -> Any:
 _KNOWN = _keys(all_events.c.source, all_events.c.delivery_id)
 _KNOWN_BODIES = _keys(all_events.c.source, all_events.c.body_key)
 _WITH_OPEN_CASE = _keys(cases.c.domain, cases.c.subject).where(cases.c.closed_at.is_(None))
-_ADD_CASE, _ADD_EVENT, _ADD_ENTRY, _ADD_HEAD = (insert(t) for t in (cases, all_events, audit_entries, audit_heads))
+_ADD_CASE, _ADD_EVENT, _ADD_ENTRY = (insert(t) for t in (cases, all_events, audit_entries))
 
 
 def _write_new(tx: Tx, arrivals: Sequence[Arrival], places: Sequence[int]) -> list[int]:
@@ -254,11 +251,10 @@ def _write_new(tx: Tx, arrivals: Sequence[Arrival], places: Sequence[int]) -> li
     if new:
         these = [arrivals[n] for n in new]
         entries = [linked(one.case_id, Chain(), one.received_at, [_first_note(one)])[0][0] for one in these]
-        heads = [{"chain": entry["chain"], "seq": entry["seq"], "hash": entry["hash"]} for entry in entries]
-        tx.execute(_ADD_CASE, [_case_row(one) for one in these])
+        ends = [{"chain_seq": entry["seq"], "chain_hash": bytes.fromhex(entry["hash"])} for entry in entries]
+        tx.execute(_ADD_CASE, [_case_row(one) | end for one, end in zip(these, ends, strict=True)])
         tx.execute(_ADD_EVENT, [_event_row(one) | {"case_id": one.case_id, "position": 1} for one in these])
         tx.execute(_ADD_ENTRY, entries)
-        tx.execute(_ADD_HEAD, heads)
     return new
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, text
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -23,6 +23,7 @@ from workers.store.audit_tables import audit, audit_anchors, audit_heads
 from workers.store.database import Tx
 from workers.store.records import AuditEntry
 from workers.store.rows import columns, many
+from workers.store.tables import cases
 
 GENESIS = "0" * 64
 #: what a hash is made of, written the same way for ever
@@ -36,7 +37,12 @@ SEVERAL = "several"
 SETTLING_SECONDS = 10
 _ENTRY = columns(audit, AuditEntry)
 
-_HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == bindparam("chain")).with_for_update()
+_HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == bindparam("of"))
+_OF_CASE = (
+    select(cases.c.chain_seq, cases.c.chain_hash, audit_heads.c.seq, audit_heads.c.hash)
+    .select_from(cases.outerjoin(audit_heads, audit_heads.c.chain == cases.c.id))
+    .where(cases.c.id == bindparam("of"))
+)
 _ADD = insert(audit)
 _LONG_WRITER = text(
     "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL "
@@ -52,6 +58,17 @@ def _set_head(make: Callable[..., Any]) -> Any:
 
 
 _SET_HEAD = {"sqlite": _set_head(sqlite_insert), "postgresql": _set_head(pg_insert)}
+_SET_ON_CASE = (
+    update(cases)
+    .where(cases.c.id == bindparam("of"))
+    .values(chain_seq=bindparam("seq"), chain_hash=bindparam("digest", type_=cases.c.chain_hash.type))
+)
+_NO_HEAD = delete(audit_heads).where(audit_heads.c.chain == bindparam("of"))
+_READ = (_OF_CASE, _HEAD)
+#: the row is held until the commit
+_HELD = (_OF_CASE.with_for_update(of=cases), _HEAD.with_for_update())
+_HEADS = select(audit_heads.c.chain, audit_heads.c.seq, audit_heads.c.hash)
+_ENDS = select(cases.c.id, cases.c.chain_seq, cases.c.chain_hash).where(cases.c.chain_seq.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +86,55 @@ class Chain:
 
     seq: int = 0
     hash: str | None = None
+    #: kept in `audit_heads`: whoever adds to the chain of a case moves that to the case
+    apart: bool = False
 
 
 def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> Chain:
     """Add notes to a chain, in order, in the same transaction as what they tell of. Returns where it ends now."""
-    head = tx.execute(_HEAD, {"chain": chain}).first()
-    rows, end = linked(chain, Chain(*head) if head else Chain(), now, notes)
-    if rows:
-        tx.execute(_ADD, rows)
+    before, of_case = _end(tx, chain, _HELD)
+    rows, end = linked(chain, before, now, notes)
+    if not rows:
+        return end
+    tx.execute(_ADD, rows)
+    if not of_case:
         tx.execute(_SET_HEAD[tx.dialect.name], {"chain": chain, "seq": end.seq, "hash": end.hash})
+        return end
+    tx.execute(_SET_ON_CASE, {"of": chain, "seq": end.seq, "digest": bytes.fromhex(rows[0]["hash"])})
+    if before.apart:
+        tx.execute(_NO_HEAD, {"of": chain})
     return end
+
+
+def end_of(tx: Tx, chain: str) -> Chain:
+    """Where a chain ends just now."""
+    return _end(tx, chain, _READ)[0]
+
+
+def _end(tx: Tx, chain: str, queries: tuple[Any, Any]) -> tuple[Chain, bool]:
+    """Where a chain ends, and whether that is kept with a case."""
+    of_case, head = queries
+    row = tx.execute(of_case, {"of": chain}).first() if chain != SYSTEM else None
+    if row is not None:
+        return _of_case(*row), True
+    row = tx.execute(head, {"of": chain}).first()
+    return (Chain(*row) if row is not None else Chain()), False
+
+
+def _of_case(seq: int | None, digest: bytes | None, apart_seq: int | None, apart_hash: str | None) -> Chain:
+    if seq is not None and digest is not None:
+        return Chain(seq, digest.hex())
+    return Chain(apart_seq, apart_hash, apart=True) if apart_seq is not None else Chain()
+
+
+def ends(tx: Tx, case_ids: Sequence[str] | None = None) -> dict[str, tuple[int, str]]:
+    """Number and hash of the last entry of each chain, or of these cases' chains."""
+    heads, on_cases = _HEADS, _ENDS
+    if case_ids is not None:
+        heads, on_cases = heads.where(audit_heads.c.chain.in_(case_ids)), on_cases.where(cases.c.id.in_(case_ids))
+    found = {chain: (seq, digest) for chain, seq, digest in tx.execute(heads)}
+    found.update((case_id, (seq, digest.hex())) for case_id, seq, digest in tx.execute(on_cases))
+    return found
 
 
 def linked(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> tuple[list[dict[str, Any]], Chain]:

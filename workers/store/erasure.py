@@ -47,8 +47,8 @@ from workers.store.tables import actions, cases, dead_letters, events, facts, re
 ERASED = "Erased"
 #: rows that nothing refers to go as a whole
 GONE = (examples, shadow_answers, autonomy_decisions)
-#: columns that tell how rows hang together, and what they become where that is not seen from their type
-KEPT = {"actions.rests_on", "actions.verdict"}
+#: columns that tell how rows hang together and are left alone, and what others become where that is not seen from their type
+KEPT = {"actions.rests_on", "actions.verdict", "cases.chain_hash"}
 BECOMES: dict[str, Any] = {
     "cases.title": ERASED,
     "cases.customer": "",

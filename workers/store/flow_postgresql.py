@@ -19,9 +19,9 @@ from psycopg.errors import UniqueViolation
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Table
 
+from workers.store import audit, tables
 from workers.store import events as all_events
 from workers.store import flow_statements as statements
-from workers.store import tables
 from workers.store.audit import Chain, Note, linked
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
@@ -34,7 +34,7 @@ from workers.store.records import Action, ActionState, Attempt, Case, Event, Swi
 #: how often a chain that others write to is read again before giving up
 MOST_REPEATS = 5
 #: what says that somebody else has written to a chain meanwhile
-_CHAIN_KEYS = ("uq_audit_chain_seq", "pk_audit_heads")
+_CHAIN_KEY = "uq_audit_chain_seq"
 #: the tables that a commit of a case adds to
 _PARTS = ("steps", "model_usage", "facts", "actions", "revisions")
 
@@ -53,13 +53,13 @@ def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: time
         return None
     width = len(fields(Case))
     case = Case(*row[:width])
-    seq, digest, thread = row[width:]
+    *end, thread = row[width:]
     events = [_record(Event, tables.events, item) for item in thread or ()]
     if len(events) != case.events_total:
         # The claim waited for an event that joined at this moment: it sees the count of then, and the events of before.
         with db.read() as tx:
             events = all_events.of_case(tx, case.id)
-    return Claimed(case, events, Chain(seq or 0, digest))
+    return Claimed(case, events, _chain(*end))
 
 
 def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: datetime) -> tuple[Case, Chain]:
@@ -70,9 +70,10 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
         try:
             row = db.ask(case.id, statement, noted).fetchone()
         except UniqueViolation as error:
-            if error.diag.constraint_name not in _CHAIN_KEYS or repeat == MOST_REPEATS - 1:
+            if error.diag.constraint_name != _CHAIN_KEY or repeat == MOST_REPEATS - 1:
                 raise
-            chain = _end_of(db, case.id)
+            with db.read() as tx:
+                chain = audit.end_of(tx, case.id)
             continue
         if row is None:
             raise LostClaim(f"case {case.id} was claimed by somebody else")
@@ -118,7 +119,7 @@ def _recording(
         tuple(name.removeprefix("set_") for name in values if name.startswith("set_")),
         tuple(name for name in _PARTS if name in values),
         notes=bool(noted),
-        first=not chain.seq,
+        apart=chain.apart,
         unjoined=progress.unjoined,
         spends="spent" in values,
     )
@@ -134,13 +135,13 @@ def errand_in(row: tuple[Any, ...] | None) -> Errand | None:
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))
-    seq, digest, others, switch, held, record = row[second:]
+    *end, others, switch, held, record = row[second:]
     return Errand(
         action=Action(*row[:first]),
         case=Case(*row[first:second]),
         others=[_record(Action, tables.actions, item) for item in others or ()],
         switch=_record(Switch, tables.switches, switch) if switch else None,
-        chain=Chain(seq or 0, digest),
+        chain=_chain(*end),
         held=held,
         record=unpacked(record),
     )
@@ -191,7 +192,7 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
         "error": ending.error,
         **noted,
     }
-    statement = statements.end(tuple(ending.changes), tuple(ending.case_changes), first=not ending.chain.seq)
+    statement = statements.end(tuple(ending.changes), tuple(ending.case_changes), apart=ending.chain.apart)
     return _unless_overtaken(db, action, statement, values) is not None
 
 
@@ -207,7 +208,7 @@ def _unless_overtaken(db: Database, action: Action, statement: str, values: dict
     try:
         return db.ask(action.case_id, statement, values).fetchone()
     except UniqueViolation as error:
-        if error.diag.constraint_name not in _CHAIN_KEYS:
+        if error.diag.constraint_name != _CHAIN_KEY:
             raise
         return None
 
@@ -227,7 +228,7 @@ def approving(
         **noted,
     }
     shape = (tuple(consent.changes), tuple(consent.decision), tuple(consent.case_changes))
-    return statements.approve(*shape, first=not consent.chain.seq, spends=spent is not None), values
+    return statements.approve(*shape, apart=consent.chain.apart, spends=spent is not None), values
 
 
 def _as_read(action: Action, case: Case) -> dict[str, Any]:
@@ -258,10 +259,11 @@ def _noted(case_id: str, chain: Chain, now: datetime, notes: Sequence[Note]) -> 
     return {**told, "noted_at": now, "chain_seq": after.seq, "chain_hash": after.hash}, after
 
 
-def _end_of(db: Database, case_id: str) -> Chain:
-    with db.direct() as cursor:
-        row = cursor.execute("SELECT seq, hash FROM audit_heads WHERE chain = %s", (case_id,)).fetchone()
-    return Chain(*row) if row is not None else Chain(0, None)
+def _chain(seq: int | None, digest: str | None, apart: Sequence[Any] | None) -> Chain:
+    """Where a chain ends, as the statements tell it."""
+    if seq is not None or apart is None:
+        return Chain(seq or 0, digest)
+    return Chain(apart[0], apart[1], apart=True)
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -42,11 +42,11 @@ WITH urgent AS (
         state = '{CaseState.WORKING}'
     WHERE c.id = COALESCE((SELECT id FROM urgent), %(case)s) AND COALESCE(c.wake_at, 'infinity') <= %(now)s
         AND c.closed_at::text IS NULL{capped}
-    RETURNING {_columns(Case, "c")}
+    RETURNING {_columns(Case, "c")}, c.chain_seq, c.chain_hash
 )
-SELECT claimed.*, h.seq, h.hash, (
+SELECT {_columns(Case, "claimed")}, {_chain("claimed")}, (
     SELECT json_agg({_object(Event, "e")} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
-) FROM claimed LEFT JOIN audit_heads h ON h.chain = claimed.id"""
+) FROM claimed"""
 
 
 @cache
@@ -55,20 +55,20 @@ def record(
     parts: tuple[str, ...],
     *,
     notes: bool,
-    first: bool,
+    apart: bool,
     unjoined: bool,
     spends: bool = False,
 ) -> str:
     inserts = spent("moved") if spends else []
     inserts += [_insert(getattr(tables, name), name, "moved") for name in parts]
     if notes:
-        inserts += _append("moved", first=first)
+        inserts += _append("moved", apart=apart)
     joined = "AND events_total = %(events_total)s" if unjoined else ""
     return (
         ",\n".join(
             [
                 f"""WITH moved AS (
-    UPDATE cases SET {_assignments(changes, "set_")}
+    UPDATE cases SET {_assignments(changes, "set_")}{", " + _CHAINED if notes else ""}
     WHERE id = %(case)s AND version = %(version)s AND COALESCE(claimed_by, '') <> '' {joined}
     RETURNING {_columns(Case, "cases")}
 )""",
@@ -80,7 +80,7 @@ def record(
 
 
 ERRAND = """
-SELECT {action}, {case}, h.seq, h.hash,
+SELECT {action}, {case}, {chain},
     (SELECT json_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
     (SELECT to_jsonb(s) FROM switches s
      WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind, 'vendor:' || split_part(a.target, ':', 1))
@@ -90,7 +90,7 @@ SELECT {action}, {case}, h.seq, h.hash,
         OR EXISTS (SELECT FROM limit_uses l WHERE l.action_id = a.id) ELSE false END,
     (SELECT r.record FROM revisions r
      WHERE a.state = 'pending' AND a.verdict ? 'limits' AND r.action_id = a.id AND r.revision = a.revision)
-FROM actions a JOIN cases c ON c.id = a.case_id LEFT JOIN audit_heads h ON h.chain = c.id
+FROM actions a JOIN cases c ON c.id = a.case_id
 WHERE a.id = %(action)s"""
 
 BEGIN = """
@@ -122,7 +122,7 @@ _HELD = """held AS (
 
 
 @cache
-def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, first: bool) -> str:
+def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool) -> str:
     parts = [
         f"WITH {_HELD}",
         f"""ended AS (
@@ -136,27 +136,33 @@ def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, first: bool)
     FROM ended WHERE attempts.action_id = ended.id AND attempts.finished_at IS NULL
 )""",
     ]
-    if case_changes:
-        parts.append(_settled("ended", case_changes))
-    return ",\n".join([*parts, *_append("ended", first=first)]) + "\nSELECT id FROM ended"
+    return (
+        ",\n".join([*parts, _settled("ended", case_changes), *_append("ended", apart=apart)]) + "\nSELECT id FROM ended"
+    )
 
 
-def _append(source: str, *, first: bool) -> list[str]:
-    """The next entry of a chain and its new end. Two that write entry n at once cannot both: the key says no."""
-    return [
-        f"""noted AS (
+#: the new end of a case's chain, written with whatever else of the case changes
+_CHAINED = "chain_seq = %(chain_seq)s, chain_hash = decode(%(chain_hash)s::text, 'hex')"
+
+
+def _append(source: str, *, apart: bool) -> list[str]:
+    """The next entry of a chain. Two that write entry n at once cannot both: the key says no. Where the chain's end was kept
+    apart, it is with the case from now on."""
+    noted = f"""noted AS (
     INSERT INTO audit (chain, seq, at, actor, verb, data, previous, hash)
-    SELECT %(case)s, %(chain_seq)s, %(noted_at)s, %(actor)s, %(verb)s, %(told)s::jsonb, %(previous)s, %(chain_hash)s
+    SELECT %(case)s, %(chain_seq)s, %(noted_at)s, %(actor)s, %(verb)s, %(told)s::jsonb, %(previous)s, %(chain_hash)s::text
     FROM {source}
-)""",
-        f"""head AS (
-    INSERT INTO audit_heads (chain, seq, hash) SELECT %(case)s, %(chain_seq)s, %(chain_hash)s FROM {source}
 )"""
-        if first
-        else f"""head AS (
-    UPDATE audit_heads SET seq = %(chain_seq)s, hash = %(chain_hash)s FROM {source} WHERE audit_heads.chain = %(case)s
-)""",
-    ]
+    moved = f"""brought AS (
+    DELETE FROM audit_heads USING {source} WHERE audit_heads.chain = %(case)s
+)"""
+    return [noted, moved] if apart else [noted]
+
+
+def _chain(alias: str) -> str:
+    """Where a case's chain ends: its number and hash, and both as they are kept apart, where they are."""
+    return f"""{alias}.chain_seq, encode({alias}.chain_hash, 'hex'), CASE WHEN {alias}.chain_seq IS NULL
+        THEN (SELECT json_build_array(h.seq, h.hash) FROM audit_heads h WHERE h.chain = {alias}.id) END"""
 
 
 @cache
@@ -176,7 +182,7 @@ def approve(
     decision: tuple[str, ...],
     case_changes: tuple[str, ...],
     *,
-    first: bool,
+    apart: bool,
     spends: bool = False,
 ) -> str:
     """A yes where nobody has said anything yet: somebody else's would have to be counted with it."""
@@ -196,7 +202,7 @@ def approve(
 )""",
                 *(spent("approved") if spends else []),
                 _settled("approved", case_changes),
-                *_append("approved", first=first),
+                *_append("approved", apart=apart),
             ]
         )
         + "\nSELECT * FROM approved"
@@ -204,8 +210,10 @@ def approve(
 
 
 def _settled(source: str, changes: tuple[str, ...]) -> str:
+    """The case with what an action's change makes of it, which may be no more than its chain's new end."""
+    made = [_assignments(changes, "set_"), "version = cases.version + 1, updated_at = %(now)s"] if changes else []
     return f"""settled AS (
-    UPDATE cases SET {_assignments(changes, "set_")}, version = cases.version + 1, updated_at = %(now)s
+    UPDATE cases SET {", ".join([*made, _CHAINED])}
     FROM {source} WHERE cases.id = %(case)s
 )"""
 
@@ -226,5 +234,6 @@ def _object(record: type, alias: str) -> str:
 ERRAND = ERRAND.format(
     action=_columns(Action, "a"),
     case=_columns(Case, "c"),
+    chain=_chain("c"),
     other=_object(Action, "o"),
 )

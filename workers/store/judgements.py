@@ -16,7 +16,7 @@ from sqlalchemy import Column, select
 
 from workers.store import packing
 from workers.store.audit import SYSTEM, unfolded
-from workers.store.audit_tables import audit, audit_heads
+from workers.store.audit_tables import audit
 from workers.store.database import Tx
 from workers.store.record_digest import digest_of
 from workers.store.records import AuditEntry
@@ -83,8 +83,8 @@ def unfitting(tx: Tx) -> Iterator[str]:
     """Every record that is not the one that was written, and every one that is gone, in plain words."""
     last = ""
     while True:
-        query = select(audit_heads.c.chain).where(audit_heads.c.chain > last, audit_heads.c.chain != SYSTEM)
-        chains = list(tx.execute(query.order_by(audit_heads.c.chain).limit(PAGE)).scalars())
+        query = select(audit.c.chain).where(audit.c.chain > last, audit.c.chain != SYSTEM).distinct()
+        chains = list(tx.execute(query.order_by(audit.c.chain).limit(PAGE)).scalars())
         if chains:
             yield from _unfitting(tx, chains)
         if len(chains) < PAGE:

@@ -18,9 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from workers.log import logger
-from workers.store import cases, flow
+from workers.store import audit, cases, flow
 from workers.store.audit import Chain
-from workers.store.audit_tables import audit_heads
 from workers.store.cases import LostClaim
 from workers.store.database import Database, StoreUnavailable
 from workers.store.flow import Progress
@@ -96,7 +95,7 @@ def _recorded(db: Database, case: Case, progress: Progress) -> tuple[Case, Chain
         if ours is None:
             return None
         stands = cases.get(tx, case.id)
-        end = tx.execute(select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == case.id)).first()
+        end = audit.end_of(tx, case.id)
     if stands is None or (stands.claimed_by and (stands.version, stands.claimed_by) != (case.version, case.claimed_by)):
         raise LostClaim(f"case {case.id} was claimed by somebody else")
-    return stands, Chain(*end) if end else Chain()
+    return stands, end

@@ -16,8 +16,8 @@ from contextlib import closing
 from sqlalchemy import select, text
 
 from workers.store.archive_tables import archived_entries, archives
-from workers.store.audit import GENESIS, NOT_REPEATED, SYSTEM, entry_hash
-from workers.store.audit_tables import audit, audit_anchors, audit_heads
+from workers.store.audit import GENESIS, NOT_REPEATED, SYSTEM, ends, entry_hash
+from workers.store.audit_tables import audit, audit_anchors
 from workers.store.database import Tx
 from workers.store.records import AuditEntry
 from workers.store.rows import columns
@@ -39,10 +39,7 @@ def verify(tx: Tx) -> list[str]:
 
 
 def _chains(tx: Tx) -> Iterator[str]:
-    heads: dict[str, tuple[int, str]] = {
-        chain: (seq, digest)
-        for chain, seq, digest in tx.execute(select(audit_heads.c.chain, audit_heads.c.seq, audit_heads.c.hash))
-    }
+    heads = ends(tx)
     chain, seq, previous = "", 0, GENESIS
     query = select(*_ENTRY).order_by(audit.c.chain, audit.c.seq).execution_options(**_ROWS)
     with tx.execute(query) as rows:

@@ -56,6 +56,9 @@ cases = Table(
     Column("instruction", Text),
     at("updated_at"),
     at("closed_at", nullable=True),
+    # Where its chain of the audit log ends; NULL while that is in `audit_heads`, as before this was kept here.
+    Column("chain_seq", Integer),
+    Column("chain_hash", LargeBinary),
     # One open case per (domain, subject): the index decides, so two deliveries at once cannot open two.
     partial("uq_cases_open_subject", "domain", "subject", where="closed_at IS NULL", unique=True),
     partial("ix_cases_due", "wake_at", where="wake_at IS NOT NULL"),

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from tests.integration.growth import before
 from tests.kit.engine import make_engine
 from workers.cli import opening
 from workers.cli.failures import Failure
-from workers.journal import entry
-from workers.store import flow, schema
+from workers.store import proof, schema
 from workers.store.database import Database, StoreUnavailable
-from workers.store.flow import Caps, Progress
 from workers.store.schema import Standing
 
-BEFORE = "0003"
-AFTER = [step.revision for step in ScriptDirectory(str(schema.MIGRATIONS)).walk_revisions()][::-1][3:]
+BEFORE = before.SCHEMA
+#: before any migration built an index beside running work, or said which code may run on it
+BEFORE_FLEETS = "0003"
+AFTER = [
+    step for step in list(ScriptDirectory(str(schema.MIGRATIONS)).walk_revisions())[::-1] if step.revision > BEFORE
+]
 
 
 @pytest.fixture
@@ -41,13 +43,7 @@ def other(engine):
 
 def work(engine, number: str) -> None:
     """What a process of the version before goes on doing meanwhile: let an event in, claim its case, record a step."""
-    engine.event(delivery=f"d{number}", ticket=number)
-    now, db = engine.clock(), engine.system.db
-    claimed = flow.claim(db, engine.case().id, worker="w", now=now, lease=timedelta(minutes=1), caps=Caps(8, 8))
-    assert claimed is not None
-    made = entry(claimed.case, "triage", (now, now), {}, {"intent": "other"})
-    done = {"state": "closed", "claimed_by": None, "wake_at": None, "closed_at": now, "outcome": "done"}
-    flow.record(db, claimed.case, claimed.chain, Progress(done, [made.step], notes=[made.note]), now=now)
+    before.work(engine.system.db, number, engine.clock())
 
 
 def invalid(db) -> list[str]:
@@ -81,16 +77,18 @@ def test_cases_are_worked_all_the_while_and_none_is_disturbed(engine, other):
     assert schema.standing(other) is Standing.CURRENT
     assert schema.differences(other) == []
     assert invalid(other) == []
+    with other.write() as tx:
+        assert proof.verify(tx) == []
 
 
 def test_a_transaction_that_will_not_end_is_waited_for_only_so_long_and_stops_nobody(engine, other, monkeypatch):
     monkeypatch.setattr(schema, "TRIES", 2)
     monkeypatch.setattr(schema, "PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(schema, "LOCK_TIMEOUT", "300ms")
-    engine.event(delivery="before")
+    work(engine, "7")
     with other.engine.connect() as idle:
-        # Somebody has opened a transaction and gone to lunch: VACUUM-like settings of the table cannot be changed.
-        idle.execute(text("LOCK TABLE audit_heads IN SHARE UPDATE EXCLUSIVE MODE"))
+        # Somebody has looked at a case and gone to lunch with the transaction open: nobody can change the table.
+        idle.execute(text("SELECT id FROM cases LIMIT 1"))
 
         with pytest.raises(StoreUnavailable, match="waited in vain for a lock, 2 times"):
             schema.upgrade(engine.system.db)
@@ -105,6 +103,7 @@ def test_a_transaction_that_will_not_end_is_waited_for_only_so_long_and_stops_no
 
 
 def test_an_index_whose_building_was_cut_off_is_built_again(engine, other):
+    schema.downgrade(engine.system.db, BEFORE_FLEETS)
     with other.engine.connect() as connection, connection.begin():
         connection.execute(text("CREATE INDEX ix_cases_closed ON cases (closed_at) WHERE closed_at IS NOT NULL"))
         connection.execute(
@@ -129,8 +128,8 @@ def test_two_processes_that_migrate_at_once_both_find_it_done(engine, other):
 
 
 def test_what_would_be_applied_is_told_first(engine):
-    assert [step.revision for step in schema.outstanding(engine.system.db)] == AFTER
-    assert schema.outstanding(engine.system.db)[0].summary.startswith("What is over")
+    told = [(step.revision, step.summary) for step in schema.outstanding(engine.system.db)]
+    assert told == [(step.revision, step.doc.partition("\n")[0]) for step in AFTER]
 
     schema.upgrade(engine.system.db)
 
@@ -138,7 +137,7 @@ def test_what_would_be_applied_is_told_first(engine):
 
 
 @pytest.mark.parametrize(
-    ("floor", "standing"), [(BEFORE, Standing.AHEAD), (AFTER[0], Standing.AHEAD), ("0999", Standing.TOO_NEW)]
+    ("floor", "standing"), [(BEFORE, Standing.AHEAD), (AFTER[0].revision, Standing.AHEAD), ("0999", Standing.TOO_NEW)]
 )
 def test_code_runs_on_a_newer_schema_only_where_nothing_was_taken_from_it(engine, floor, standing):
     db = engine.system.db
@@ -158,6 +157,7 @@ def test_code_runs_on_a_newer_schema_only_where_nothing_was_taken_from_it(engine
 
 def test_a_newer_schema_that_says_nothing_is_refused(engine):
     db = engine.system.db
+    schema.downgrade(db, BEFORE_FLEETS)
     with db.write() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '1000'"))
 

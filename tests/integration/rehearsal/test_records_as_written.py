@@ -21,7 +21,7 @@ from workers.store import audit, decided, judgements, proof
 from workers.store.audit_tables import audit as log
 from workers.store.judgements import Standing
 from workers.store.record_digest import digest_of
-from workers.store.tables import revisions
+from workers.store.tables import cases, revisions
 
 
 def unused(stored):
@@ -161,8 +161,8 @@ def without_digests(engine, chain):
             ]
             (row,), end = audit.linked(chain, end, entry["at"], notes)
             tx.execute(log.insert().values(row))
-        heads = audit.audit_heads
-        tx.execute(update(heads).where(heads.c.chain == chain).values(seq=end.seq, hash=end.hash))
+        digest = bytes.fromhex(end.hash)
+        tx.execute(update(cases).where(cases.c.id == chain).values(chain_seq=end.seq, chain_hash=digest))
 
 
 def test_an_erased_record_stays_unknown(engine, tmp_path):

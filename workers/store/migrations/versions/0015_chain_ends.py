@@ -1,14 +1,34 @@
-"""(to be written)"""
+"""Where a case's chain of the audit log ends is kept with the case, which each entry's commit changes anyway. Only adds columns.
+
+The ends of before stay in `audit_heads` until somebody adds to their chain. Code of the version before finds no end to a chain
+that this version began or went on with, and cannot add to it: the unique key of the entries refuses it. So the floor is raised.
+"""
 
 from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0015"
 down_revision = "0014"
 
+#: as the version before looks for them
+BACK = {
+    "postgresql": "INSERT INTO audit_heads (chain, seq, hash) SELECT id, chain_seq, encode(chain_hash, 'hex') FROM cases "
+    "WHERE chain_seq IS NOT NULL",
+    "sqlite": "INSERT INTO audit_heads (chain, seq, hash) SELECT id, chain_seq, lower(hex(chain_hash)) FROM cases "
+    "WHERE chain_seq IS NOT NULL",
+}
+
 
 def upgrade() -> None:
-    pass
+    op.add_column("cases", sa.Column("chain_seq", sa.Integer(), nullable=True))
+    op.add_column("cases", sa.Column("chain_hash", sa.LargeBinary(), nullable=True))
+    op.execute("UPDATE schema_floor SET revision = '0015'")
 
 
 def downgrade() -> None:
-    pass
+    op.execute("UPDATE schema_floor SET revision = '0003'")
+    op.execute(BACK[op.get_bind().dialect.name])
+    op.drop_column("cases", "chain_hash")
+    op.drop_column("cases", "chain_seq")
