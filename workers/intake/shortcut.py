@@ -21,6 +21,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from workers.intake.landing import Busy
 from workers.intake.receive import Received
 from workers.intake.web import HOOKS, Answer, Doors, Header
+from workers.log import logger
+from workers.store.database import StoreUnavailable
 from workers.telemetry import metrics
 
 _HOOKS = HOOKS.encode()
@@ -37,7 +39,8 @@ class Way(Protocol):
 
     def concerns(self, url: bytes) -> bool: ...
     def begin(self, url: bytes, headers: Sequence[Header], body: bytes) -> asyncio.Future[Answered | None] | None:
-        """None, at once or in the end, for what goes the long way: then nothing was done. Never an error."""
+        """None, at once or in the end, for what goes the long way, and an error for what broke: that goes there as well, and must
+        be so that it can."""
 
 
 def protocol(doors: Doors, way: Way | None = None) -> type[HttpToolsProtocol]:
@@ -209,7 +212,10 @@ class _Asked(_Passage):
             future.add_done_callback(self._known)
 
     def _known(self, future: asyncio.Future[Answered | None]) -> None:
-        answer = future.result()
+        error = future.exception()
+        if error is not None and not isinstance(error, StoreUnavailable):
+            logger.error("short_way_failed", door=self._way.door, exc_info=error)
+        answer = future.result() if error is None else None
         if answer is None:
             self._leave()
         else:
