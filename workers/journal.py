@@ -22,6 +22,7 @@ from workers.store.cases import LostClaim
 from workers.store.database import Database
 from workers.store.flow import Progress
 from workers.store.ids import new_id
+from workers.store.record_digest import DIGITS
 from workers.store.records import Case, Event, Fact, Step
 from workers.store.rows import shallow
 from workers.wiring import System
@@ -83,7 +84,9 @@ def entry(
         "started_at": started,
         "finished_at": finished,
     }
-    data: dict[str, Any] = {"round": case.round, "input": digest, "output": rough_digest_of(output)}
+    # Most cases have one round: the log says which only of the others.
+    data: dict[str, Any] = {"round": case.round} if case.round > 1 else {}
+    data |= {"input": digest[:DIGITS], "output": rough_digest_of(output)[:DIGITS]}
     if answer is not None:
         paid, remarks = (*answer.earlier, answer.usage), (*answer.remarks, *remarks)
         data |= {"provider": answer.usage.provider, "model": answer.usage.model}

@@ -178,7 +178,7 @@ def _step(step: Step, usage: Sequence[ModelUsage], log: Sequence[AuditEntry]) ->
     remarks = [
         str(remark)
         for entry in log
-        if entry.verb == step.name and entry.data.get("round") == step.round
+        if entry.verb == step.name and entry.data.get("round", 1) == step.round
         for remark in entry.data.get("remarks", ())
     ]
     used = [use for use in usage if use.step == step.name and use.round == step.round]

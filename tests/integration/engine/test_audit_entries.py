@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from tests.kit.engine import reply
+from workers.actions.digest import rough_digest_of
 from workers.journal import entry
-from workers.store import audit, flow, proof
+from workers.store import audit, flow, proof, steps
 from workers.store.audit import Note
 from workers.store.audit_tables import audit as audit_table
 from workers.store.flow import Caps, Progress
+from workers.store.record_digest import DIGITS
 from workers.store.tables import cases
 
 
@@ -39,6 +41,28 @@ def test_the_end_of_a_case_is_one_entry_that_tells_two_things(worked):
     assert told[-1].data == {"outcome": "done"}
     assert len({(one.id, one.seq, one.hash) for one in told[-2:]}) == 1
     assert stored(worked)[-1]["verb"] == audit.SEVERAL
+
+
+def test_what_a_step_read_and_found_is_told_by_the_beginnings_of_its_digests(worked):
+    with worked.system.db.read() as tx:
+        told = {one.verb: one.data for one in audit.of_chain(tx, worked.case().id)}
+        made = {step.name: step for step in steps.of_case(tx, worked.case().id)}
+
+    for name in ("triage", "gather", "draft"):
+        assert told[name]["input"] == made[name].input_digest[:DIGITS]
+        assert len(told[name]["output"]) == DIGITS
+    assert told["triage"]["output"] == rough_digest_of(made["triage"].output)[:DIGITS]
+
+
+def test_of_later_rounds_the_log_says_which(engine):
+    engine.event()
+    engine.drain()
+    engine.event(delivery="d2")
+    engine.drain()
+
+    with engine.system.db.read() as tx:
+        told = audit.of_chain(tx, engine.case().id)
+    assert [one.data.get("round") for one in told if one.verb == "triage"] == [None, 2]
 
 
 def test_who_did_each_thing_is_told_of_each(engine):
