@@ -149,6 +149,23 @@ def test_more_than_go_together_go_one_group_after_the_other(db):
     assert len({row[1] for row in rows}) == 2
 
 
+def test_of_more_than_go_together_the_oldest_cases_go_first_and_whoever_leads(db):
+    """Each once, whatever its place: the youngest that leads is not left behind, nor asked a second time."""
+    crowd = Crowd(db)
+    with gathered(db, crowd):
+        crowd.ask(ADD, {"id": 900, "by": "x"}, order="case_900")
+        until(lambda: len(db._together._waiting) == 1)
+        for number in reversed(range(MOST + 2)):
+            crowd.ask(ADD, {"id": number, "by": "x"}, order=f"case_{number:03}")
+
+    went = dict(crowd.done()[1:])
+
+    assert kept(db) == [*range(MOST + 2), 900]
+    assert len(set(went.values())) == 2
+    first = went[900]
+    assert {number for number, group in went.items() if group == first} == {900, *range(MOST - 1)}
+
+
 def test_who_is_alone_waits_for_nobody_and_hears_his_own_errors(db):
     db._together = Together(db._common, gathering=3600)
 

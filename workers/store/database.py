@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, Lending, Statements
 from workers.store.phrasing import Rows, Values, bound, read
-from workers.store.together import LOCK_MILLISECONDS, Lost, Together
+from workers.store.together import LOCK_MILLISECONDS, MOST_IN_TURN, Lost, Together
 
 Tx = Connection
 
@@ -91,7 +91,7 @@ class Database:
         arguments = {**arguments, "options": f"{arguments['options']} -c lock_timeout={LOCK_MILLISECONDS}"}
         self._grouped = create_engine(parsed, connect_args=arguments, **{**pool, "pool_size": 2})
         self._common = Lending(self._grouped, 2, busy_seconds)
-        self._together, self._in_turn = Together(self._common), Together(self._common)
+        self._together, self._in_turn = Together(self._common), Together(self._common, most=MOST_IN_TURN)
         event.listen(self.engine, "checkout", _ping_if_idle)
         event.listen(self.engine, "checkin", _note_use)
 

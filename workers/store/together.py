@@ -2,7 +2,8 @@
 server's process for all of them.
 
 Whoever comes when nobody is on the way leads: he takes along what waits by then, and wakes each with its own result once
-all is committed. Where the process is busy he waits a little for others first; where it is quiet, not at all. Nobody gets a
+all is committed. Where more wait than go together, the oldest cases go first, so that what was begun is ended before more is
+begun. Where the process is busy he waits a little for others first; where it is quiet, not at all. Nobody gets a
 result before the commit that holds his statement, and nobody is held up or refused because of a stranger: when anything is
 wrong with a group, or a row that it needs is held by somebody else for long, nothing of it was written and each asks
 again by himself. Only where the connection is lost is that not known; then everybody hears so. Called by
@@ -32,7 +33,9 @@ BUSY = 3
 #: so many of the newest askings tell how busy it is
 LOOKED_AT = 12
 #: more do not become cheaper by going together, and hold each other up
-MOST = 32
+MOST = 64
+#: of those that hold what other processes wait for, fewer: they hold it until the last of them is done
+MOST_IN_TURN = 32
 #: longest wait of a group for a row that somebody else holds; each of it may wait longer by itself
 LOCK_MILLISECONDS = 100
 
@@ -61,9 +64,16 @@ class Together:
     """One group on the way at a time, over connections that give up early on rows which somebody else holds."""
 
     def __init__(
-        self, lending: Lending, *, gathering: float = GATHERING_SECONDS, recently: float = RECENTLY, busy: int = BUSY
+        self,
+        lending: Lending,
+        *,
+        most: int = MOST,
+        gathering: float = GATHERING_SECONDS,
+        recently: float = RECENTLY,
+        busy: int = BUSY,
     ) -> None:
         self._lending = lending
+        self._most = most
         self._gathering, self._recently, self._busy = gathering, recently, busy
         self._guard = threading.Lock()
         self._waiting: list[_Rider] = []
@@ -147,7 +157,10 @@ class Together:
             self._enough = 0
             # It may have been given after the time was up.
             self._full.acquire(blocking=False)
-            group, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            if len(self._waiting) > self._most:
+                # Whoever leads goes along, however young his case is.
+                self._waiting.sort(key=lambda one: (one is not rider, one.order))
+            group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
         return group if len(group) == 1 else sorted(group, key=lambda one: one.order)
 
     def _expected(self, rider: _Rider) -> int:
