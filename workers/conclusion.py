@@ -1,8 +1,12 @@
 """Commits of what was decided on a case, and what they write of it.
 
-Called by the pipeline where a decision uses up of a limit, where actions of earlier rounds may be changing at this moment, and
-where a case was woken though all is decided: these take more than one statement, all under the case's lock. Everything else
-is committed in one statement by the pipeline itself.
+Called by the pipeline. A first decision is one statement (`decided`), also where it uses up of a limit and all of that is to be
+had. Where it is not, where actions of earlier rounds may be changing at this moment, and where a case was woken though all is
+decided, it takes more than one, all under the case's lock.
+
+Who will carry out the one action that is allowed begins it in the commit that decides it, where `execute` is ready for that: as
+`flow.begin` would leave it, held under this process's name from before the commit. A switch that was thrown meanwhile lets none
+of it be written; then it is decided and not begun.
 """
 
 from __future__ import annotations
@@ -10,18 +14,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from workers import faults
 from workers.drafting import LaidOut, standing
 from workers.journal import Entry, Work
 from workers.judgement import Judged
+from workers.lease import Key, Leases
 from workers.reserving import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
 from workers.settlement import settle, weigh
-from workers.store import cases, flow, spending
+from workers.store import actions, cases, flow, outage, spending
+from workers.store.cases import LostClaim
 from workers.store.database import Tx
-from workers.store.flow import Errand, Progress
-from workers.store.records import Action, CaseState
+from workers.store.flow import Begun, Errand, Progress, stopping
+from workers.store.records import Action, ActionState, CaseState
 from workers.store.spending import Used
 from workers.wiring import System
 
@@ -42,10 +48,20 @@ def conclude(
 
     One commit, so that nothing is reserved for an action that is not there, whenever the process dies. Raise `LostClaim`.
     """
+    reserving = [laid for laid in laid_out if reserves(laid.judged.record)]
+    if not system.db.is_sqlite and work.case.round == 1 and len(reserving) == 1:
+        with _Hold(system.leases) as hold:
+            at_once = outage.insist(_at_once, system, work, changes, entries, laid_out, reserving[0], hold)
+        if at_once is not None:
+            return at_once
+    return outage.insist(_in_turn, system, work, changes, entries, laid_out)
+
+
+def _in_turn(
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+) -> Work:
+    """The long way, under the case's lock."""
     now = system.clock()
-    at_once = _at_once(system, work, changes, entries, laid_out)
-    if at_once is not None:
-        return at_once
     with system.db.write() as tx:
         if limited(laid_out):
             # First the case, then the limits: as everybody takes them who reserves.
@@ -79,6 +95,8 @@ class Written:
     progress: Progress
     actions: Sequence[Action]
     due: Sequence[str]
+    #: the attempt at the one that is due, where it begins with this commit
+    begun: Begun | None = None
 
 
 def written(
@@ -102,28 +120,106 @@ def written(
     return Written(progress, after, standing.due)
 
 
-def hand_on(system: System, work: Work, made: Written, *, holding: str | None = None) -> None:
+def decided(
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+) -> Work:
+    """Write a case's first actions down, none of which uses up of a limit, with the steps that led to them. Raise `LostClaim`."""
+    now = system.clock()
+    made = written(work, changes, entries, laid_out, now)
+    with _Hold(system.leases) as hold:
+        commit = _begun(system, work, made, now, hold) or made
+        faults.point("case.decide.committing")
+        try:
+            case, chain = outage.record(system.db, work.case, work.chain, commit.progress, now=now)
+        except LostClaim:
+            if commit is made:
+                raise
+            commit = made
+            case, chain = outage.record(system.db, work.case, work.chain, made.progress, now=now)
+        hold.kept = commit.begun is not None
+    faults.point("case.decide.committed")
+    work = replace(work, case=case, chain=chain, found=None)
+    _hand_on(system, work, commit)
+    return work
+
+
+def _begun(
+    system: System, work: Work, made: Written, now: datetime, hold: _Hold, *, holding: str | None = None
+) -> Written | None:
+    """The same commit with the one action that is due begun in it. None where it is not begun so."""
+    if len(made.due) != 1:
+        return None
+    (action,) = (action for action in made.actions if action.id in made.due)
+    if not system.hints.at_once(_errand(work, made, action, holding)):
+        return None
+    changes: dict[str, Any] = {
+        "state": ActionState.EXECUTING,
+        "claimed_by": system.worker,
+        "wake_at": now + system.settings.lease,
+        "tries": 1,
+        "version": action.version + 1,
+    }
+    started = replace(action, **changes)
+    attempt = actions.told_attempt(started)
+    assert attempt is not None, "what is under way tells of its attempt"
+    begun = Begun(attempt, system.monotonic())
+    progress = replace(
+        made.progress,
+        actions=[{**row, **changes} if row["id"] == action.id else row for row in made.progress.actions],
+        unless=stopping(action, work.case),
+    )
+    hold.take(started)
+    return Written(progress, [started if one is action else one for one in made.actions], made.due, begun)
+
+
+class _Hold:
+    """What may be begun with its decision is held by this process from before the commit: once that is made its name stands on
+    the row, and what bears a name and is held by nobody is let go of. `kept` for whoever carries it out and gives it up."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+        self._taken: tuple[Key, int] | None = None
+        self.kept = False
+
+    def take(self, action: Action) -> None:
+        self._taken = ("action", action.id), action.version
+        self._leases.take(*self._taken)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if self._taken is not None and not self.kept:
+            self._leases.give_up(*self._taken, error)
+
+
+def _hand_on(system: System, work: Work, made: Written, *, holding: str | None = None) -> None:
     """Say which actions are due, with what is known of them by the commit that was just made; `holding` is the one for which
     it reserved."""
     for action in made.actions:
-        if action.id not in made.due:
-            continue
-        others = [other for other in made.actions if other is not action]
-        errand = Errand(action, work.case, others, None, work.chain, held=action.id == holding)
-        system.hints.action(action.id, errand)
+        if action.id in made.due:
+            system.hints.action(action.id, _errand(work, made, action, holding))
+
+
+def _errand(work: Work, made: Written, action: Action, holding: str | None) -> Errand:
+    others = [other for other in made.actions if other is not action]
+    return Errand(action, work.case, others, None, work.chain, held=action.id == holding, begun=made.begun)
 
 
 def _at_once(
-    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+    system: System,
+    work: Work,
+    changes: Mapping[str, Any],
+    entries: Sequence[Entry],
+    laid_out: Sequence[LaidOut],
+    one: LaidOut,
+    hold: _Hold,
 ) -> Work | None:
     """The straight way, where a first draft reserves for one action, and all of it is to be had. None, and nothing written,
-    for everything else; on SQLite too, where whoever writes is alone and no statement is a journey."""
-    reserving = [laid for laid in laid_out if reserves(laid.judged.record)]
-    if system.db.is_sqlite or work.case.round > 1 or len(reserving) != 1:
-        return None
-    (one,) = reserving
+    for everything else. SQLite has none: whoever writes is alone there, and no statement is a journey."""
     now = system.clock()
     judgement = _judgement(one)
+    plainly = False
     commit: Written | None = None
 
     def made(used: Used) -> Progress | None:
@@ -134,17 +230,26 @@ def _at_once(
         faults.point("case.limits.reserved")
         restated = [_restated(system, laid, judged) if laid is one else laid for laid in laid_out]
         commit = written(work, changes, entries, restated, now)
+        if not plainly:
+            commit = _begun(system, work, commit, now, hold, holding=judgement.action_id) or commit
         faults.point("case.decide.committing")
         return commit.progress
 
     uses = one.judged.record.uses
     held = holdings(judgement.action_id, uses)
-    recorded = spending.record(system.db, work.case, work.chain, held, rooms(uses), made, now=now)
+    try:
+        recorded = spending.record(system.db, work.case, work.chain, held, rooms(uses), made, now=now)
+    except LostClaim:
+        if commit is None or commit.begun is None:
+            raise
+        plainly = True
+        recorded = spending.record(system.db, work.case, work.chain, held, rooms(uses), made, now=now)
     if recorded is None or commit is None:
         return None
+    hold.kept = commit.begun is not None
     faults.point("case.decide.committed")
-    work = replace(work, case=recorded[0], chain=recorded[1])
-    hand_on(system, work, commit, holding=judgement.action_id)
+    work = replace(work, case=recorded[0], chain=recorded[1], found=None)
+    _hand_on(system, work, commit, holding=judgement.action_id)
     return work
 
 

@@ -10,6 +10,9 @@ crash at any place we know that a call *may* have been made, and what its kind o
 Just before the attempt the digest is computed again from the row that is about to be sent, as it was read or committed a
 moment ago (the attempt is fenced by its version and digest), the policy must still be the one that was decided under, no kill
 switch may be thrown, what it uses up of limits must be reserved, and the target must not have changed. Otherwise: not sent.
+
+Where the thread that decides an action carries it out itself at once, the attempt is begun in the commit that decides it
+(`workers.conclusion`), if all this holds by then (`ready`): the same ledger with one commit less.
 """
 
 from __future__ import annotations
@@ -31,8 +34,8 @@ from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, unc
 from workers.log import logger
 from workers.renewal import judge_again
 from workers.store import actions, cases, flow, switches
-from workers.store.flow import Errand
-from workers.store.records import Action, ActionState
+from workers.store.flow import Begun, Errand
+from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
 from workers.telemetry import traces
 from workers.wiring import System
@@ -72,6 +75,9 @@ def carry_out(system: System, writers: Writers, action_id: str, *, errand: Erran
     `errand` is what the same thread has committed a moment ago. It is read again where the moment was long; what changed
     in between holds the attempt back (`flow.begin`), as it does whoever has read it.
     """
+    if errand is not None and errand.begun is not None:
+        _go_on(system, writers, errand, errand.begun)
+        return
     if errand is None or system.clock() - errand.action.updated_at > JUST_NOW:
         errand = flow.errand(system.db, action_id)
     if errand is None or errand.action.wake_at is None or errand.action.wake_at > system.clock():
@@ -85,6 +91,43 @@ def carry_out(system: System, writers: Writers, action_id: str, *, errand: Erran
             _begin(system, writers, errand)
         elif action.state == ActionState.EXECUTING:
             _recover(system, writers, errand)
+
+
+def ready(system: System, writers: Writers, errand: Errand) -> bool:
+    """Whether an action that is about to be decided may be begun in that very commit, by whoever carries it out at once.
+
+    All that is looked at before an attempt is as it should be, but for the switches, which the commit itself looks at; nothing
+    has to be asked outside before; and a crash between commit and call leaves nothing that only people could find out.
+    """
+    action = errand.action
+    kind = CATALOGUE.get(action.kind)
+    if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.policy_hash != system.policy.hash:
+        return False
+    if not (row_digest(action) == action.digest == action.approved_digest):
+        return False
+    if _before(action, errand.others) or (action.verdict.get("limits") and not errand.held):
+        return False
+    target_system = action.target.partition(":")[0]
+    if kind.guarded and action.target_version and system.readers.find(target_system, VersionReader) is not None:
+        return False
+    return writers.find(target_system, kind.writer) is not None
+
+
+def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun) -> None:
+    """Carry out what this thread has begun with the decision."""
+    faults.point("action.begun")
+    action = errand.action
+    with (
+        traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
+        system.leases.action(action.id, action.version),
+    ):
+        faults.point("action.attempt_committed")
+        try:
+            call = _prepare(writers, errand)
+        except Permanent as error:
+            ended(system, errand, ActionState.FAILED, error=str(error))
+            return
+        _send(system, call, begun.attempt, since=begun.since)
 
 
 def _begin(system: System, writers: Writers, errand: Errand) -> None:
@@ -258,30 +301,37 @@ def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
     faults.point("action.attempt_committed")
     action, attempt = started
     with system.leases.action(action.id, action.version):
-        errand = replace(call.errand, action=action)
-        try:
-            _refuse_if_late(system, began)
-            with traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number):
-                receipt = call.kind.perform(call.writer, call.arguments, call.effect)
-        except Stale as error:
-            if doubtful:
-                uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
-            else:
-                redraft(system, action, str(error))
-        except Temporary as error:
-            if error.maybe_done and call.kind.delivery is Delivery.AT_MOST_ONCE:
-                uncertain(system, action, str(error))
-            else:
-                again(system, errand, error, attempt, doubtful=doubtful)
-        except Permanent as error:
-            if doubtful:
-                uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
-            else:
-                ended(system, errand, ActionState.FAILED, error=str(error))
+        _send(
+            system, replace(call, errand=replace(call.errand, action=action)), attempt, since=began, doubtful=doubtful
+        )
+
+
+def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtful: bool = False) -> None:
+    """Make the call of an attempt that is written down since then, and write down how it ended."""
+    errand, action = call.errand, call.errand.action
+    try:
+        _refuse_if_late(system, since)
+        with traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number):
+            receipt = call.kind.perform(call.writer, call.arguments, call.effect)
+    except Stale as error:
+        if doubtful:
+            uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
         else:
-            faults.point("action.called")
-            logger.info("action_done", action_id=action.id, attempt=attempt.number)
-            ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+            redraft(system, action, str(error))
+    except Temporary as error:
+        if error.maybe_done and call.kind.delivery is Delivery.AT_MOST_ONCE:
+            uncertain(system, action, str(error))
+        else:
+            again(system, errand, error, attempt, doubtful=doubtful)
+    except Permanent as error:
+        if doubtful:
+            uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
+        else:
+            ended(system, errand, ActionState.FAILED, error=str(error))
+    else:
+        faults.point("action.called")
+        logger.info("action_done", action_id=action.id, attempt=attempt.number)
+        ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
 
 
 def _hold_if_stopped(system: System, action: Action, *, doubtful: bool) -> None:
@@ -291,10 +341,10 @@ def _hold_if_stopped(system: System, action: Action, *, doubtful: bool) -> None:
         _held_back(system, errand, doubtful=doubtful)
 
 
-def _refuse_if_late(system: System, began: float) -> None:
+def _refuse_if_late(system: System, since: float) -> None:
     """A process that was stopped since it wrote its attempt down may have been taken for dead: another one may have looked,
     found nothing and done it. So it does not send what it has not sent, and says so if the action is still its own."""
-    if system.monotonic() - began > system.settings.dead_after_seconds / 2:
+    if system.monotonic() - since > system.settings.dead_after_seconds / 2:
         raise Postponed("This process stood still before it could send it.")
 
 
@@ -308,6 +358,8 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     now = system.clock()
     with system.db.write() as tx:
         claimed = actions.change(tx, action, now=now, wake_at=now + system.settings.lease, claimed_by=system.worker)
+        if claimed is not None:
+            actions.write_attempt_out(tx, action)
     if claimed is None:
         return
     errand = replace(errand, action=claimed)

@@ -59,7 +59,7 @@ def ended(
         with system.db.write() as tx:
             changed = actions.change(tx, action, now=now, **changes)
             if changed is not None:
-                actions.finish_attempts(tx, action.id, outcome=state, now=now, receipt=receipt, error=error)
+                actions.finish_attempts(tx, action, outcome=state, now=now, receipt=receipt, error=error)
                 if state is ActionState.DONE:
                     telling.tell(tx, changed, now)
                 audit.append(tx, action.case_id, now, note)
@@ -78,6 +78,9 @@ def _ended_at_once(
     case, action, now = errand.case, errand.action, system.clock()
     if not at_rest(case) or telling.told_of(action.verdict):
         return False
+    if errand.begun is not None and changes["state"] != ActionState.DONE:
+        # Its attempt has no row yet, and needs one to say how it ended.
+        return False
     after = replace(action, state=changes["state"], settled_at=now, wake_at=None)
     troubled = replace(case, attention=attention) if attention else case
     standing = weigh(troubled, [*errand.others, after], now=now)
@@ -92,6 +95,7 @@ def _ended_at_once(
         case_changes=standing.case,
         chain=errand.chain,
         notes=[note, *standing.notes],
+        in_rows=errand.begun is None,
     )
     return flow.end(system.db, action, ending, now=now)
 
@@ -107,7 +111,7 @@ def uncertain(system: System, action: Action, why: str) -> None:
         )
         if changed is None:
             return
-        actions.finish_attempts(tx, action.id, outcome=ActionState.UNCERTAIN, now=now, error=why)
+        actions.finish_attempts(tx, action, outcome=ActionState.UNCERTAIN, now=now, error=why)
         data = {"action": action.id, "kind": action.kind, "outcome": "uncertain"}
         audit.append(tx, action.case_id, now, Note("caseworker", "executed", data))
         _settle(system, tx, action, None)
@@ -145,7 +149,7 @@ def again(
             tries=max(action.tries - 1, 0) if unasked and attempt is not None else action.tries,
         )
         if changed is not None and attempt is not None and not error.maybe_done:
-            actions.finish_attempts(tx, action.id, number=attempt.number, outcome="not_done", now=now, error=str(error))
+            actions.finish_attempts(tx, action, number=attempt.number, outcome="not_done", now=now, error=str(error))
     logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=unknown)
 
 
@@ -183,7 +187,7 @@ def redraft(system: System, action: Action, why: str) -> None:
         )
         if changed is None:
             return
-        actions.finish_attempts(tx, action.id, outcome=ActionState.STALE, now=now, error=why)
+        actions.finish_attempts(tx, action, outcome=ActionState.STALE, now=now, error=why)
         withdrawn = actions.settle_open(tx, action.case_id, ActionState.STALE, why, now)
         data = {"action": action.id, "reason": discreet(why), "withdrawn": withdrawn}
         audit.append(tx, action.case_id, now, Note("caseworker", "stale", data))

@@ -31,7 +31,7 @@ from integrations.models.base import Usage
 from integrations.models.failures import paid
 from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
-from workers.conclusion import conclude, hand_on, limited, settle_again, written
+from workers.conclusion import conclude, decided, limited, settle_again
 from workers.consulting import OWN, asked_of, gave_up, subject_of, withdrawn
 from workers.deliberation import LOOPING, about, answer_question, deliberate, looks_up
 from workers.drafting import lay_out, live_targets
@@ -236,14 +236,8 @@ def _decide(
     }
     if work.case.round > 1 or limited(laid_out):
         # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
-        return outage.insist(conclude, system, work, changes, entries, laid_out)
-    commit = written(work, changes, entries, laid_out, now)
-    faults.point("case.decide.committing")
-    case, chain = outage.record(system.db, work.case, work.chain, commit.progress, now=now)
-    faults.point("case.decide.committed")
-    work = replace(work, case=case, chain=chain, found=None)
-    hand_on(system, work, commit)
-    return work
+        return conclude(system, work, changes, entries, laid_out)
+    return decided(system, work, changes, entries, laid_out)
 
 
 STEPS: Mapping[str, Callable[[System, Work, Agent], Work]] = {

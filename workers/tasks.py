@@ -6,6 +6,7 @@ A task never retries and never raises: whatever fails, the row says when it is d
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -39,36 +40,82 @@ class Post:
     writers: Writers | None
 
 
+class _Here(threading.local):
+    """What a thread is at."""
+
+    #: a case, which it may decide
+    deciding = False
+    #: what it has begun with the decision, and carries out next
+    begun: Errand | None = None
+
+
+class _Hands:
+    """What the threads of this process do with cases and actions, and with the actions that they decide themselves: who decided
+    one and may carry actions out does so next, which needs no message."""
+
+    def __init__(self, app: Celery, post: Post) -> None:
+        self._app = app
+        self._post = post
+        self._here = _Here()
+
+    def advance(self, case_id: str) -> None:
+        here = self._here
+        here.deciding = True
+        try:
+            _run(self._post.system, partial(pipeline.advance, self._post.system), case_id=case_id)
+        finally:
+            here.deciding = False
+        begun, here.begun = here.begun, None
+        if begun is not None:
+            # No job of its own: a worker that was told to stop still brings to its end what it has begun.
+            self.carry_out(begun.action.id, begun)
+
+    def carry_out(self, action_id: str, errand: Errand | None = None) -> None:
+        assert self._post.writers is not None
+        run = partial(execute.carry_out, self._post.system, self._post.writers, errand=errand)
+        _run(self._post.system, run, action_id=action_id)
+
+    def at_hand(self, action_id: str, errand: Errand | None) -> bool:
+        """Whether this thread carries it out as soon as it has done what it does now."""
+        if errand is not None and errand.begun is not None:
+            self._here.begun = errand
+            return True
+        if not self._of_actions():
+            return False
+        hint = self._post.system.hints.action
+        return carry_on(Job(partial(self.carry_out, action_id, errand), partial(hint, action_id)))
+
+    def at_once(self, errand: Errand) -> bool:
+        """Whether this thread may begin it in the commit that decides it, as it will carry it out next whatever comes."""
+        if not self._here.deciding or stopping() or not self._of_actions():
+            return False
+        assert self._post.writers is not None
+        return execute.ready(self._post.system, self._post.writers, errand)
+
+    def _of_actions(self) -> bool:
+        return "actions" in self._app.amqp.queues.consume_from
+
+
 def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
     post = Post(system, writers)
+    hands = _Hands(app, post)
     courier.equip(app)
     pickup.equip(app)
     listen(app, lambda: post.system)
 
     @app.task(name=ADVANCE, shared=False, **HINT)
     def advance(case_id: str) -> None:
-        _run(post.system, partial(pipeline.advance, post.system), case_id=case_id)
+        hands.advance(case_id)
 
     if writers is not None:
 
         @app.task(name=EXECUTE, shared=False, **HINT)
         def carry_out(action_id: str) -> None:
-            assert post.writers is not None
-            _run(post.system, partial(execute.carry_out, post.system, post.writers), action_id=action_id)
+            hands.carry_out(action_id)
 
-        def at_hand(action_id: str, errand: Errand | None) -> bool:
-            """Who decided an action and may carry actions out goes on to do it: that needs no message."""
-            if "actions" not in app.amqp.queues.consume_from:
-                return False
-            return carry_on(Job(partial(go_on, action_id, errand), partial(system.hints.action, action_id)))
-
-        def go_on(action_id: str, errand: Errand | None) -> None:
-            assert post.writers is not None
-            run = partial(execute.carry_out, post.system, post.writers, errand=errand)
-            _run(post.system, run, action_id=action_id)
-
-        system.hints.at_hand = at_hand
+        system.hints.at_hand = hands.at_hand
+        system.hints.at_once = hands.at_once
 
     # The message is the only copy of its event, so it is acknowledged after the commit.
     @app.task(name=RECEIVE, shared=False, acks_late=True, reject_on_worker_lost=True)

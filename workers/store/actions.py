@@ -216,14 +216,51 @@ def begin_attempt(tx: Tx, action: Action, *, key: str, now: datetime) -> Attempt
         receipt=None,
         error=None,
     )
-    row = {"id": attempt.id, "action_id": action.id, "number": number, "key": key, "digest": action.digest}
-    tx.execute(_ADD_ATTEMPT, {**row, "started_at": now})
+    tx.execute(_ADD_ATTEMPT, _attempt_row(attempt))
     return attempt
+
+
+def told_attempt(action: Action) -> Attempt | None:
+    """The attempt that was begun in the commit that decided the action, as the action itself tells of it. It has a row only
+    once there is more to tell than that it is under way, or done."""
+    done = action.state == ActionState.DONE
+    if not action.tries or not (done or action.state == ActionState.EXECUTING):
+        return None
+    return Attempt(
+        id=f"try_{action.id.removeprefix('act_')}",
+        action_id=action.id,
+        number=1,
+        key=action.id,
+        digest=action.digest,
+        started_at=action.decided_at or action.created_at,
+        finished_at=action.settled_at if done else None,
+        outcome=ActionState.DONE.value if done else None,
+        receipt=action.receipt if done else None,
+        error=None,
+    )
+
+
+def write_attempt_out(tx: Tx, action: Action) -> None:
+    """Give the attempt of which only the action told a row of its own: more happens to it now than the action can tell."""
+    told = told_attempt(action)
+    if told is not None and not tx.execute(_TRIES, {"action": action.id}).scalar_one():
+        tx.execute(_ADD_ATTEMPT, _attempt_row(told))
+
+
+def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "id": attempt.id,
+        "action_id": attempt.action_id,
+        "number": attempt.number,
+        "key": attempt.key,
+        "digest": attempt.digest,
+        "started_at": attempt.started_at,
+    }
 
 
 def finish_attempts(
     tx: Tx,
-    action_id: str,
+    action: Action,
     *,
     outcome: str,
     now: datetime,
@@ -231,23 +268,20 @@ def finish_attempts(
     receipt: Mapping[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
-    """Complete the attempts that are still open, or one of them."""
+    """Complete the attempts that are still open, or one of them. `action` is as it was under way."""
+    if outcome != ActionState.DONE:
+        write_attempt_out(tx, action)
     ending = {"ended": outcome, "at": now, "got": receipt, "said": error}
     if number is None:
-        tx.execute(_FINISH, {"action": action_id, **ending})
+        tx.execute(_FINISH, {"action": action.id, **ending})
     else:
-        tx.execute(_FINISH_ONE, {"action": action_id, "which": number, **ending})
+        tx.execute(_FINISH_ONE, {"action": action.id, "which": number, **ending})
 
 
 def attempts_of(tx: Tx, action_id: str) -> list[Attempt]:
-    return many(Attempt, tx.execute(_ATTEMPTS_OF, {"action": action_id}).all())
-
-
-def attempts_of_case(tx: Tx, case_id: str) -> list[Attempt]:
-    query = (
-        select(*_ATTEMPT)
-        .join(actions, actions.c.id == attempts.c.action_id)
-        .where(actions.c.case_id == case_id)
-        .order_by(attempts.c.started_at)
-    )
-    return many(Attempt, tx.execute(query).all())
+    in_rows = many(Attempt, tx.execute(_ATTEMPTS_OF, {"action": action_id}).all())
+    if in_rows:
+        return in_rows
+    action = get(tx, action_id)
+    told = told_attempt(action) if action is not None else None
+    return [told] if told is not None else []

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Float, Text, and_, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, Executable, Float, Text, and_, case, cast, func, literal, select, union_all
 
 from workers.store.database import Tx
 from workers.store.ids import first_id
+from workers.store.records import ActionState
 from workers.store.tables import (
     actions,
     attempts,
@@ -136,7 +137,22 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
     due_action = actions.c.wake_at <= now
     worked_on = and_(cases.c.claimed_by.is_not(None), cases.c.wake_at > now)
     took = _seconds(steps.c.started_at, steps.c.finished_at, sqlite=sqlite)
-    ended = func.coalesce(attempts.c.outcome, "open")
+    ended = func.coalesce(attempts.c.outcome, "open").label("ended")
+    # Of an attempt without a row the action tells (`actions.told_attempt`). Counted and not asked for by EXISTS, of which the
+    # planner may make a join that reads all attempts there are.
+    rows_of = select(func.count()).where(attempts.c.action_id == actions.c.id).correlate(actions).scalar_subquery()
+    done = actions.c.state == ActionState.DONE
+    tried = union_all(
+        select(actions.c.kind, ended)
+        .join_from(attempts, actions, actions.c.id == attempts.c.action_id)
+        .where(attempts.c.id >= first_id("try", since)),
+        select(actions.c.kind, case((done, "done"), else_="open").label("ended")).where(
+            actions.c.id >= first_id("act", since),
+            actions.c.state.in_([ActionState.DONE, ActionState.EXECUTING]),
+            actions.c.tries > 0,
+            rows_of == 0,
+        ),
+    ).subquery()
     return {
         "cases": select(
             cases.c.domain,
@@ -183,10 +199,7 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
         .group_by(model_usage.c.provider, model_usage.c.model)
         .order_by(func.count().desc())
         .limit(MOST_LABELS),
-        "attempts": select(actions.c.kind, ended, func.count())
-        .join_from(attempts, actions, actions.c.id == attempts.c.action_id)
-        .where(attempts.c.id >= first_id("try", since))
-        .group_by(actions.c.kind, ended),
+        "attempts": select(tried.c.kind, tried.c.ended, func.count()).group_by(tried.c.kind, tried.c.ended),
         "events": select(events.c.source, func.count(), func.sum(events.c.duplicates))
         .where(events.c.id >= first_id("evt", since))
         .group_by(events.c.source)

@@ -14,10 +14,11 @@ from typing import Protocol
 from workers.store import flow_portable, flow_postgresql
 from workers.store.audit import Chain
 from workers.store.database import Database, Tx
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress, stopping
+from workers.store.flow_types import Begun, Caps, Claimed, Consent, Ending, Errand, Progress, stopping
 from workers.store.records import Action, Attempt, Case
 
 __all__ = [
+    "Begun",
     "Caps",
     "Consent",
     "Ending",
@@ -68,7 +69,7 @@ def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: time
 
 def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: datetime) -> tuple[Case, Chain]:
     """Write progress to a claimed case, asserting the fence. Raise `LostClaim`, also where an event joined against
-    `progress.unjoined`."""
+    `progress.unjoined`, or a switch of `progress.unless` is thrown."""
     return _on(db).record(db, case, chain, progress, now=now)
 
 

@@ -44,6 +44,8 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
 
 
 def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
+    if progress.unless and switches.thrown(tx, progress.unless) is not None:
+        raise LostClaim(f"a switch was thrown that stops what case {case.id} would begin")
     moved = cases.move(tx, case, now=now, **progress.changes)
     if progress.unjoined and moved.events_total != case.events_total:
         raise LostClaim(f"an event joined case {case.id}")
@@ -98,9 +100,10 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
     with db.write() as tx:
         if not _as_read(tx, ending.case) or actions.change(tx, action, now=now, **ending.changes) is None:
             return False
-        actions.finish_attempts(
-            tx, action.id, outcome=ending.outcome, now=now, receipt=ending.receipt, error=ending.error
-        )
+        if ending.in_rows:
+            actions.finish_attempts(
+                tx, action, outcome=ending.outcome, now=now, receipt=ending.receipt, error=ending.error
+            )
         if ending.case_changes:
             cases.change(tx, action.case_id, now=now, **ending.case_changes)
         audit.append(tx, action.case_id, now, *ending.notes)

@@ -104,6 +104,7 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
         "case": case.id,
         "version": case.version,
         "events_total": case.events_total,
+        **({"unless": list(progress.unless)} if progress.unless else {}),
     }
 
 
@@ -121,6 +122,7 @@ def _recording(
         notes=bool(noted),
         apart=chain.apart,
         unjoined=progress.unjoined,
+        unless=bool(progress.unless),
         spends="spent" in values,
     )
     return statement, {**values, **noted}, after
@@ -187,12 +189,16 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
         **{f"set_{name}": value for name, value in ending.case_changes.items()},
         **_as_read(action, ending.case),
         "now": now,
-        "outcome": ending.outcome,
-        "receipt": None if ending.receipt is None else _json(ending.receipt),
-        "error": ending.error,
         **noted,
     }
-    statement = statements.end(tuple(ending.changes), tuple(ending.case_changes), apart=ending.chain.apart)
+    if ending.in_rows:
+        values |= {
+            "outcome": ending.outcome,
+            "receipt": None if ending.receipt is None else _json(ending.receipt),
+            "error": ending.error,
+        }
+    shape = (tuple(ending.changes), tuple(ending.case_changes))
+    statement = statements.end(*shape, apart=ending.chain.apart, in_rows=ending.in_rows)
     return _unless_overtaken(db, action, statement, values) is not None
 
 

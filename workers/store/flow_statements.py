@@ -57,6 +57,7 @@ def record(
     notes: bool,
     apart: bool,
     unjoined: bool,
+    unless: bool = False,
     spends: bool = False,
 ) -> str:
     inserts = spent("moved") if spends else []
@@ -64,12 +65,13 @@ def record(
     if notes:
         inserts += _append("moved", apart=apart)
     joined = "AND events_total = %(events_total)s" if unjoined else ""
+    thrown = "AND NOT EXISTS (SELECT FROM switches WHERE scope = ANY(%(unless)s))" if unless else ""
     return (
         ",\n".join(
             [
                 f"""WITH moved AS (
     UPDATE cases SET {_assignments(changes, "set_")}{", " + _CHAINED if notes else ""}
-    WHERE id = %(case)s AND version = %(version)s AND COALESCE(claimed_by, '') <> '' {joined}
+    WHERE id = %(case)s AND version = %(version)s AND COALESCE(claimed_by, '') <> '' {joined} {thrown}
     RETURNING {_columns(Case, "cases")}
 )""",
                 *inserts,
@@ -122,7 +124,7 @@ _HELD = """held AS (
 
 
 @cache
-def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool) -> str:
+def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool, in_rows: bool) -> str:
     parts = [
         f"WITH {_HELD}",
         f"""ended AS (
@@ -131,11 +133,12 @@ def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool)
         AND actions.digest = %(digest)s
     RETURNING actions.id
 )""",
-        """tried AS (
+    ]
+    if in_rows:
+        parts.append("""tried AS (
     UPDATE attempts SET outcome = %(outcome)s, finished_at = %(now)s, receipt = %(receipt)s::jsonb, error = %(error)s
     FROM ended WHERE attempts.action_id = ended.id AND attempts.finished_at IS NULL
-)""",
-    ]
+)""")
     return (
         ",\n".join([*parts, _settled("ended", case_changes), *_append("ended", apart=apart)]) + "\nSELECT id FROM ended"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers.store.audit import Chain, Note
-from workers.store.records import Action, Case, Event, Switch
+from workers.store.records import Action, Attempt, Case, Event, Switch
 
 Row = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ class Progress:
     """What one commit of a claimed case writes, besides the fence. Rows are as the tables have them, with their ids.
 
     `changes` are columns of the case. `notes` go to its audit chain. `unjoined` makes it all depend on no event having
-    joined the case since it was read.
+    joined the case since it was read, `unless` on none of these switches being thrown.
     """
 
     changes: Row
@@ -45,6 +45,16 @@ class Progress:
     revisions: Sequence[Row] = ()
     notes: Sequence[Note] = ()
     unjoined: bool = False
+    unless: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt that was begun in the commit that decided its action, for the thread that made that commit."""
+
+    attempt: Attempt
+    #: before the commit, by the monotonic clock of this process
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class Errand:
     #: the decision record of one that waits for a yes within limits, which tells what it would use up; None for all others,
     #: and on SQLite, where nothing is gained by reading it along
     record: Mapping[str, Any] | None = None
+    #: where this very thread has begun it with the decision
+    begun: Begun | None = None
 
 
 def stopping(action: Action, case: Case) -> list[str]:
@@ -86,6 +98,8 @@ class Ending:
     case_changes: Row
     chain: Chain
     notes: Sequence[Note] = field(default=())
+    #: False where the action itself tells of its only attempt (`actions.told_attempt`)
+    in_rows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
