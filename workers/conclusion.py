@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from workers import faults
@@ -32,6 +32,9 @@ from workers.store.spending import Used
 from workers.wiring import System
 
 _ACTION_COLUMNS = tuple(field.name for field in fields(Action))
+
+#: a case whose actions go out at once is looked at again after so long, should nothing have closed it by then
+ON_THEIR_WAY = timedelta(minutes=5)
 
 CRASH_POINTS = ("case.limits.reserved",)
 
@@ -106,8 +109,13 @@ def written(
     fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
     same = changes["attention"] == work.case.attention
     standing = weigh(work.case if same else replace(work.case, attention=changes["attention"]), fresh, now=now)
+    stands = {**changes, **standing.case}
+    if standing.due and stands["state"] == CaseState.ACTING:
+        # Its end is near. Until then the timer is left as it is: taken away and closed, every index would be written twice.
+        del stands["wake_at"]
+        stands["held_until"] = now + ON_THEIR_WAY
     progress = Progress(
-        {**changes, **standing.case},
+        stands,
         steps=[made.step for made in entries],
         usage=[row for made in entries for row in made.usage],
         actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],

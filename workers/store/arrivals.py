@@ -282,6 +282,7 @@ _JOIN = (
             (cases.c.claimed_by.is_not(None), cases.c.wake_at),
             else_=_NOW,
         ),
+        held_until=sql_case((cases.c.claimed_by.is_not(None), cases.c.held_until), else_=None),
         attention=sql_case((cases.c.state == CaseState.TAKEN_OVER, "A new message came in."), else_=cases.c.attention),
     )
     .returning(*_CASE)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, select, update
+from sqlalchemy import Text, bindparam, cast, func, or_, select, update
 from sqlalchemy import case as sql_case
 
 from workers.store.database import Tx
@@ -29,14 +29,17 @@ _THIS_CLAIMED = func.coalesce(cases.c.claimed_by, "") != ""
 
 # Statements of the door are built once: building them anew costs as much as running them.
 _NOW = bindparam("now", type_=cases.c.updated_at.type)
+_UNTIL = bindparam("until", type_=cases.c.held_until.type)
 _OTHERS = cases.alias("others")
 _THIS = cases.alias("this")
+_UNHELD = or_(cases.c.held_until.is_(None), cases.c.held_until <= _NOW)
 _URGENT = (
     select(cases.c.id)
     .where(
         cases.c.priority == "urgent",
         cases.c.claimed_by.is_(None),
         cases.c.wake_at <= _NOW,
+        _UNHELD,
         _OPEN,
         cases.c.domain == select(_THIS.c.domain).where(_THIS.c.id == bindparam("case")).scalar_subquery(),
     )
@@ -49,28 +52,31 @@ _IN_WORK = {
     .where(
         _THIS.c.id == bindparam("case"),
         _OTHERS.c.claimed_by.is_not(None),
-        _OTHERS.c.wake_at > _NOW,
+        or_(_OTHERS.c.wake_at > _NOW, _OTHERS.c.held_until > _NOW),
+        _OTHERS.c.wake_at.is_not(None),
+        _OTHERS.c.outcome.is_(None),
         _THIS.c[column] != "",
     )
     for column in ("customer", "source")
 }
 _CLAIM = (
     update(cases)
-    .where(cases.c.id == bindparam("case_id"), cases.c.wake_at <= _NOW, _OPEN)
+    .where(cases.c.id == bindparam("case_id"), cases.c.wake_at <= _NOW, _UNHELD, _OPEN)
     .values(
         claimed_by=bindparam("worker"),
         claims=cases.c.claims + 1,
         version=cases.c.version + 1,
-        wake_at=bindparam("until", type_=cases.c.wake_at.type),
+        held_until=_UNTIL,
         state=CaseState.WORKING,
     )
     .returning(*_COLUMNS)
 )
 # One for each and not one for all: a process may hold a thousand, and so long a condition is more than SQLite takes.
+# Where sources have a cap, the timer is set ahead with the lease.
 _RENEW = (
     update(cases)
     .where(cases.c.id == bindparam("of"), cases.c.version == bindparam("at"), _THIS_CLAIMED)
-    .values(wake_at=bindparam("until", type_=cases.c.wake_at.type))
+    .values(held_until=_UNTIL, wake_at=sql_case((cases.c.wake_at == cases.c.held_until, _UNTIL), else_=cases.c.wake_at))
 )
 _GET = select(*_COLUMNS).where(cases.c.id == bindparam("case_id"))
 _LOCK = _GET.with_for_update()
@@ -161,7 +167,7 @@ def _fenced(names: tuple[str, ...]) -> Any:
 def _released(names: tuple[str, ...]) -> Any:
     joined = cases.c.events_total > bindparam("known_events")
     parked = bindparam("parked_until", type_=cases.c.wake_at.type)
-    return _fenced(names).values(wake_at=sql_case((joined, _NOW), else_=parked))
+    return _fenced(names).values(wake_at=sql_case((joined, _NOW), else_=parked), held_until=None)
 
 
 @cache
@@ -175,7 +181,10 @@ def _unclaimed(names: tuple[str, ...]) -> Any:
 
 
 def _assigned(names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: bindparam(f"set_{name}", type_=cases.c[name].type) for name in names}
+    # Whoever sets the timer means it: what the case was held for before is over.
+    return ({"held_until": None} if "wake_at" in names else {}) | {
+        name: bindparam(f"set_{name}", type_=cases.c[name].type) for name in names
+    }
 
 
 def _bound(values: Mapping[str, Any], **others: Any) -> dict[str, Any]:
@@ -200,7 +209,8 @@ def lock(tx: Tx, case_id: str) -> Case | None:
 
 def free_all(tx: Tx, now: datetime) -> int:
     """End every claim on cases and actions at once. Only for the process that is known to be alone on its database."""
-    freed = tx.execute(update(cases).where(cases.c.claimed_by.is_not(None)).values(wake_at=now)).rowcount
+    claimed = update(cases).where(cases.c.claimed_by.is_not(None))
+    freed = tx.execute(claimed.values(wake_at=now, held_until=None)).rowcount
     freed += tx.execute(
         update(actions).where(actions.c.state == ActionState.EXECUTING, actions.c.wake_at > now).values(wake_at=now)
     ).rowcount
@@ -213,8 +223,8 @@ def get(tx: Tx, case_id: str) -> Case | None:
 
 def due(tx: Tx, now: datetime, limit: int) -> list[tuple[str, str]]:
     """(id, domain) of cases whose time has come, longest waiting first."""
-    query = select(cases.c.id, cases.c.domain).where(cases.c.wake_at <= now).order_by(cases.c.wake_at).limit(limit)
-    return [(row[0], row[1]) for row in tx.execute(query)]
+    query = select(cases.c.id, cases.c.domain).where(cases.c.wake_at <= _NOW, _UNHELD).order_by(cases.c.wake_at)
+    return [(row[0], row[1]) for row in tx.execute(query.limit(limit), {"now": now})]
 
 
 def listing(

@@ -110,7 +110,7 @@ def wake(tx: Tx, case_id: str, now: datetime) -> tuple[str, str] | None:
             cases.c.closed_at.is_(None),
             still == 0,
         )
-        .values(wake_at=now)
+        .values(wake_at=now, held_until=None)
         .returning(cases.c.id, cases.c.domain)
     ).first()
     return None if row is None else (row[0], row[1])
@@ -124,7 +124,7 @@ def cancel(tx: Tx, case_id: str, now: datetime) -> int:
         tx.execute(
             update(cases)
             .where(cases.c.id.in_(open_ones), cases.c.closed_at.is_(None), cases.c.claimed_by.is_(None))
-            .values(wake_at=now)
+            .values(wake_at=now, held_until=None)
         )
     return len(open_ones)
 

@@ -1,8 +1,8 @@
 """What is due, in fair order: urgent first, then customer by customer in turn, and no customer beyond its cap.
 
 The sweeper asks. A customer with five hundred due cases and one with a single case are served alternately; who is not known
-yet (before triage) is taken for a customer of its source. Each query reads the partial indexes of what is due and of what
-is in work, so a million closed cases weigh nothing here.
+yet (before triage) is taken for a customer of its source. Each query reads the partial index of the timer, in which stands what
+is due and what is in work, so a million closed cases weigh nothing here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, bindparam, func, literal, select, union_all
+from sqlalchemy import CTE, ColumnElement, and_, bindparam, func, literal, or_, select, union_all
 from sqlalchemy import case as sql_case
 
 from workers.store.database import Tx
@@ -41,20 +41,27 @@ class Waiting:
 
 _UNCAPPED = 2**30
 _NOW = bindparam("now", type_=cases.c.wake_at.type)
+#: a case whose time has come, unless it is held; and since when it is due
+_IS_DUE = and_(cases.c.wake_at <= _NOW, or_(cases.c.held_until.is_(None), cases.c.held_until <= _NOW))
+_SINCE = sql_case((cases.c.held_until > cases.c.wake_at, cases.c.held_until), else_=cases.c.wake_at)
 _URGENCY = sql_case({"urgent": 0, "high": 1, "low": 3}, value=cases.c.priority, else_=2)
 #: before triage nobody knows the customer; the separator can be in no address
 _WHOSE = sql_case((cases.c.customer != "", cases.c.customer), else_="\n" + cases.c.source)
 
 
 def _turn(*partition: ColumnElement[Any]) -> ColumnElement[int]:
-    return func.row_number().over(partition_by=partition, order_by=(_URGENCY, cases.c.wake_at))
+    return func.row_number().over(partition_by=partition, order_by=(_URGENCY, _SINCE))
 
 
 def _in_work(column: ColumnElement[str], name: str) -> CTE:
     """How many cases of each are worked on just now; a claim that ran out is none."""
     return (
         select(column.label("whose"), func.count().label("held"))
-        .where(cases.c.claimed_by.is_not(None), cases.c.wake_at > _NOW)
+        .where(
+            cases.c.claimed_by.is_not(None),
+            cases.c.wake_at.is_not(None),
+            or_(cases.c.wake_at > _NOW, cases.c.held_until > _NOW),
+        )
         .group_by(column)
         .cte(name)
     )
@@ -64,14 +71,14 @@ _in_turn = (
     select(
         cases.c.id,
         cases.c.domain,
-        cases.c.wake_at,
+        _SINCE.label("wake_at"),
         cases.c.customer,
         cases.c.source,
         _URGENCY.label("urgency"),
         # By domain too: a queue that nobody works must not use up the customer's turns in the others.
         _turn(cases.c.domain, _WHOSE).label("turn"),
     )
-    .where(cases.c.wake_at <= _NOW)
+    .where(_IS_DUE)
     .cte("in_turn")
 )
 _placed = select(
@@ -119,9 +126,7 @@ ACTIONS = (
     .limit(bindparam("most"))
 )
 _WAITING = union_all(
-    select(cases.c.domain, func.count(), func.min(cases.c.wake_at))
-    .where(cases.c.wake_at <= _NOW)
-    .group_by(cases.c.domain),
+    select(cases.c.domain, func.count(), func.min(_SINCE)).where(_IS_DUE).group_by(cases.c.domain),
     select(literal(""), func.count(), func.min(actions.c.wake_at)).where(actions.c.wake_at <= _NOW),
 )
 

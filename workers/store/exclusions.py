@@ -51,7 +51,7 @@ def last_approvers(tx: Tx, action: Action, case: Case) -> frozenset[str]:
         whose = newest_first.join(cases, cases.c.id == actions.c.case_id).where(cases.c.customer == case.customer)
         # Open and closed cases are in indexes of their own.
         rows = [
-            *tx.execute(whose.where(cases.c.closed_at.is_(None))),
+            *tx.execute(whose.where(cases.c.closed_at.is_(None), cases.c.outcome.is_(None))),
             *tx.execute(whose.where(cases.c.closed_at.is_not(None))),
         ]
     else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Float, Text, and_, case, cast, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Executable, Float, Text, and_, case, cast, func, literal, or_, select, union_all
 
 from workers.store.database import Tx
 from workers.store.ids import first_id
@@ -132,10 +132,11 @@ def take(tx: Tx, now: datetime, *, since: datetime, seen_within: timedelta) -> F
 
 def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: bool) -> dict[str, Executable]:
     """The questions by name."""
-    # A claim holds `wake_at` in the future. One that ran out is due, whatever name still stands on it.
-    due_case = cases.c.wake_at <= now
+    # A claim that ran out is due, whatever name still stands on it.
+    due_case = and_(cases.c.wake_at <= now, or_(cases.c.held_until.is_(None), cases.c.held_until <= now))
+    due_since = case((cases.c.held_until > cases.c.wake_at, cases.c.held_until), else_=cases.c.wake_at)
     due_action = actions.c.wake_at <= now
-    worked_on = and_(cases.c.claimed_by.is_not(None), cases.c.wake_at > now)
+    worked_on = and_(cases.c.claimed_by.is_not(None), or_(cases.c.wake_at > now, cases.c.held_until > now))
     took = _seconds(steps.c.started_at, steps.c.finished_at, sqlite=sqlite)
     ended = func.coalesce(attempts.c.outcome, "open").label("ended")
     # Of an attempt without a row the action tells (`actions.told_attempt`). Counted and not asked for by EXISTS, of which the
@@ -160,7 +161,7 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
             func.count(),
             func.count().filter(worked_on),
             func.count().filter(due_case),
-            func.min(cases.c.wake_at).filter(due_case),
+            func.min(due_since).filter(due_case),
         )
         .where(cases.c.closed_at.is_(None))
         .group_by(cases.c.domain, cases.c.state),

@@ -22,26 +22,31 @@ from workers.store.records import Action, Case, CaseState, Event
 @cache
 def claim(customer_cap: bool, source_cap: bool) -> str:
     """The hinted case, or one of its domain that is urgent and due: a hint is a place at work, and urgent ones go first."""
-    capped = ""
+    capped = timer = ""
     if customer_cap:
         capped += """
-          AND (c.customer = '' OR (SELECT count(*) FROM cases o
-               WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.customer = c.customer) < %(customer_cap)s)"""
+          AND (c.customer = '' OR (SELECT count(*) FROM (SELECT FROM cases o
+               WHERE o.customer = c.customer AND o.customer <> '' AND o.outcome IS NULL AND o.claimed_by IS NOT NULL
+                 AND GREATEST(o.wake_at, o.held_until) > %(now)s
+               LIMIT %(customer_cap)s) in_work) < %(customer_cap)s)"""
     if source_cap:
         capped += """
           AND (SELECT count(*) FROM cases o
                WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.source = c.source) < %(source_cap)s"""
+        # No index tells a source's cases: whoever is in work stands in that of the timer, ahead of now.
+        timer = ", wake_at = %(until)s"
     return f"""
 WITH urgent AS (
     SELECT c.id FROM cases c
-    WHERE c.priority = 'urgent' AND c.claimed_by IS NULL AND c.wake_at <= %(now)s AND c.closed_at IS NULL
+    WHERE c.priority = 'urgent' AND c.wake_at <= %(now)s AND COALESCE(c.held_until, '-infinity') <= %(now)s
+      AND c.claimed_by IS NULL AND c.closed_at IS NULL
       AND c.domain = (SELECT domain FROM cases WHERE id = %(case)s){capped}
     ORDER BY c.wake_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE cases c SET claimed_by = %(worker)s, claims = c.claims + 1, version = c.version + 1, wake_at = %(until)s,
-        state = '{CaseState.WORKING}'
+    UPDATE cases c SET claimed_by = %(worker)s, claims = c.claims + 1, version = c.version + 1,
+        held_until = %(until)s{timer}, state = '{CaseState.WORKING}'
     WHERE c.id = COALESCE((SELECT id FROM urgent), %(case)s) AND COALESCE(c.wake_at, 'infinity') <= %(now)s
-        AND c.closed_at::text IS NULL{capped}
+        AND COALESCE(c.held_until, '-infinity') <= %(now)s AND c.closed_at::text IS NULL{capped}
     RETURNING {_columns(Case, "c")}, c.chain_seq, c.chain_hash
 )
 SELECT {_columns(Case, "claimed")}, {_chain("claimed")}, (
@@ -70,7 +75,7 @@ def record(
         ",\n".join(
             [
                 f"""WITH moved AS (
-    UPDATE cases SET {_assignments(changes, "set_")}{", " + _CHAINED if notes else ""}
+    UPDATE cases SET {_case_assignments(changes)}{", " + _CHAINED if notes else ""}
     WHERE id = %(case)s AND version = %(version)s AND COALESCE(claimed_by, '') <> '' {joined} {thrown}
     RETURNING {_columns(Case, "cases")}
 )""",
@@ -214,11 +219,16 @@ def approve(
 
 def _settled(source: str, changes: tuple[str, ...]) -> str:
     """The case with what an action's change makes of it, which may be no more than its chain's new end."""
-    made = [_assignments(changes, "set_"), "version = cases.version + 1, updated_at = %(now)s"] if changes else []
+    made = [_case_assignments(changes), "version = cases.version + 1, updated_at = %(now)s"] if changes else []
     return f"""settled AS (
     UPDATE cases SET {", ".join([*made, _CHAINED])}
     FROM {source} WHERE cases.id = %(case)s
 )"""
+
+
+def _case_assignments(names: Sequence[str]) -> str:
+    """Whoever sets the timer means it: what the case was held for before is over."""
+    return _assignments(names, "set_") + (", held_until = NULL" if "wake_at" in names else "")
 
 
 def _assignments(names: Sequence[str], prefix: str) -> str:

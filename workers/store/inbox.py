@@ -135,8 +135,9 @@ def earlier_of(tx: Tx, case: Case, *, limit: int = 10) -> list[Case]:
         cases.c.customer == case.customer, cases.c.id != case.id, cases.c.source != "caseworker"
     )
     same = same.limit(limit)
+    going_on = same.where(cases.c.closed_at.is_(None), cases.c.outcome.is_(None))
     found = [
-        *tx.execute(same.where(cases.c.closed_at.is_(None)).order_by(cases.c.opened_at.desc())).all(),
+        *tx.execute(going_on.order_by(cases.c.opened_at.desc())).all(),
         *tx.execute(same.where(cases.c.closed_at.is_not(None)).order_by(cases.c.closed_at.desc())).all(),
     ]
     return sorted(many(Case, found), key=lambda one: one.opened_at, reverse=True)[:limit]

@@ -56,9 +56,11 @@ class Process:
 
 _COLUMNS = columns(processes, Process)
 _ALL = select(*_COLUMNS).order_by(processes.c.started_at, processes.c.id)
+#: claimed cases are among those whose timer is set, and only there does an index find them
+_TIMED = cases.c.wake_at.is_not(None)
 _HOLDERS = (
     select(cases.c.claimed_by)
-    .where(cases.c.claimed_by.is_not(None))
+    .where(_TIMED, cases.c.claimed_by.is_not(None))
     .union(
         select(actions.c.claimed_by).where(
             actions.c.state == ActionState.EXECUTING, actions.c.settled_at.is_(None), actions.c.claimed_by.is_not(None)
@@ -192,8 +194,8 @@ def free(tx: Tx, dead: Collection[str], now: datetime) -> list[Due]:
         return []
     of_cases = tx.execute(
         update(cases)
-        .where(cases.c.claimed_by.in_(dead))
-        .values(claimed_by=None, wake_at=now, updated_at=now)
+        .where(_TIMED, cases.c.claimed_by.in_(dead))
+        .values(claimed_by=None, wake_at=now, held_until=None, updated_at=now)
         .returning(cases.c.id, cases.c.domain)
     ).all()
     of_actions = tx.execute(
@@ -212,7 +214,7 @@ def free(tx: Tx, dead: Collection[str], now: datetime) -> list[Due]:
 
 def claimed_by(tx: Tx, process_id: str) -> dict[tuple[str, str], int]:
     """The version of each case and action that bears this process's name, by ("case" or "action", id)."""
-    in_hand = select(literal("case"), cases.c.id, cases.c.version).where(cases.c.claimed_by == process_id)
+    in_hand = select(literal("case"), cases.c.id, cases.c.version).where(_TIMED, cases.c.claimed_by == process_id)
     under_way = select(literal("action"), actions.c.id, actions.c.version).where(
         actions.c.claimed_by == process_id, actions.c.state == ActionState.EXECUTING, actions.c.settled_at.is_(None)
     )
@@ -224,7 +226,7 @@ def let_go(tx: Tx, left: Mapping[tuple[str, str], int], process_id: str | None, 
     actions to look what became of them."""
     freed = 0
     for kind, table, changes in (
-        ("case", cases, {"claimed_by": None, "wake_at": now, "updated_at": now}),
+        ("case", cases, {"claimed_by": None, "wake_at": now, "held_until": None, "updated_at": now}),
         ("action", actions, {"wake_at": now}),
     ):
         rows = [(row_id, version) for (of_kind, row_id), version in left.items() if of_kind == kind]

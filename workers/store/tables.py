@@ -1,8 +1,8 @@
 """The tables. Truth lives here; a queue message is only a hint that a row is due.
 
-`wake_at` on cases and actions is the one timer (indexed where it is set): when the row is next due. A claim sets it to
-the end of the lease, parked and finished rows have NULL. `version` is the fence: each claim raises it and each commit of
-work asserts it.
+`wake_at` on cases and actions is the one timer (indexed where it is set): when the row is next due; parked and finished rows
+have NULL. A claim sets it to the end of the lease on actions; on cases it stays, and `held_until`, which no index knows, says
+until when the row is passed over. `version` is the fence: each claim raises it and each commit of work asserts it.
 """
 
 from __future__ import annotations
@@ -59,22 +59,17 @@ cases = Table(
     # Where its chain of the audit log ends; NULL while that is in `audit_heads`, as before this was kept here.
     Column("chain_seq", Integer),
     Column("chain_hash", LargeBinary),
+    at("held_until", nullable=True),
     # One open case per (domain, subject): the index decides, so two deliveries at once cannot open two.
     partial("uq_cases_open_subject", "domain", "subject", where="closed_at IS NULL", unique=True),
     partial("ix_cases_due", "wake_at", where="wake_at IS NOT NULL"),
     # Not by updated_at: an index over a column that each step changes would make each step rewrite every index.
     partial("ix_cases_attention", "opened_at", where="attention IS NOT NULL AND closed_at IS NULL"),
-    # Who is being worked for just now: the caps per customer and source count these, few and short-lived rows.
-    partial("ix_cases_claimed", "customer", "source", where="claimed_by IS NOT NULL"),
-    # What must not wait behind bulk; most of the time it is empty.
-    partial(
-        "ix_cases_urgent",
-        "domain",
-        "wake_at",
-        where="priority = 'urgent' AND claimed_by IS NULL AND wake_at IS NOT NULL",
-    ),
-    # What else is going on for a customer.
-    partial("ix_cases_open_customer", "customer", where="closed_at IS NULL AND customer <> ''"),
+    # What must not wait behind bulk. No index knows who has claimed: a claim would write every index of the row anew.
+    partial("ix_cases_urgent_due", "domain", "wake_at", where="priority = 'urgent' AND wake_at IS NOT NULL"),
+    # What else is going on for a customer. By the outcome, which is set as a case is closed: of a question that does not ask for
+    # `closed_at` the planner cannot believe that another index of open cases, which it takes for empty, answers it sooner.
+    partial("ix_cases_going_on", "customer", where="outcome IS NULL AND customer <> ''"),
     # Room on each page for the next versions of its rows, so that a step that moves no index stays on the page.
     postgresql_with={"fillfactor": "70"},
 )

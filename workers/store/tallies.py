@@ -51,7 +51,7 @@ def _cases_of_theirs(*where: Any) -> Any:
 
 # In two halves, each with an index of its own.
 _THEIRS = union_all(
-    _cases_of_theirs(cases.c.closed_at.is_(None)),
+    _cases_of_theirs(cases.c.closed_at.is_(None), cases.c.outcome.is_(None)),
     _cases_of_theirs(cases.c.closed_at.is_not(None), cases.c.closed_at > _since_quarter),
 ).subquery()
 _by_person = actions.c.decided_by.startswith("person:")

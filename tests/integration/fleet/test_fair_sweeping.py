@@ -8,8 +8,10 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import event, insert, text
 
-from tests.kit.engine import refund
-from workers.store import due
+from tests.kit.engine import START, refund
+from workers.store import cases as cases_of
+from workers.store import due, flow
+from workers.store.flow import Caps
 from workers.store.ids import new_id
 from workers.store.records import ActionState, CaseState
 from workers.store.tables import cases
@@ -80,20 +82,67 @@ def test_the_urgent_come_first_and_the_low_last(engine):
     assert in_order(engine) == [urgent, high, normal, low]
 
 
-def test_no_more_of_a_customer_than_its_cap_leaves_free(engine):
+@pytest.mark.parametrize("claimed", ["held_until", "wake_at"], ids=["as claimed now", "as code of before claimed"])
+def test_no_more_of_a_customer_than_its_cap_leaves_free(engine, claimed):
     waiting = open_cases(engine, "noisy@example.com", 20)
     soon = engine.clock() + timedelta(seconds=50)
-    open_cases(engine, "noisy@example.com", 5, wake_at=soon, claimed_by="host:1:aaaa")
+    open_cases(engine, "noisy@example.com", 5, claimed_by="host:1:aaaa", **{claimed: soon})
 
     assert in_order(engine, customer_cap=8) == waiting[:3]
     assert in_order(engine, customer_cap=5) == []
     assert in_order(engine, customer_cap=0) == waiting
 
 
-def test_a_claim_that_ran_out_takes_no_place(engine):
-    (lost,) = open_cases(engine, "noisy@example.com", 1, claimed_by="host:1:aaaa")
+@pytest.mark.parametrize("held_until", [None, START - timedelta(seconds=3)])
+def test_a_claim_that_ran_out_takes_no_place(engine, held_until):
+    (lost,) = open_cases(engine, "noisy@example.com", 1, claimed_by="host:1:aaaa", held_until=held_until)
 
     assert in_order(engine, customer_cap=1) == [lost]
+
+
+@pytest.mark.parametrize("claimed", ["held_until", "wake_at"], ids=["as claimed now", "as code of before claimed"])
+def test_what_is_claimed_is_nobody_elses_until_its_lease_has_run_out(engine, claimed):
+    now = engine.clock()
+    until = now + timedelta(seconds=50)
+    (case,) = open_cases(engine, "ana@example.com", 1, claimed_by="host:1:aaaa", **{claimed: until})
+
+    assert (in_order(engine), claim(engine, case)) == ([], None)
+    engine.clock.on(seconds=50)
+
+    with engine.system.db.read() as tx:
+        behind = due.waiting(tx, engine.clock())
+    assert (behind.rows, behind.oldest) == ({"support": 1}, until)
+    assert in_order(engine) == [case]
+    assert claim(engine, case).case.version == 2
+    assert claim(engine, case) is None, "claimed a moment ago"
+
+
+@pytest.mark.parametrize("claimed", ["held_until", "wake_at"], ids=["as claimed now", "as code of before claimed"])
+@pytest.mark.parametrize("caps", [Caps(customer=2), Caps(source=2), Caps(customer=2, source=2)], ids=str)
+def test_whoever_claims_counts_those_in_work(engine, caps, claimed):
+    until = engine.clock() + timedelta(seconds=50)
+    open_cases(engine, "ana@example.com", 300)
+    first, second = open_cases(engine, "ana@example.com", 2)
+    if claimed == "wake_at" or caps.source == 0:
+        (held,) = open_cases(engine, "ana@example.com", 1, claimed_by="host:1:aaaa", **{claimed: until})
+    else:
+        (held,) = open_cases(engine, "ana@example.com", 1)
+        assert claim(engine, held, caps) is not None
+
+    assert claim(engine, first, caps) is not None
+    assert claim(engine, second, caps) is None
+    with engine.system.db.write() as tx:
+        cases_of.renew(tx, {first: 2}, until=engine.clock() + timedelta(minutes=5))
+    engine.clock.on(minutes=2)
+    assert claim(engine, second, caps) is not None, "one lease ran out"
+    assert claim(engine, held, caps) is None, "one was renewed, and one is claimed anew"
+
+
+def claim(engine, case, caps=None):
+    lease = timedelta(seconds=60)
+    return flow.claim(
+        engine.system.db, case, worker="host:2:bbbb", now=engine.clock(), lease=lease, caps=caps or Caps()
+    )
 
 
 def test_no_more_of_a_source_than_its_cap_leaves_free(engine):

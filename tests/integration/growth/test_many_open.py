@@ -24,7 +24,7 @@ A_FEW = 20
 
 #: among them as many claimed ones as a fleet may hold; the figures stay those of before
 _REOPEN = """
-UPDATE cases SET closed_at = NULL, state = 'working', wake_at = :until, claimed_by = 'somebody:1:0'
+UPDATE cases SET closed_at = NULL, outcome = NULL, state = 'working', wake_at = :until, claimed_by = 'somebody:1:0'
 WHERE id IN (SELECT id FROM cases ORDER BY id LIMIT :open)"""
 _UNSETTLE = "UPDATE actions SET settled_at = NULL, state = 'pending' WHERE id IN (SELECT id FROM actions LIMIT :open)"
 
