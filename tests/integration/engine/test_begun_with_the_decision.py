@@ -15,12 +15,18 @@ from policies.loader import loads
 from tests.integration.limits.house import under, within
 from tests.kit.engine import documents, escalate, refund, reply, tags
 from tests.kit.rules import KINDS
+from workers import faults
+from workers.execute import CRASH_POINTS
 from workers.ledger import MOST_TRIES
 from workers.store import actions, figures, flow, switches
 from workers.store.records import ActionState, CaseState
 from workers.store.tables import attempts, steps
 
 MONEY = {"charge": "ch_1b"}
+
+
+class Died(BaseException):
+    """Stands for the end of the process: nothing in the engine catches it."""
 
 
 @pytest.fixture
@@ -116,11 +122,39 @@ def test_a_process_that_died_between_commit_and_call_leaves_it_to_be_done_once(a
     assert rows(at_hand) == 2
 
 
+@pytest.mark.parametrize("point", ["case.decide.committing", "case.decide.committed", *CRASH_POINTS])
+@pytest.mark.parametrize("proposal", [refund(**MONEY), reply()], ids=["idempotent", "reconcilable"])
+def test_wherever_the_process_died_it_is_done_once_and_nobody_is_asked(at_hand, monkeypatch, proposal, point):
+    def die(name):
+        if name == point:
+            raise Died
+
+    def whole():
+        decided(at_hand, proposal)
+        at_hand.drain()
+
+    with monkeypatch.context() as dying:
+        dying.setattr(faults, "point", die)
+        if point == "action.attempt_committing":
+            # That of an attempt of its own; here it is that of the decision.
+            whole()
+        else:
+            with pytest.raises(Died):
+                whole()
+
+    at_hand.hints.known.clear()
+    at_hand.clock.on(minutes=2)
+    at_hand.sweep()
+    at_hand.clock.on(minutes=2)
+    at_hand.sweep()
+
+    assert len(at_hand.house.effects) == 1
+    assert at_hand.case().state == CaseState.CLOSED
+    assert {action.state for action in at_hand.actions()} == {ActionState.DONE}
+
+
 @pytest.mark.parametrize("proposal", [refund(**MONEY), reply()], ids=["idempotent", "reconcilable"])
 def test_a_process_that_died_after_the_call_leaves_it_done_once(at_hand, proposal):
-    class Died(BaseException):
-        """Stands for the end of the process."""
-
     (action,) = decided(at_hand, proposal)
     at_hand.house.after.append(Died())
     with pytest.raises(Died):
