@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from workers import faults
 from workers.drafting import LaidOut, standing
-from workers.journal import Entry, Work
+from workers.journal import Entry, Work, rows_of
 from workers.judgement import Judged
 from workers.lease import Key, Leases
 from workers.reserving import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
@@ -73,7 +73,7 @@ def _in_turn(
             faults.point("case.limits.reserved")
         progress = Progress(
             {**changes, "claimed_by": work.case.claimed_by},
-            steps=[made.step for made in entries],
+            steps=rows_of(entries),
             usage=[row for made in entries for row in made.usage],
             actions=[laid.action for laid in laid_out],
             revisions=[laid.revision for laid in laid_out],
@@ -116,7 +116,7 @@ def written(
         stands["held_until"] = now + ON_THEIR_WAY
     progress = Progress(
         stands,
-        steps=[made.step for made in entries],
+        steps=rows_of(entries),
         usage=[row for made in entries for row in made.usage],
         actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
         revisions=[laid.revision for laid in laid_out],

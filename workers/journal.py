@@ -25,6 +25,7 @@ from workers.store.ids import new_id
 from workers.store.record_digest import DIGITS
 from workers.store.records import Case, Event, Fact, Step
 from workers.store.rows import shallow
+from workers.store.step_rows import together
 from workers.wiring import System
 
 
@@ -50,7 +51,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A step as it is written down: its row, what models used for it, and what the audit log says."""
+    """A step as it is written down: its row, with the call that answered it; calls that were paid for in vain before that; and
+    what the audit log says."""
 
     step: Mapping[str, Any]
     usage: Sequence[Mapping[str, Any]]
@@ -73,34 +75,37 @@ def entry(
     `paid` is what a step used that is no model's answer; `remarks` are what people should know of it.
     """
     started, finished = times
-    digest = rough_digest_of(inputs)
-    step = {
-        "id": new_id("step"),
-        "case_id": case.id,
-        "round": case.round,
-        "name": name,
-        "input_digest": digest,
-        "output": dict(output),
-        "started_at": started,
-        "finished_at": finished,
-    }
     # Most cases have one round: the log says which only of the others.
     data: dict[str, Any] = {"round": case.round} if case.round > 1 else {}
-    data |= {"input": digest[:DIGITS], "output": rough_digest_of(output)[:DIGITS]}
+    data |= {"input": rough_digest_of(inputs)[:DIGITS], "output": rough_digest_of(output)[:DIGITS]}
     if answer is not None:
         paid, remarks = (*answer.earlier, answer.usage), (*answer.remarks, *remarks)
         data |= {"provider": answer.usage.provider, "model": answer.usage.model}
     if remarks:
         data["remarks"] = list(remarks)
-    return Entry(step, usage_rows(case, name, paid, finished), Note("caseworker", name, data))
+    answered, earlier = bill.of_step(case, name, paid, finished)
+    step = {
+        "case_id": case.id,
+        "round": case.round,
+        "name": name,
+        "output": dict(output),
+        "started_at": started,
+        "finished_at": finished,
+        **answered,
+    }
+    return Entry(step, earlier, Note("caseworker", name, data))
+
+
+def rows_of(entries: Sequence[Entry]) -> list[Mapping[str, Any]]:
+    """The rows of one commit's steps."""
+    return together([made.step for made in entries])
 
 
 def usage_rows(
     case: Case, step: str, paid: Sequence[Usage], now: datetime, *, answered: bool = True
 ) -> list[dict[str, Any]]:
     """A row of the bill for each call that was paid for, in order: the last is the one that answered, if any did."""
-    task = "summarise" if "." in step else "draft" if step.startswith("turn-") or step == "answer" else step
-    return bill.entries(case, step, task, paid, now, answered=answered)
+    return bill.entries(case, step, bill.task_of(step), paid, now, answered=answered)
 
 
 def recalled(db: Database, work: Work) -> Work:
@@ -132,7 +137,7 @@ def record(
         changes, entries = {"step": work.case.step, **changes}, [work.found, *entries]
     progress = Progress(
         changes,
-        steps=[made.step for made in entries],
+        steps=rows_of(entries),
         usage=[row for made in entries for row in made.usage],
         facts=[shallow(fact) for fact in facts],
         notes=[made.note for made in entries],

@@ -58,7 +58,10 @@ def gather(stack: Stack, journal: Journal, timeline: list[Happening]) -> Evidenc
 
         cases, actions = rows("cases"), rows("actions")
         events = db.execute("SELECT id, source, delivery_id, subject, case_id, duplicates FROM events").fetchall()
-        decisions, steps, usage = rows("decisions"), rows("steps"), rows("model_usage")
+        decisions, steps = rows("decisions"), rows("steps")
+        # A call that answered is in the row of its step.
+        answered = [{**row, "step": row["name"], "at": row["finished_at"]} for row in steps if row["model"]]
+        usage = [*rows("model_usage"), *answered]
     with sqlite3.connect(stack.ledger) as ledger:
         ledger.row_factory = sqlite3.Row
         effects = [dict(row) for row in ledger.execute("SELECT * FROM effects")]

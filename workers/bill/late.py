@@ -13,6 +13,7 @@ from typing import Any
 from integrations.models.base import ModelRequest, Usage
 from workers.log import logger
 from workers.store import bill
+from workers.store.calls import HEDGED
 from workers.store.database import Database, StoreUnavailable
 from workers.telemetry import metrics
 
@@ -26,7 +27,7 @@ class Late:
 
     def __call__(self, request: ModelRequest[Any], usages: Sequence[Usage]) -> None:
         for used in usages:
-            metrics.model_call(used, bill.HEDGED)
+            metrics.model_call(used, HEDGED)
         if not request.about.case_id:
             return
         try:

@@ -175,21 +175,17 @@ def _event(event: Event) -> Entry:
 
 
 def _step(step: Step, usage: Sequence[ModelUsage], log: Sequence[AuditEntry]) -> Entry:
-    remarks = [
-        str(remark)
-        for entry in log
-        if entry.verb == step.name and entry.data.get("round", 1) == step.round
-        for remark in entry.data.get("remarks", ())
-    ]
+    noted = [entry.data for entry in log if entry.verb == step.name and entry.data.get("round", 1) == step.round]
+    remarks = [str(remark) for data in noted for remark in data.get("remarks", ())]
     used = [use for use in usage if use.step == step.name and use.round == step.round]
     data = {
         "step": step.name,
-        "input_digest": step.input_digest,
+        "input_digest": next((data["input"] for data in noted if "input" in data), ""),
         "seconds": round((step.finished_at - step.started_at).total_seconds(), 3),
         "output": planned.shown(step),
         "remarks": remarks,
         "usage": [
-            {key: value for key, value in asdict(use).items() if key not in ("id", "case_id", "round", "step", "at")}
+            {key: value for key, value in asdict(use).items() if key not in ("case_id", "round", "step", "at")}
             for use in used
         ],
     }
@@ -199,7 +195,7 @@ def _step(step: Step, usage: Sequence[ModelUsage], log: Sequence[AuditEntry]) ->
         planned.title_of(step) or STEP_TITLES.get(step.name, step.name),
         "caseworker",
         "\n".join([str(step.output.get("summary") or planned.text_of(step)), *remarks]).strip(),
-        ref=step.id,
+        ref=f"{step.round}/{step.name}",
         round=step.round,
         data=data,
     )

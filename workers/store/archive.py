@@ -28,6 +28,7 @@ from workers.store.ids import new_id
 from workers.store.notice_tables import notices
 from workers.store.records import ActionState, CaseState
 from workers.store.rows import columns, many, one
+from workers.store.step_rows import unpacked_row
 from workers.store.tables import (
     actions,
     attempts,
@@ -175,8 +176,9 @@ def whole(tx: Tx, case_ids: Sequence[str]) -> list[Json]:
         found[row["id"]] = {"case": _plain(row), **{name: [] for name in TABLES[1:]}}
     of_action: dict[str, str] = {}
     for name, table in BY_CASE.items():
-        for row in tx.execute(select(table).where(table.c.case_id.in_(case_ids)).order_by(table.c.id)).mappings():
-            found[row["case_id"]][name].append(_plain(row))
+        order = (table.c.round, table.c.finished_at, table.c.name) if table is steps else (table.c.id,)
+        for row in tx.execute(select(table).where(table.c.case_id.in_(case_ids)).order_by(*order)).mappings():
+            found[row["case_id"]][name].append(_plain(unpacked_row(row) if table is steps else row))
             if table is actions:
                 of_action[row["id"]] = row["case_id"]
     for name, table in BY_ACTION.items():
@@ -316,7 +318,7 @@ def remove(tx: Tx, archive_id: str, batch: Sequence[Exported]) -> tuple[int, int
     return len(same), len(present) - len(same)
 
 
-def _plain(row: RowMapping) -> Json:
+def _plain(row: RowMapping | dict[str, Any]) -> Json:
     return {name: _value(value) for name, value in row.items()}
 
 

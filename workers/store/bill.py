@@ -1,7 +1,7 @@
-"""The bill: a row of `model_usage` for each call of a model that was paid for, whether it gave anything or not; and its sums.
+"""The bill: each call of a model that was paid for, whether it gave anything or not; and its sums.
 
-The journal makes rows with `entries` and commits them with their step. Budgets, the page and ``caseworker cost`` ask for sums.
-What happened since a moment is found by the row's id, which begins with the time, so nothing reads what is long over.
+The journal asks `of_step` what a step's row says of the call that answered, and which rows the others get, and commits both
+with the step. Budgets, the page and ``caseworker cost`` ask for sums, over `calls`: nothing reads what is long over.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Text, case, func, insert, literal, select
+from sqlalchemy import ColumnElement, Subquery, Text, func, insert, literal, select
 
 from integrations.models.base import Usage
+from workers.store import calls
 from workers.store import cases as case_queries
+from workers.store.calls import FAILED, HEDGED, OK, USED
 from workers.store.database import Tx
-from workers.store.ids import first_id, new_id
+from workers.store.ids import new_id
 from workers.store.records import Case
 from workers.store.rows import shallow
-from workers.store.tables import cases, model_usage
-
-OK, FAILED, HEDGED = "ok", "failed", "hedged"
+from workers.store.tables import model_usage
 
 By = Literal["domain", "model", "day", "task", "case"]
-#: clocks of processes differ by less; ids are made by one clock, `at` may come from another
-SLACK = timedelta(days=1)
 CENT = Decimal("0.000001")
 
 
@@ -70,6 +68,17 @@ def entries(
     ]
 
 
+def of_step(
+    case: Case, step: str, paid: Sequence[Usage], finished: datetime
+) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+    """What a step's own row says of the call that answered, the last, and a row for each that gave nothing before it."""
+    if not paid:
+        return {}, []
+    answered = {name: getattr(paid[-1], name) for name in USED}
+    earlier = entries(case, step, task_of(step), paid, finished)[:-1] if len(paid) > 1 else []
+    return {**answered, "domain": case.domain}, earlier
+
+
 def task_of(step: str) -> str:
     """What a step asks models for: turns and answers are drafts, and of what a turn looked up long things are summarised."""
     if "." in step:
@@ -88,73 +97,67 @@ def add_late(tx: Tx, case_id: str, domain: str, task: str, usages: Sequence[Usag
 
 def spent_on(tx: Tx, case_id: str) -> Decimal:
     """What a case has cost so far, as far as prices are known."""
-    return _usd(tx.execute(select(func.sum(model_usage.c.cost_usd)).where(model_usage.c.case_id == case_id)).scalar())
+    return spent_on_all(tx, [case_id])
+
+
+def spent_on_all(tx: Tx, case_ids: Sequence[str]) -> Decimal:
+    """What these cases have cost together."""
+    return _usd(tx.execute(select(func.sum(calls.of(case_ids).c.cost_usd))).scalar())
 
 
 def spent_since(tx: Tx, since: datetime) -> dict[str, Decimal]:
     """What was spent from a moment on, by domain."""
-    query = (
-        select(_DOMAIN.label(_KEY), func.sum(model_usage.c.cost_usd))
-        .where(*_since(since), model_usage.c.cost_usd.is_not(None))
-        .group_by(_KEY)
-    )
+    paid = calls.since(since).c
+    query = select(paid.domain, func.sum(paid.cost_usd)).where(paid.cost_usd.is_not(None)).group_by(paid.domain)
     return {domain: _usd(usd) for domain, usd in tx.execute(query)}
 
 
 def lines(tx: Tx, by: By, *, since: datetime, limit: int = 200) -> list[Line]:
     """The bill from a moment on: days in their order, all else with the dearest first."""
-    cost = func.coalesce(func.sum(model_usage.c.cost_usd), 0)
+    paid = calls.since(since)
+    cost = func.coalesce(func.sum(paid.c.cost_usd), 0)
     order: tuple[Any, ...] = (_KEY,) if by == "day" else (cost.desc(), func.count().desc(), _KEY)
-    query = select(_key(tx, by).label(_KEY), *_SUMS).where(*_since(since)).group_by(_KEY).order_by(*order).limit(limit)
+    query = select(_key(tx, by, paid).label(_KEY), *_sums(paid)).group_by(_KEY).order_by(*order).limit(limit)
     return [_line(row) for row in tx.execute(query)]
 
 
 def total(tx: Tx, *, since: datetime) -> Line:
     """The same as one line."""
-    return _line(tx.execute(select(literal("all"), *_SUMS).where(*_since(since))).one())
+    return _line(tx.execute(select(literal("all"), *_sums(calls.since(since)))).one())
 
 
 #: what a line is grouped by, under this name: PostgreSQL takes an expression with parameters for another one each time
 _KEY = "line"
-# Where a version before this one wrote the row, its case knows the domain and its step the task.
-_DOMAIN: ColumnElement[str] = func.coalesce(
-    model_usage.c.domain,
-    select(cases.c.domain).where(cases.c.id == model_usage.c.case_id).scalar_subquery(),
-    type_=Text,
-)
-_TASK: ColumnElement[str] = func.coalesce(
-    model_usage.c.task, case((model_usage.c.step.like("turn-%"), "draft"), else_=model_usage.c.step), type_=Text
-)
-_SUMS = (
-    func.count(),
-    func.count().filter(model_usage.c.outcome == FAILED),
-    func.count().filter(model_usage.c.outcome == HEDGED),
-    func.coalesce(func.sum(model_usage.c.input_tokens), 0),
-    func.coalesce(func.sum(model_usage.c.cache_read_tokens), 0),
-    func.coalesce(func.sum(model_usage.c.cache_write_tokens), 0),
-    func.coalesce(func.sum(model_usage.c.output_tokens), 0),
-    func.coalesce(func.sum(model_usage.c.latency_ms), 0),
-    func.sum(model_usage.c.cost_usd),
-    func.count().filter(model_usage.c.cost_usd.is_(None)),
-)
 
 
-def _key(tx: Tx, by: By) -> ColumnElement[str]:
+def _sums(paid: Subquery) -> tuple[ColumnElement[Any], ...]:
+    used = paid.c
+    return (
+        func.count(),
+        func.count().filter(used.outcome == FAILED),
+        func.count().filter(used.outcome == HEDGED),
+        func.coalesce(func.sum(used.input_tokens), 0),
+        func.coalesce(func.sum(used.cache_read_tokens), 0),
+        func.coalesce(func.sum(used.cache_write_tokens), 0),
+        func.coalesce(func.sum(used.output_tokens), 0),
+        func.coalesce(func.sum(used.latency_ms), 0),
+        func.sum(used.cost_usd),
+        func.count().filter(used.cost_usd.is_(None)),
+    )
+
+
+def _key(tx: Tx, by: By, paid: Subquery) -> ColumnElement[str]:
+    used = paid.c
     if by == "day":
         sqlite = tx.dialect.name == "sqlite"
-        at = model_usage.c.at
-        return func.substr(at, 1, 10, type_=Text) if sqlite else func.to_char(at, "YYYY-MM-DD", type_=Text)
+        return func.substr(used.at, 1, 10, type_=Text) if sqlite else func.to_char(used.at, "YYYY-MM-DD", type_=Text)
     keys: Mapping[str, ColumnElement[str]] = {
-        "domain": _DOMAIN,
-        "task": _TASK,
-        "case": model_usage.c.case_id,
-        "model": model_usage.c.provider + "/" + model_usage.c.model,
+        "domain": used.domain,
+        "task": used.task,
+        "case": used.case_id,
+        "model": used.provider + "/" + used.model,
     }
     return keys[by]
-
-
-def _since(since: datetime) -> tuple[ColumnElement[bool], ...]:
-    return model_usage.c.id >= first_id("use", since - SLACK), model_usage.c.at >= since
 
 
 def _line(row: Any) -> Line:

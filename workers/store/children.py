@@ -14,13 +14,14 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
+from workers.store import bill, steps
 from workers.store.consultation_tables import consultations
 from workers.store.database import Tx
 from workers.store.findings import FOUND, GATHER
 from workers.store.ids import new_id
 from workers.store.records import Case, CaseState
-from workers.store.rows import columns, many, one
-from workers.store.tables import cases, facts, model_usage, steps
+from workers.store.rows import columns, many, one, shallow
+from workers.store.tables import cases, facts
 
 #: between the names of a path
 BETWEEN = " > "
@@ -133,19 +134,18 @@ def cost(tx: Tx, child_ids: Sequence[str]) -> Decimal:
     """What models cost for these cases so far, where prices are known."""
     if not child_ids:
         return Decimal(0)
-    query = select(func.sum(model_usage.c.cost_usd)).where(model_usage.c.case_id.in_(child_ids))
-    return Decimal(tx.execute(query).scalar() or 0)
+    return bill.spent_on_all(tx, child_ids)
 
 
 def begin_with_what_is_known(tx: Tx, parent: Case, child_id: str, now: datetime) -> None:
     """Have a new case of the same domain begin at its draft, with the triage and the facts of the one that asks."""
     in_step = None
     for name in ("triage", GATHER):
-        query = select(*steps.c).where(steps.c.case_id == parent.id, steps.c.name == name)
-        row = tx.execute(query.order_by(steps.c.round.desc()).limit(1)).mappings().first()
-        if row is not None:
-            tx.execute(insert(steps), {**row, "id": new_id("step"), "case_id": child_id, "round": 1})
-            in_step = row["round"] if FOUND in row["output"] else None
+        step = steps.whole(tx, parent.id, name, up_to_round=parent.round)
+        if step is not None:
+            # What the parent paid for it stays on the parent's bill.
+            steps.add(tx, [{**shallow(step), "case_id": child_id, "round": 1}])
+            in_step = step.round if FOUND in step.output else None
     newest = select(func.max(facts.c.round)).where(facts.c.case_id == parent.id).scalar_subquery()
     of_round = facts.c.round == (newest if in_step is None else in_step)
     known = tx.execute(select(*facts.c).where(facts.c.case_id == parent.id, of_round)).mappings().all()

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from workers.store import findings
+from workers.store import findings, step_rows
 from workers.store.database import Tx
 from workers.store.memory_tables import remembered
 from workers.store.records import ActionState
@@ -107,11 +107,11 @@ def prune(tx: Tx) -> None:
 
 def _gathered(tx: Tx, ids: Sequence[str], names: Sequence[str]) -> list[tuple[str, int, str, str, Any]]:
     """(case, round, name, ref, data) of trusted facts of these names, those of a round together and in their order."""
-    in_steps = select(steps.c.case_id, steps.c.round, steps.c.output, steps.c.finished_at)
+    gathered = select(*step_rows.READ).where(steps.c.case_id.in_(ids), step_rows.HAS_GATHERED)
     told: list[tuple[str, int, str, str, Any]] = [
         (fact.case_id, fact.round, fact.name, fact.ref, fact.data)
-        for row in tx.execute(in_steps.where(steps.c.case_id.in_(ids), steps.c.name == findings.GATHER))
-        for fact in findings.facts_in(*row) or ()
+        for row in tx.execute(gathered)
+        for fact in findings.facts_in(step_rows.steps_in(row)[0]) or ()
         if fact.trusted and fact.name in names
     ]
     by_themselves = (
@@ -132,9 +132,9 @@ def read(tx: Tx, ids: Sequence[str], names: Sequence[str]) -> list[Closed]:
     if not found:
         return []
     ids = list(found)
-    triaged = select(steps.c.case_id, steps.c.output).where(steps.c.case_id.in_(ids), steps.c.name == "triage")
-    for case_id, output in tx.execute(triaged.order_by(steps.c.round)):
-        found[case_id].triage = output
+    triaged = select(steps.c.case_id, *step_rows.OUTPUT).where(steps.c.case_id.in_(ids), steps.c.name == "triage")
+    for case_id, *kept in tx.execute(triaged.order_by(steps.c.round)):
+        found[case_id].triage = step_rows.output_of(*kept)
     newest: dict[str, int] = {}
     for case_id, number, name, ref, data in _gathered(tx, ids, names):
         if newest.get(case_id) != number:

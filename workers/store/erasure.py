@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from workers.store import closed, findings, limit_upkeep, notices
+from workers.store import closed, findings, limit_upkeep, notices, step_rows
 from workers.store.audit_tables import audit
 from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
@@ -70,7 +70,7 @@ NAMES = {
 }
 #: looked through for an address in cases of others
 MENTIONING = (events, facts)
-_GATHERED = select(steps.c.id, steps.c.case_id, steps.c.output).where(steps.c.name == findings.GATHER)
+_GATHERED = select(*step_rows.READ).where(step_rows.HAS_GATHERED)
 MOST_MENTIONS = 50
 
 
@@ -111,7 +111,12 @@ def mentions(tx: Tx, ids: Sequence[str], address: str) -> list[str]:
     # What is packed nobody can search but who unpacks it.
     gathered = _GATHERED.where(steps.c.case_id.not_in(ids)).execution_options(yield_per=1000)
     with tx.execute(gathered) as rows:
-        of_others = (row[1] for row in rows if address in json.dumps(row[2], ensure_ascii=False).casefold())
+        found_for_others = (step_rows.steps_in(row)[0] for row in rows)
+        of_others = (
+            step.case_id
+            for step in found_for_others
+            if address in json.dumps(step.output, ensure_ascii=False).casefold()
+        )
         found |= set(islice(of_others, MOST_MENTIONS))
     return sorted(found)[:MOST_MENTIONS]
 
@@ -135,9 +140,13 @@ def erase_cases(tx: Tx, ids: Sequence[str], address: str, now: datetime) -> None
     for table, link in _belonging():
         if emptied := _emptied(table):
             tx.execute(update(table).where(link.in_(_linked(link, ids))).values(emptied))
-    for step_id, _, output in gathered:
-        bare_output = findings.emptied(output, address, ERASED)
-        tx.execute(update(steps).where(steps.c.id == step_id).values(output=bare_output))
+    for row in gathered:
+        step, *rest = step_rows.steps_in(row)
+        bare_output = findings.emptied(step.output, address, ERASED)
+        # What was gathered together with a draft is in its row.
+        kept = {step_rows.GATHERED: bare_output} if rest else bare_output
+        of_row = [steps.c.case_id == row.case_id, steps.c.round == row.round, steps.c.name == row.name]
+        tx.execute(update(steps).where(*of_row).values(output=kept))
     for action_id, verdict in tx.execute(
         select(actions.c.id, actions.c.verdict).where(actions.c.case_id.in_(ids))
     ).all():

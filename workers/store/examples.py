@@ -11,6 +11,7 @@ from sqlalchemy import func, null, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store import step_rows
 from workers.store.database import Tx
 from workers.store.learning_tables import examples, learning_marks, shadow_answers
 from workers.store.records import ActionState
@@ -38,7 +39,7 @@ def confirmed(tx: Tx, limit: int = 5000) -> list[tuple[str, str, str, str]]:
         .scalar_subquery()
     )
     query = (
-        select(cases.c.domain, events.c.data, steps.c.output)
+        select(cases.c.domain, events.c.data, *step_rows.OUTPUT)
         .join(events, (events.c.case_id == cases.c.id) & (events.c.position == 1))
         .join(steps, (steps.c.case_id == cases.c.id) & (steps.c.round == 1) & (steps.c.name == "triage"))
         # Ids are in the order of time, so each of these is a range at the end of an index.
@@ -48,7 +49,8 @@ def confirmed(tx: Tx, limit: int = 5000) -> list[tuple[str, str, str, str]]:
     )
     return [
         (domain, field, text, output[field])
-        for domain, data, output in reversed(tx.execute(query).all())
+        for domain, data, *kept in reversed(tx.execute(query).all())
+        for output in [step_rows.output_of(*kept)]
         for text in [f"{data.get('title', '')}\n{data.get('text', '')}".strip()]
         for field in _FIELDS
         if isinstance(output.get(field), str) and text

@@ -1,7 +1,8 @@
 """Numbers about the whole installation, the same whoever asks: what waits, what is due, what lately happened.
 
 Asked every few seconds by metrics and `caseworker doctor`, so nothing here may read what is closed: open rows are found by
-the partial indexes, and what happened lately by its id, which begins with the time. A million closed cases cost nothing.
+the partial indexes, and what happened lately by its id, which begins with the time, or by when it ended. A million closed
+cases cost nothing.
 """
 
 from __future__ import annotations
@@ -11,9 +12,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Float, Text, and_, case, cast, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Float,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
+from workers.store import calls
 from workers.store.database import Tx
+from workers.store.findings import GATHER
 from workers.store.ids import first_id
 from workers.store.records import ActionState
 from workers.store.tables import (
@@ -22,7 +39,6 @@ from workers.store.tables import (
     cases,
     dead_letters,
     events,
-    model_usage,
     processes,
     quarantine,
     steps,
@@ -137,7 +153,9 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
     due_since = case((cases.c.held_until > cases.c.wake_at, cases.c.held_until), else_=cases.c.wake_at)
     due_action = actions.c.wake_at <= now
     worked_on = and_(cases.c.claimed_by.is_not(None), or_(cases.c.wake_at > now, cases.c.held_until > now))
-    took = _seconds(steps.c.started_at, steps.c.finished_at, sqlite=sqlite)
+    lately = _steps_since(since).c
+    took = _seconds(lately.started_at, lately.finished_at, sqlite=sqlite)
+    paid = calls.since(since).c
     ended = func.coalesce(attempts.c.outcome, "open").label("ended")
     # Of an attempt without a row the action tells (`actions.told_attempt`). Counted and not asked for by EXISTS, of which the
     # planner may make a join that reads all attempts there are.
@@ -181,23 +199,20 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
         "dead_letters": _few(dead_letters.c.id, dead_letters.c.replayed_at.is_(None)),
         "quarantine": _few(quarantine.c.id, quarantine.c.replayed_at.is_(None)),
         "steps": select(
-            steps.c.name,
+            lately.name,
             func.sum(took),
             *(func.count().filter(took <= bound) for bound in STEP_BOUNDS),
             func.count(),
-        )
-        .where(steps.c.id >= first_id("step", since))
-        .group_by(steps.c.name),
+        ).group_by(lately.name),
         "models": select(
-            model_usage.c.provider,
-            model_usage.c.model,
+            paid.provider,
+            paid.model,
             func.count(),
-            func.sum(model_usage.c.input_tokens),
-            func.sum(model_usage.c.output_tokens),
-            func.sum(model_usage.c.cost_usd),
+            func.sum(paid.input_tokens),
+            func.sum(paid.output_tokens),
+            func.sum(paid.cost_usd),
         )
-        .where(model_usage.c.id >= first_id("use", since))
-        .group_by(model_usage.c.provider, model_usage.c.model)
+        .group_by(paid.provider, paid.model)
         .order_by(func.count().desc())
         .limit(MOST_LABELS),
         "attempts": select(tried.c.kind, tried.c.ended, func.count()).group_by(tried.c.kind, tried.c.ended),
@@ -207,6 +222,16 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
         .order_by(func.count().desc())
         .limit(MOST_LABELS),
     }
+
+
+def _steps_since(since: datetime) -> Subquery:
+    """Steps that were written down since, with the gatherings that have no row of their own."""
+    lately = steps.c.finished_at >= since
+    gathered = select(literal(GATHER), steps.c.gathered_from, steps.c.gathered_at)
+    return union_all(
+        select(steps.c.name, steps.c.started_at, steps.c.finished_at).where(lately),
+        gathered.where(lately, steps.c.gathered_at.is_not(None)),
+    ).subquery("lately")
 
 
 def _by_kind(rows: Sequence[Any]) -> list[StepTimes]:

@@ -8,7 +8,6 @@ which writes it, and by the queries that read facts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from workers.store.records import Fact, Step
@@ -29,16 +28,16 @@ def without_facts(step: Step) -> Mapping[str, Any]:
     return {name: value for name, value in step.output.items() if name != FOUND}
 
 
-def facts_in(case_id: str, round_: int, output: Mapping[str, Any], at: datetime) -> list[Fact] | None:
-    """The facts that a gathering found, which ended at that time; None where they have rows of their own."""
-    found = output.get(FOUND)
+def facts_in(step: Step) -> list[Fact] | None:
+    """The facts that a gathering found; None where they have rows of their own."""
+    found = step.output.get(FOUND)
     if found is None:
         return None
     return [
         Fact(
             id=one["id"],
-            case_id=case_id,
-            round=round_,
+            case_id=step.case_id,
+            round=step.round,
             position=position,
             name=one["name"],
             ref=one["ref"],
@@ -48,7 +47,7 @@ def facts_in(case_id: str, round_: int, output: Mapping[str, Any], at: datetime)
             version=one["version"],
             trusted=one["trusted"],
             url=one["url"],
-            fetched_at=at,
+            fetched_at=step.finished_at,
         )
         for position, one in enumerate(found)
     ]

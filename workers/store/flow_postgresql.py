@@ -28,8 +28,9 @@ from workers.store.columns import UtcDateTime
 from workers.store.database import Database
 from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.ids import new_id
-from workers.store.packing import OF_STEPS, packed, unpacked
+from workers.store.packing import packed, unpacked
 from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
+from workers.store.step_rows import packed_row
 
 #: how often a chain that others write to is read again before giving up
 MOST_REPEATS = 5
@@ -92,7 +93,7 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
     """What a commit writes but for the chain, by the names of the statement."""
     changes = {"claims": 0, "waits": 0, "waiting_for": None, "updated_at": now, **progress.changes}
     parts = {
-        "steps": [_step(row) for row in progress.steps],
+        "steps": [packed_row(row) for row in progress.steps],
         "model_usage": progress.usage,
         "facts": progress.facts,
         "actions": progress.actions,
@@ -106,10 +107,6 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
         "events_total": case.events_total,
         **({"unless": list(progress.unless)} if progress.unless else {}),
     }
-
-
-def _step(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**row, "output": packed(row["output"], OF_STEPS)}
 
 
 def _recording(

@@ -89,8 +89,11 @@ def _recorded(db: Database, case: Case, progress: Progress) -> tuple[Case, Chain
     """Where the case stands if an earlier try was committed: our own step is in the journal. Raise `LostClaim`."""
     with db.read() as tx:
         step = progress.steps[0]
+        # Another worker's step of this name ended after our lease did.
         ours = tx.execute(
-            select(steps.c.id).where(steps.c.case_id == step["case_id"], steps.c.id == step["id"])
+            select(steps.c.name).where(
+                *(steps.c[name] == step[name] for name in ("case_id", "round", "name", "started_at", "finished_at"))
+            )
         ).first()
         if ours is None:
             return None

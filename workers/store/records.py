@@ -86,11 +86,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    id: str
     case_id: str
     round: int
     name: str
-    input_digest: str
     output: Mapping[str, Json]
     started_at: datetime
     finished_at: datetime
@@ -265,7 +263,6 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    id: str
     case_id: str
     round: int
     step: str
@@ -280,10 +277,10 @@ class ModelUsage:
     request_id: str | None
     stop_reason: str
     at: datetime
-    task: str | None = None
+    task: str
     #: ok, failed (paid for, but it gave nothing) or hedged (another answered first)
-    outcome: str | None = None
-    domain: str | None = None
+    outcome: str
+    domain: str | None
 
 
 @dataclass(frozen=True, slots=True)

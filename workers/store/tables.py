@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from workers.store.columns import Json, UtcDateTime, at, held, identity, metadata, partial, ref
-from workers.store.packing import OF_STEPS, Record
+from workers.store.packing import OF_STEPS, PackedRecord, Record
 
 cases = Table(
     "cases",
@@ -104,15 +104,41 @@ events = Table(
 steps = Table(
     "steps",
     metadata,
-    identity(),
+    # A key on SQLite alone; empty on PostgreSQL, where a step is found by its case, round and name.
+    Column("id", String(40), nullable=False),
     held("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("name", String(16), nullable=False),
+    # Filled by versions before; the audit log has it.
     Column("input_digest", String(64), nullable=False),
+    # Read through `step_rows`: on PostgreSQL the output is `packed`.
     Column("output", Record(OF_STEPS), nullable=False),
     at("started_at"),
     at("finished_at"),
+    # Of a draft that was committed together with the gathering that it rests on.
+    at("gathered_from", nullable=True),
+    at("gathered_at", nullable=True),
+    # The model call that answered (`calls`); all empty where none was asked.
+    Column("input_tokens", Integer),
+    Column("output_tokens", Integer),
+    Column("cache_read_tokens", Integer),
+    Column("cache_write_tokens", Integer),
+    Column("latency_ms", Integer),
+    Column("cost_usd", Numeric(12, 6)),
+    Column("provider", String(40)),
+    Column("model", String(120)),
+    Column("request_id", String(120)),
+    Column("stop_reason", String(40)),
+    Column("domain", String(32)),
+    Column("packed", PackedRecord(OF_STEPS)),
     UniqueConstraint("case_id", "round", "name"),
+    # What happened lately. Rows come in the order of time, so a few bytes for each 128 KB will do.
+    Index(
+        "ix_steps_finished_at",
+        "finished_at",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 16, "autosummarize": True},
+    ),
 )
 
 facts = Table(

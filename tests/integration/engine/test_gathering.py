@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from integrations.errors import Permanent, Temporary
 from tests.kit.engine import tags
+from tests.kit.old_rows import as_versions_before_wrote_them
 from workers.memory.erasing import erase
 from workers.store import audit, cases, closed, erasure, proof, steps
 from workers.store.records import CaseState
@@ -143,9 +144,7 @@ def as_before(engine):
     with engine.system.db.write() as tx:
         case = cases.listing(tx, limit=1)[0]
         known = steps.facts_of(tx, case.id, up_to_round=case.round)
-        tx.execute(
-            update(step_rows).where(step_rows.c.name == "gather").values(output={"missing": [], "facts": len(known)})
-        )
+        as_versions_before_wrote_them(tx, case.id, {"gather": {"missing": [], "facts": len(known)}})
         steps.add_facts(tx, [shallow(fact) for fact in known])
 
 

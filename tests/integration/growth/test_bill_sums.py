@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, func, insert, select, text, update
 
 from tests.unit.models.routed import usage
 from workers.store import bill
+from workers.store import steps as step_queries
 from workers.store.database import Database
-from workers.store.tables import model_usage
+from workers.store.tables import model_usage, steps
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def test_the_sums_are_the_same_on_both_databases(engine):
     # As a version wrote them that did not know the newer columns.
     old = [{**row, "task": None, "outcome": None, "domain": None} for row in rows]
     with engine.system.db.write() as tx:
-        tx.execute(model_usage.delete())
+        tx.execute(update(steps).values(provider=None))
         tx.execute(insert(model_usage), [{**row, "id": f"{row['id']}x"} for row in old])
         tx.execute(insert(model_usage), rows)
     since = now - timedelta(days=7)
@@ -58,6 +60,37 @@ def test_the_sums_are_the_same_on_both_databases(engine):
     assert spent == whole.cost_usd == Decimal("0.866666")
 
 
+def test_a_call_counts_the_same_in_the_row_of_its_step_and_in_one_of_its_own(engine):
+    """The case was triaged and drafted by a model; then a call was in vain, and a version before recorded a turn."""
+    case, now, mine = engine.case(), engine.clock(), Decimal("0.05")
+    in_vain = bill.entries(case, "draft", "draft", [usage("alpha", cost="0.10")], now, answered=False)
+    before = bill.entries(case, "turn-1.2", "summarise", [usage("alpha", cost="0.20")], now)
+    unsaid = {"task": None, "outcome": None, "domain": None}
+    with engine.system.db.write() as tx:
+        assert tx.execute(select(func.count()).select_from(model_usage)).scalar() == 0
+        tx.execute(update(steps).values(cost_usd=mine))
+        tx.execute(insert(model_usage), [*in_vain, *({**row, **unsaid} for row in before)])
+
+    with engine.system.db.read() as tx:
+        used = step_queries.usage_of(tx, case.id)
+        tasks = {line.key: (line.calls, line.failed, line.cost_usd) for line in bill.lines(tx, "task", since=now)}
+        spent = bill.spent_on(tx, case.id)
+
+    assert [(use.step, use.task, use.outcome, use.domain) for use in used] == [
+        ("triage", "triage", "ok", "support"),
+        ("turn-1.2", "summarise", "ok", "support"),
+        ("draft", "draft", "failed", "support"),
+        ("draft", "draft", "ok", "support"),
+    ]
+    assert [use.request_id for use in used if use.provider == "scripted"] == [engine.model.usage.request_id] * 2
+    assert tasks == {
+        "triage": (1, 0, mine),
+        "draft": (2, 1, mine + Decimal("0.10")),
+        "summarise": (1, 0, Decimal("0.20")),
+    }
+    assert spent == 2 * mine + Decimal("0.30")
+
+
 def test_what_was_spent_today_is_found_without_reading_what_is_long_over(on_postgresql):
     made = full_of_old_calls(on_postgresql)
     told = []
@@ -69,7 +102,9 @@ def test_what_was_spent_today_is_found_without_reading_what_is_long_over(on_post
     made.dispose()
 
     assert "pk_model_usage" in plan
-    assert "Seq Scan on model_usage" not in plan
+    assert "ix_steps_finished_at" in plan
+    assert "Seq Scan on" not in plan
+    assert int(re.search(r"ix_steps_finished_at.*?rows=(\d+)", plan.partition("Bitmap Index Scan")[2])[1]) < 3000
 
 
 def full_of_old_calls(url):
@@ -86,6 +121,15 @@ def full_of_old_calls(url):
                 "now() - interval '90 days', 'support' FROM generate_series(1, 30000) AS n"
             )
         )
+        tx.execute(
+            text(
+                "INSERT INTO steps (id, case_id, round, name, input_digest, output, started_at, finished_at, provider, "
+                "model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, latency_ms, cost_usd, "
+                "stop_reason, domain) SELECT '', 'case_' || n, 1, 'draft', '', 'true', now() - interval '90 days', "
+                "now() - interval '90 days', 'p', 'm', 1, 1, 0, 0, 1, 0.1, 'end', 'support' "
+                "FROM generate_series(1, 30000) AS n"
+            )
+        )
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE model_usage"))
+        connection.execute(text("VACUUM ANALYZE model_usage, steps"))
     return db

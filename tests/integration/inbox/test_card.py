@@ -82,9 +82,11 @@ def test_long_text_is_folded_and_never_cut(site):
 def test_half_a_surrogate_pair_breaks_no_page(site):
     action = site.drafted(reply())[0]
     with site.engine.system.db.write() as tx:
-        kept = tx.execute(select(steps.c.id, steps.c.output).where(steps.c.name == "gather")).one()
-        found = [{**fact, "data": {"name": "Hello \ud800 there"}} for fact in kept.output["found"]]
-        tx.execute(update(steps).where(steps.c.id == kept.id).values(output={**kept.output, "found": found}))
+        kept = tx.execute(select(steps.c.output).where(steps.c.gathered_at.is_not(None))).scalar_one()
+        gathered = kept["gathered"]
+        found = [{**fact, "data": {"name": "Hello \ud800 there"}} for fact in gathered["found"]]
+        torn = {**kept, "gathered": {**gathered, "found": found}}
+        tx.execute(update(steps).where(steps.c.gathered_at.is_not(None)).values(output=torn))
 
     answer = site.signed_in().get(f"/actions/{action.id}")
 

@@ -141,7 +141,7 @@ def grown(postgres):
     with db.write() as tx:
         tx.execute(text(GROWN), {"first": first_id("x", long_ago)[2:12], "long_ago": long_ago, "many": 40_000})
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
+        connection.execute(text("VACUUM ANALYZE"))
     yield db
     db.dispose()
 
