@@ -88,6 +88,13 @@ def test_who_waits_for_a_turn_is_waited_for_by_nobody_else(db):
     assert crowd.done() == [("y",)]
 
 
+def test_a_group_gives_up_on_a_row_before_the_server_looks_for_a_deadlock_and_one_that_waits_for_its_turn_later(db):
+    asked = "SELECT setting::int FROM pg_settings WHERE name = %(name)s"
+    others, turn = (db.ask("a", asked, {"name": "lock_timeout"}, in_turn=one).fetchone()[0] for one in (False, True))
+
+    assert 0 < others < turn < db.ask("a", asked, {"name": "deadlock_timeout"}).fetchone()[0]
+
+
 @pytest.mark.parametrize("order", ["a", "z"])
 def test_of_a_connection_that_is_cut_with_a_group_on_it_everybody_hears(db, order):
     crowd = Crowd(db)

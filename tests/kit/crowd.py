@@ -48,12 +48,11 @@ class Crowd:
 
 @contextmanager
 def gathered(db: Database, crowd: Crowd) -> Iterator[None]:
-    """What is asked in the block goes out in one group after it: the connections of groups are taken, and one waits for them."""
-    loans = [db._common.borrow(), db._common.borrow()]
+    """What is asked in the block goes out in one group after it: the connection of groups is taken, and one waits for it."""
+    lent, era = db._common.borrow()
     crowd.ask("SELECT 'the first'")
     until(lambda: db._together._led and not db._together._waiting)
     begun = len(crowd.threads)
     yield
     until(lambda: len(db._together._waiting) == len(crowd.threads) - begun)
-    for lent, era in loans:
-        db._common.give_back(lent, era)
+    db._common.give_back(lent, era)

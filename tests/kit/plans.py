@@ -74,7 +74,7 @@ def watch(db: Database) -> Iterator[Plans]:
         connection.add_notice_handler(plans.take)
 
     # All pools: the flow's own statements go through the others.
-    pools = {db.engine, db._direct, db._grouped}
+    pools = {db.engine, db._direct, db._grouped, db._turning}
     db.dispose()
     for pool in pools:
         event.listen(pool, "connect", explain)

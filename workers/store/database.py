@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, Lending, Statements
 from workers.store.phrasing import Rows, Values, bound, read
-from workers.store.together import LOCK_MILLISECONDS, MOST_IN_TURN, Lost, Together
+from workers.store.together import LOCK_MILLISECONDS, MOST_IN_TURN, TURN_MILLISECONDS, Lost, Together
 
 Tx = Connection
 
@@ -69,7 +69,7 @@ class Database:
             "pool_timeout": busy_seconds,
         }
         self.engine = create_engine(parsed, connect_args=arguments, **pool)
-        self._direct = self._grouped = self.engine
+        self._direct = self._grouped = self._turning = self.engine
         self._turn = threading.Lock()
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -88,10 +88,16 @@ class Database:
         self._direct = create_engine(parsed, connect_args=arguments, **pool)
         self._lending = Lending(self._direct, connections, busy_seconds)
         # What several threads ask together must not wait for long: each can wait by itself.
-        arguments = {**arguments, "options": f"{arguments['options']} -c lock_timeout={LOCK_MILLISECONDS}"}
-        self._grouped = create_engine(parsed, connect_args=arguments, **{**pool, "pool_size": 2})
-        self._common = Lending(self._grouped, 2, busy_seconds)
-        self._together, self._in_turn = Together(self._common), Together(self._common, most=MOST_IN_TURN)
+        self._grouped, self._turning = (
+            create_engine(
+                parsed,
+                connect_args={**arguments, "options": f"{arguments['options']} -c lock_timeout={milliseconds}"},
+                **{**pool, "pool_size": 1},
+            )
+            for milliseconds in (LOCK_MILLISECONDS, TURN_MILLISECONDS)
+        )
+        self._common, self._turns = (Lending(each, 1, busy_seconds) for each in (self._grouped, self._turning))
+        self._together, self._in_turn = Together(self._common), Together(self._turns, most=MOST_IN_TURN)
         event.listen(self.engine, "checkout", _ping_if_idle)
         event.listen(self.engine, "checkin", _note_use)
 
@@ -152,6 +158,7 @@ class Database:
         """The server went away: the other connections are dead as well, and need not be tried one by one."""
         self._lending.dispose()
         self._common.dispose()
+        self._turns.dispose()
 
     def ping(self) -> None:
         with self.read() as tx:

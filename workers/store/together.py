@@ -38,6 +38,9 @@ MOST = 64
 MOST_IN_TURN = 32
 #: longest wait of a group for a row that somebody else holds; each of it may wait longer by itself
 LOCK_MILLISECONDS = 100
+#: the same where waiting for each other is the rule: to give up there is dearer than to wait. Both are below the second after
+#: which the server looks for a deadlock
+TURN_MILLISECONDS = 600
 
 
 class Lost(psycopg.OperationalError):
