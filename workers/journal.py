@@ -128,9 +128,11 @@ def record(
     *,
     facts: Sequence[Fact] = (),
     point: str | None = None,
+    told_later: bool = False,
 ) -> Work:
     """Commit a step: its record, what it found, and where the case stands next. Raise `LostClaim`.
 
+    `told_later` leaves it to the next entry of the log to tell of it, which whoever writes that cannot leave out.
     `point` names the crash points around the commit, where it is not the case's step.
     """
     if work.found is not None:
@@ -141,6 +143,7 @@ def record(
         usage=[row for made in entries for row in made.usage],
         facts=[shallow(fact) for fact in facts],
         notes=[made.note for made in entries],
+        told_later=told_later,
     )
     name = point or work.case.step
     faults.point(f"case.{name}.committing")

@@ -131,7 +131,7 @@ def triage(system: System, work: Work, agent: Agent) -> Work:
         "priority": str(said.get("urgency", "normal")),
         "customer": str(newest.get("requester_email") or newest.get("customer_email") or ""),
     }
-    return replace(record(system, work, changes, [made]), said=said)
+    return replace(record(system, work, changes, [made], told_later=True), said=said)
 
 
 def gather(system: System, work: Work, agent: Agent) -> Work:
@@ -302,6 +302,8 @@ def _wait(system: System, case: Case, error: Temporary) -> None:
         except LostClaim:
             logger.info("claim_lost", case_id=case.id, step=case.step)
             return
+        # Nobody knows how long: the log is to tell by then what was done.
+        audit.append(tx, case.id, now)
         # What gave nothing was paid for all the same.
         for row in usage_rows(case, case.step, paid(error), now, answered=False):
             steps.add_usage(tx, row)

@@ -39,7 +39,7 @@ _ENTRY = columns(audit, AuditEntry)
 
 _HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == bindparam("of"))
 _OF_CASE = (
-    select(cases.c.chain_seq, cases.c.chain_hash, audit_heads.c.seq, audit_heads.c.hash)
+    select(cases.c.chain_seq, cases.c.chain_hash, audit_heads.c.seq, audit_heads.c.hash, cases.c.untold)
     .select_from(cases.outerjoin(audit_heads, audit_heads.c.chain == cases.c.id))
     .where(cases.c.id == bindparam("of"))
 )
@@ -61,7 +61,7 @@ _SET_HEAD = {"sqlite": _set_head(sqlite_insert), "postgresql": _set_head(pg_inse
 _SET_ON_CASE = (
     update(cases)
     .where(cases.c.id == bindparam("of"))
-    .values(chain_seq=bindparam("seq"), chain_hash=bindparam("digest", type_=cases.c.chain_hash.type))
+    .values(chain_seq=bindparam("seq"), chain_hash=bindparam("digest", type_=cases.c.chain_hash.type), untold=None)
 )
 _NO_HEAD = delete(audit_heads).where(audit_heads.c.chain == bindparam("of"))
 _READ = (_OF_CASE, _HEAD)
@@ -88,10 +88,15 @@ class Chain:
     hash: str | None = None
     #: kept in `audit_heads`: whoever adds to the chain of a case moves that to the case
     apart: bool = False
+    #: what is written down with the case and not in the log yet: the next entry begins with it, whoever writes it
+    waiting: tuple[Note, ...] = ()
 
 
 def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> Chain:
-    """Add notes to a chain, in order, in the same transaction as what they tell of. Returns where it ends now."""
+    """Add notes to a chain, in order, in the same transaction as what they tell of. Returns where it ends now.
+
+    Without notes only what waits to be told is added.
+    """
     before, of_case = _end(tx, chain, _HELD)
     rows, end = linked(chain, before, now, notes)
     if not rows:
@@ -121,10 +126,13 @@ def _end(tx: Tx, chain: str, queries: tuple[Any, Any]) -> tuple[Chain, bool]:
     return (Chain(*row) if row is not None else Chain()), False
 
 
-def _of_case(seq: int | None, digest: bytes | None, apart_seq: int | None, apart_hash: str | None) -> Chain:
+def _of_case(
+    seq: int | None, digest: bytes | None, apart_seq: int | None, apart_hash: str | None, untold: str | None
+) -> Chain:
+    waiting = told_later(untold)
     if seq is not None and digest is not None:
-        return Chain(seq, digest.hex())
-    return Chain(apart_seq, apart_hash, apart=True) if apart_seq is not None else Chain()
+        return Chain(seq, digest.hex(), waiting=waiting)
+    return Chain(apart_seq or 0, apart_hash, apart=apart_seq is not None, waiting=waiting)
 
 
 def ends(tx: Tx, case_ids: Sequence[str] | None = None) -> dict[str, tuple[int, str]]:
@@ -138,7 +146,8 @@ def ends(tx: Tx, case_ids: Sequence[str] | None = None) -> dict[str, tuple[int, 
 
 
 def linked(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> tuple[list[dict[str, Any]], Chain]:
-    """The row for notes that follow the end of a chain (none for no notes), and the new end."""
+    """The row for what waits at the end of a chain and for notes that follow (none for none), and the new end."""
+    notes = [*end.waiting, *notes]
     if not notes:
         return [], end
     note, seq, previous = _folded(notes), end.seq + 1, end.hash or GENESIS
@@ -155,6 +164,15 @@ def linked(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> tupl
         "hash": digest,
     }
     return [row], Chain(seq, digest)
+
+
+def untold(notes: Sequence[Note]) -> str:
+    """Notes that wait, as the case keeps them."""
+    return _ENCODER.encode([[note.actor, note.verb, dict(note.data)] for note in notes])
+
+
+def told_later(kept: str | None) -> tuple[Note, ...]:
+    return tuple(Note(*note) for note in json.loads(kept)) if kept else ()
 
 
 def _folded(notes: Sequence[Note]) -> Note:

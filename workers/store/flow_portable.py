@@ -46,7 +46,9 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
 def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
     if progress.unless and switches.thrown(tx, progress.unless) is not None:
         raise LostClaim(f"a switch was thrown that stops what case {case.id} would begin")
-    moved = cases.move(tx, case, now=now, **progress.changes)
+    later = progress.told_later and not audit.end_of(tx, case.id).waiting
+    waiting = {"untold": audit.untold(progress.notes)} if later else {}
+    moved = cases.move(tx, case, now=now, **progress.changes, **waiting)
     if progress.unjoined and moved.events_total != case.events_total:
         raise LostClaim(f"an event joined case {case.id}")
     steps.add(tx, progress.steps)
@@ -57,7 +59,8 @@ def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
         actions.add(tx, action)
     for revision in progress.revisions:
         actions.add_revision(tx, revision)
-    audit.append(tx, case.id, now, *progress.notes)
+    if not later:
+        audit.append(tx, case.id, now, *progress.notes)
     return moved
 
 

@@ -112,7 +112,12 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
 def _recording(
     case: Case, chain: Chain, progress: Progress, values: Mapping[str, Any], now: datetime
 ) -> tuple[str, dict[str, Any], Chain]:
-    noted, after = _noted(case.id, chain, now, progress.notes)
+    noted: dict[str, Any]
+    if progress.told_later and not chain.waiting:
+        noted, after = {}, replace(chain, waiting=tuple(progress.notes))
+        values = {**values, "set_untold": audit.untold(progress.notes)}
+    else:
+        noted, after = _noted(case.id, chain, now, progress.notes)
     statement = statements.record(
         tuple(name.removeprefix("set_") for name in values if name.startswith("set_")),
         tuple(name for name in _PARTS if name in values),
@@ -262,11 +267,12 @@ def _noted(case_id: str, chain: Chain, now: datetime, notes: Sequence[Note]) -> 
     return {**told, "noted_at": now, "chain_seq": after.seq, "chain_hash": after.hash}, after
 
 
-def _chain(seq: int | None, digest: str | None, apart: Sequence[Any] | None) -> Chain:
+def _chain(seq: int | None, digest: str | None, apart: Sequence[Any] | None, untold: str | None) -> Chain:
     """Where a chain ends, as the statements tell it."""
+    waiting = audit.told_later(untold)
     if seq is not None or apart is None:
-        return Chain(seq or 0, digest)
-    return Chain(apart[0], apart[1], apart=True)
+        return Chain(seq or 0, digest, waiting=waiting)
+    return Chain(apart[0], apart[1], apart=True, waiting=waiting)
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -47,7 +47,7 @@ WITH urgent AS (
         held_until = %(until)s{timer}, state = '{CaseState.WORKING}'
     WHERE c.id = COALESCE((SELECT id FROM urgent), %(case)s) AND COALESCE(c.wake_at, 'infinity') <= %(now)s
         AND COALESCE(c.held_until, '-infinity') <= %(now)s AND c.closed_at::text IS NULL{capped}
-    RETURNING {_columns(Case, "c")}, c.chain_seq, c.chain_hash
+    RETURNING {_columns(Case, "c")}, c.chain_seq, c.chain_hash, c.untold
 )
 SELECT {_columns(Case, "claimed")}, {_chain("claimed")}, (
     SELECT json_agg({_object(Event, "e")} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
@@ -150,7 +150,7 @@ def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool,
 
 
 #: the new end of a case's chain, written with whatever else of the case changes
-_CHAINED = "chain_seq = %(chain_seq)s, chain_hash = decode(%(chain_hash)s::text, 'hex')"
+_CHAINED = "chain_seq = %(chain_seq)s, chain_hash = decode(%(chain_hash)s::text, 'hex'), untold = NULL"
 
 
 def _append(source: str, *, apart: bool) -> list[str]:
@@ -168,9 +168,9 @@ def _append(source: str, *, apart: bool) -> list[str]:
 
 
 def _chain(alias: str) -> str:
-    """Where a case's chain ends: its number and hash, and both as they are kept apart, where they are."""
+    """Where a case's chain ends: its number and hash, both as they are kept apart, where they are, and what waits there."""
     return f"""{alias}.chain_seq, encode({alias}.chain_hash, 'hex'), CASE WHEN {alias}.chain_seq IS NULL
-        THEN (SELECT json_build_array(h.seq, h.hash) FROM audit_heads h WHERE h.chain = {alias}.id) END"""
+        THEN (SELECT json_build_array(h.seq, h.hash) FROM audit_heads h WHERE h.chain = {alias}.id) END, {alias}.untold"""
 
 
 @cache

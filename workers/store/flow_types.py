@@ -33,8 +33,9 @@ class Claimed:
 class Progress:
     """What one commit of a claimed case writes, besides the fence. Rows are as the tables have them, with their ids.
 
-    `changes` are columns of the case. `notes` go to its audit chain. `unjoined` makes it all depend on no event having
-    joined the case since it was read, `unless` on none of these switches being thrown.
+    `changes` are columns of the case. `notes` go to its audit chain; `told_later` lets them wait with the case for the chain's
+    next entry, which begins with them. `unjoined` makes it all depend on no event having joined the case since it was read,
+    `unless` on none of these switches being thrown.
     """
 
     changes: Row
@@ -44,6 +45,7 @@ class Progress:
     actions: Sequence[Row] = ()
     revisions: Sequence[Row] = ()
     notes: Sequence[Note] = ()
+    told_later: bool = False
     unjoined: bool = False
     unless: Sequence[str] = ()
 

@@ -59,6 +59,8 @@ cases = Table(
     # Where its chain of the audit log ends; NULL while that is in `audit_heads`, as before this was kept here.
     Column("chain_seq", Integer),
     Column("chain_hash", LargeBinary),
+    # What is to be told there, before anything else, by the next who adds to it (`audit.Chain.waiting`).
+    Column("untold", Text),
     at("held_until", nullable=True),
     # One open case per (domain, subject): the index decides, so two deliveries at once cannot open two.
     partial("uq_cases_open_subject", "domain", "subject", where="closed_at IS NULL", unique=True),

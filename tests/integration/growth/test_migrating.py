@@ -41,6 +41,20 @@ def other(engine):
     db.dispose()
 
 
+@pytest.fixture
+def impatient(engine, on_postgresql):
+    """The database as somebody has it open who gives up where a lock is held for longer than a moment.
+
+    A migration waits for three seconds at most, and whoever comes after it as long; what it does then takes no time.
+    """
+    with engine.system.db.engine.connect() as connection, connection.begin():
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(f"ALTER DATABASE \"{name}\" SET lock_timeout = '12s'"))
+    db = Database(on_postgresql, connections=2)
+    yield db
+    db.dispose()
+
+
 def work(engine, number: str) -> None:
     """What a process of the version before goes on doing meanwhile: let an event in, claim its case, record a step."""
     before.work(engine.system.db, number, engine.clock())
@@ -51,7 +65,7 @@ def invalid(db) -> list[str]:
         return list(tx.execute(text("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")).scalars())
 
 
-def test_cases_are_worked_all_the_while_and_none_is_disturbed(engine, other):
+def test_cases_are_worked_all_the_while_and_none_is_disturbed(engine, other, impatient):
     done, failed, stop = [], [], threading.Event()
 
     def go_on() -> None:
@@ -59,7 +73,7 @@ def test_cases_are_worked_all_the_while_and_none_is_disturbed(engine, other):
         while not stop.is_set() or number < 5:
             number += 1
             try:
-                work(engine, str(number))
+                before.work(impatient, str(number), engine.clock())
                 done.append(number)
             except StoreUnavailable as error:
                 failed.append(str(error))
