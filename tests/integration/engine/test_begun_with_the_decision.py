@@ -183,7 +183,7 @@ def test_a_switch_thrown_between_judging_and_commit_lets_nothing_begin(at_hand, 
     assert not held(at_hand, action)
     assert at_hand.model.tasks() == ["triage", "draft"]
     with at_hand.system.db.read() as tx:
-        assert sorted(tx.execute(select(steps.c.name)).scalars()) == ["draft", "gather", "triage"]
+        assert sorted(tx.execute(select(steps.c.name)).scalars()) == ["draft", "triage"]
 
     at_hand.drain()
     assert at_hand.house.effects == []
