@@ -175,3 +175,31 @@ def test_values_are_asked_for_by_name_or_by_place(db):
         assert asked.execute("SELECT '%'").fetchone() == ("%",)
         with pytest.raises(psycopg.ProgrammingError, match="2 values are asked for, 1 were given"):
             asked.execute("SELECT %s || %s", ("x",))
+
+
+class Deaf:
+    """Polls as one does whose connection has read everything already: it never tells of anything."""
+
+    def poll(self, milliseconds: int) -> list[tuple[int, int]]:
+        assert milliseconds > 0, "nobody would ever look again"
+        return []
+
+
+def test_what_no_poll_tells_of_is_read_all_the_same(db):
+    """As on an encrypted connection, which takes in more than it is asked for."""
+    with db.direct() as asked:
+        asked._reading = Deaf()
+        found = asked.execute("SELECT repeat('x', 100000) FROM generate_series(1, 3)").fetchall()
+        together = asked.together([("SELECT 1", ()), ("SELECT repeat('y', 100000)", ())])
+
+    assert [len(row[0]) for row in found] == [100_000] * 3
+    assert [len(str(rows.fetchone()[0])) for rows in together] == [1, 100_000]
+
+
+def test_more_than_fits_on_the_way_is_sent_while_the_answers_come(db):
+    """The server stops listening until it is heard: who only sends would wait for ever."""
+    long = "z" * 300_000
+    with db.direct() as asked:
+        answers = asked.together([("SELECT %(text)s::text", {"text": long}) for _ in range(30)])
+
+    assert [len(rows.fetchone()[0]) for rows in answers] == [300_000] * 30

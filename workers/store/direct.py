@@ -29,6 +29,8 @@ from workers.store.phrasing import ENCODING, Bound, Rows, Values, bound, read
 IDLE_SECONDS = 2.0
 #: a plan is some ten thousands of bytes at the server; of more than so many the one made first is given up
 MOST_PREPARED = 150
+#: so often who waits for an answer reads without being told to: what an encrypted connection has taken in already, no poll tells of
+LOOK_AGAIN_MILLISECONDS = 100
 #: what says that a statement must be prepared again: its tables have changed, or somebody has dropped it
 _OUTDATED = (FeatureNotSupported, InvalidSqlStatementName)
 
@@ -91,12 +93,12 @@ class Statements:
         server = self._server
         while server.flush():
             # It may want to be heard before it takes more.
-            if self._both.poll()[0][1] & ~select.POLLOUT:
-                server.consume_input()
+            self._both.poll(LOOK_AGAIN_MILLISECONDS)
+            server.consume_input()
         results: list[PGresult] = []
         while True:
             while server.is_busy():
-                self._reading.poll()
+                self._reading.poll(LOOK_AGAIN_MILLISECONDS)
                 server.consume_input()
             result = server.get_result()
             if result is not None:
