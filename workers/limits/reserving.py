@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from policies.limits import tightened, told
 from policies.record import from_json
@@ -122,8 +123,10 @@ def holdings(action_id: str, uses: Sequence[Use]) -> list[Holding]:
     """What an action holds of its limits. Two rules may name one counter; it is used once."""
     found = {}
     for use in uses:
-        counter = counter_of(use)
-        found[counter] = Holding(action_id, counter, use.limit.ref, use.limit.window_minutes, max(use.amount_minor, 0))
+        counter, limit = counter_of(use), use.limit
+        found[counter] = Holding(
+            action_id, counter, limit.ref, limit.window_minutes, max(use.amount_minor, 0), "customer" not in limit.per
+        )
     return list(found.values())
 
 
@@ -140,4 +143,10 @@ def _trip(tx: Tx, record: DecisionRecord, tried: Sequence[Reserved], now: dateti
 
 def counter_of(use: Use) -> int:
     """The number of a counter, which does not say whom it counts."""
-    return limit_adoption.number_of(hashlib.sha256(use.key.encode("utf-8", "surrogatepass")).hexdigest())
+    return _number(use.key)
+
+
+@lru_cache(maxsize=4096)
+def _number(key: str) -> int:
+    """Asked several times for each decision, and for every decision where a counter is everybody's."""
+    return limit_adoption.number_of(hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest())

@@ -28,6 +28,7 @@ from workers.store.columns import UtcDateTime
 from workers.store.database import Database
 from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
 from workers.store.ids import new_id
+from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import packed, unpacked
 from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
 from workers.store.step_rows import packed_row
@@ -83,10 +84,11 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
 
 
 def recording(
-    case: Case, chain: Chain, progress: Progress, *, now: datetime, spent: str
+    case: Case, chain: Chain, progress: Progress, *, now: datetime, spent: Spent
 ) -> tuple[str, dict[str, Any], Chain]:
     """The statement of a commit that uses up of limits too (`spending`), its values, and where the chain ends after it."""
-    return _recording(case, chain, progress, {**_recorded(case, progress, now), "now": now, "spent": spent}, now)
+    values = {**_recorded(case, progress, now), "now": now, **spent.values}
+    return _recording(case, chain, progress, values, now, spends=spent.shape)
 
 
 def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
@@ -110,7 +112,13 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
 
 
 def _recording(
-    case: Case, chain: Chain, progress: Progress, values: Mapping[str, Any], now: datetime
+    case: Case,
+    chain: Chain,
+    progress: Progress,
+    values: Mapping[str, Any],
+    now: datetime,
+    *,
+    spends: Shape | None = None,
 ) -> tuple[str, dict[str, Any], Chain]:
     noted: dict[str, Any]
     if progress.told_later and not chain.waiting:
@@ -125,7 +133,7 @@ def _recording(
         apart=chain.apart,
         unjoined=progress.unjoined,
         unless=bool(progress.unless),
-        spends="spent" in values,
+        spends=spends,
     )
     return statement, {**values, **noted}, after
 
@@ -222,7 +230,7 @@ def _unless_overtaken(db: Database, action: Action, statement: str, values: dict
 
 
 def approving(
-    action: Action, consent: Consent, *, now: datetime, spent: str | None = None
+    action: Action, consent: Consent, *, now: datetime, spent: Spent | None = None
 ) -> tuple[str, dict[str, Any]]:
     """The statement of a yes and its values; with what is used up of limits where that is written with it (`spending`)."""
     noted, _ = _noted(action.case_id, consent.chain, now, consent.notes)
@@ -232,11 +240,11 @@ def approving(
         **{f"set_{name}": value for name, value in consent.case_changes.items()},
         **_as_read(action, consent.case),
         "now": now,
-        **({} if spent is None else {"spent": spent}),
+        **({} if spent is None else spent.values),
         **noted,
     }
     shape = (tuple(consent.changes), tuple(consent.decision), tuple(consent.case_changes))
-    return statements.approve(*shape, apart=consent.chain.apart, spends=spent is not None), values
+    return statements.approve(*shape, apart=consent.chain.apart, spends=spent and spent.shape), values
 
 
 def _as_read(action: Action, case: Case) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from functools import cache
 from sqlalchemy import Table
 
 from workers.store import tables
-from workers.store.limit_statements import spent
+from workers.store.limit_statements import Shape, spent
 from workers.store.records import Action, Case, CaseState, Event
 
 
@@ -63,9 +63,9 @@ def record(
     apart: bool,
     unjoined: bool,
     unless: bool = False,
-    spends: bool = False,
+    spends: Shape | None = None,
 ) -> str:
-    inserts = spent("moved") if spends else []
+    inserts = [*spent("moved", spends)] if spends else []
     inserts += [_insert(getattr(tables, name), name, "moved") for name in parts]
     if notes:
         inserts += _append("moved", apart=apart)
@@ -191,7 +191,7 @@ def approve(
     case_changes: tuple[str, ...],
     *,
     apart: bool,
-    spends: bool = False,
+    spends: Shape | None = None,
 ) -> str:
     """A yes where nobody has said anything yet: somebody else's would have to be counted with it."""
     return (
@@ -208,7 +208,7 @@ def approve(
     INSERT INTO decisions ({", ".join(decision)})
     SELECT {", ".join(f"%(dec_{name})s" for name in decision)} FROM approved
 )""",
-                *(spent("approved") if spends else []),
+                *(spent("approved", spends) if spends else []),
                 _settled("approved", case_changes),
                 *_append("approved", apart=apart),
             ]

@@ -14,7 +14,8 @@ from sqlalchemy import delete, func, literal, select, tuple_
 
 from workers.store import limit_rows
 from workers.store.database import Tx
-from workers.store.limit_rows import LOT, Holding
+from workers.store.limit_rows import LOT
+from workers.store.limit_shares import STANDING, Holding, shares_of
 from workers.store.limit_tables import limit_holds, limit_uses
 from workers.store.tables import actions
 
@@ -22,7 +23,6 @@ from workers.store.tables import actions
 _DIGITS = 15
 _ANY = select(literal(1)).select_from(limit_uses).limit(1)
 _OLD_KEY = tuple_(limit_uses.c.action_id, limit_uses.c.counter)
-_KEY = tuple_(limit_holds.c.counter, limit_holds.c.action_id)
 
 
 def number_of(digest: str) -> int:
@@ -73,8 +73,8 @@ def _bring(tx: Tx, rows: Sequence[Any]) -> None:
         # Somebody else may have brought one over since it was read; and an action may have been judged anew since.
         still = {tuple(key) for key in tx.execute(gone).all()}
         new = [(number_of(row.counter), row.action_id) for row in lot]
-        known = select(limit_holds.c.counter, limit_holds.c.action_id).where(_KEY.in_(new))
-        held = {tuple(key) for key in tx.execute(known).all()}
+        known = STANDING.where(limit_holds.c.action_id.in_({row.action_id for row in lot}))
+        held = {(share.counter, share.action_id) for row in tx.execute(known).all() for share in shares_of(row)}
         limit_rows.put(
             tx,
             [

@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, func, select, update
 
-from workers.store import limit_adoption, limit_rows
+from workers.store import limit_adoption, limit_rows, limit_shares
 from workers.store.database import Tx
 from workers.store.ids import new_id
-from workers.store.limit_rows import STANDING
+from workers.store.limit_shares import STANDING, Share, as_row, asked, shares_of
 from workers.store.limit_tables import limit_counters, limit_holds, limit_uses
 from workers.store.records import ActionState
 from workers.store.tables import actions
@@ -23,11 +23,11 @@ from workers.store.tables import actions
 LOOK_AGAIN = timedelta(minutes=1)
 #: counters with no more uses are added up anew while others may wait for their turn; of the rest is subtracted
 ADDED_UP = 10_000
-_THIS = (limit_holds.c.action_id == bindparam("which"), limit_holds.c.counter == bindparam("of"))
-_FROM = bindparam("starts", type_=limit_holds.c.at.type)
-_UNTIL = bindparam("ends", type_=limit_holds.c.leaves_at.type)
-_SHIFT = update(limit_holds).where(*_THIS).values(at=_FROM, leaves_at=_UNTIL)
-_RENAME = update(limit_holds).where(*_THIS).values(action_id=bindparam("nobody"), at=_FROM, leaves_at=_UNTIL)
+_REWRITE = (
+    update(limit_holds)
+    .where(limit_holds.c.counter == bindparam("led_by"), limit_holds.c.action_id == bindparam("which"))
+    .values({column.name: bindparam(f"new_{column.name}", type_=column.type) for column in limit_holds.c})
+)
 _LOOK = (
     update(limit_counters)
     .where(limit_counters.c.counter == bindparam("of"))
@@ -40,35 +40,58 @@ def tidy(tx: Tx, now: datetime, limit: int) -> int:
     those were, or how many rows were taken over; nothing is left to do when it is none."""
     if brought := limit_adoption.some(tx, now):
         return brought
-    query = select(limit_counters.c.counter).where(limit_counters.c.look_at <= now)
-    due = list(tx.execute(query.order_by(limit_counters.c.look_at).limit(limit)).scalars())
+    counter = limit_counters.c
+    query = select(counter.counter, counter.times, counter.wide).where(counter.look_at <= now)
+    due = tx.execute(query.order_by(counter.look_at).limit(limit)).all()
     if due:
         _look(tx, due, now)
     return len(due)
 
 
-def _look(tx: Tx, due: Sequence[int], now: datetime) -> None:
+def _look(tx: Tx, rows: Sequence[Any], now: datetime) -> None:
     """Read first, then take the turns: whoever reserves waits only for what is written."""
-    mine = limit_holds.c.counter.in_(due)
-    found = tx.execute(STANDING.where(mine, limit_holds.c.leaves_at <= now).limit(limit_rows.MOST)).all()
-    later = select(limit_holds.c.counter, func.min(limit_holds.c.leaves_at)).where(mine, limit_holds.c.leaves_at > now)
-    nexts: dict[int, datetime] = {row[0]: row[1] for row in tx.execute(later.group_by(limit_holds.c.counter)).all()}
-    over = []
-    for row in found:
-        if limit_rows.is_over(row, now):
-            over.append(row)
-        else:
-            then = limit_rows.leaves(row) or now + LOOK_AGAIN
-            nexts[row.counter] = min(then, nexts.get(row.counter, then))
+    due = {row.counter: row for row in rows}
+    riding = [row.counter for row in rows if row.wide is not False]
+    nexts: dict[int, datetime] = {}
+    over, most = [], 0
+    for queries, those in (
+        (limit_shares.leading(), list(due)),
+        (limit_shares.riders(tx.dialect.name), riding),
+    ):
+        if not those:
+            continue
+        for of, first in tx.execute(queries.later, asked(those, now=now)).all():
+            then = limit_shares.moment(first)
+            nexts[of] = min(then, nexts.get(of, then))
+        found = tx.execute(queries.due.limit(limit_rows.MOST), asked(those, now=now)).all()
+        most = max(most, len(found))
+        for share in (share for row in found for share in shares_of(row)):
+            if share.is_over(now):
+                over.append(share)
+            elif share.counter in due and share.leaves_at <= now:
+                then = share.leaves() or now + LOOK_AGAIN
+                nexts[share.counter] = min(then, nexts.get(share.counter, then))
+    wrong = _wrong(tx, [row.counter for row in rows if row.times <= ADDED_UP], riding)
     limit_rows.enter(tx, alone=False)
-    limit_rows.take_known(tx, due)
-    limit_rows.remove(tx, over)
-    limit_rows.recount(tx, due, most=ADDED_UP)
+    limit_rows.take_known(tx, {*due, *(share.counter for share in over)})
+    limit_rows.remove(tx, over, waiting=False)
+    if wrong:
+        limit_rows.recount(tx, wrong, [counter for counter in wrong if counter in riding])
     tx.execute(delete(limit_counters).where(limit_counters.c.counter.in_(due), limit_counters.c.times == 0))
-    if over and len(found) == limit_rows.MOST:
+    if over and most == limit_rows.MOST:
         # There may be more of them: they stay due.
         return
     tx.execute(_LOOK, [{"of": counter, "then": nexts.get(counter, now + LOOK_AGAIN)} for counter in due])
+
+
+def _wrong(tx: Tx, counters: Sequence[int], riding: Sequence[int]) -> list[int]:
+    """Whose row is not what their holds come to: no way of ours leads there. One statement sees both as they are at one moment."""
+    if not counters:
+        return []
+    query = limit_shares.beside(tx.dialect.name, riding=bool(riding))
+    return [
+        row.counter for row in tx.execute(query, asked(counters)) if (row.times, row.minor) != (row.held, int(row.much))
+    ]
 
 
 def wind_up(tx: Tx, case_ids: Sequence[str]) -> None:
@@ -80,18 +103,15 @@ def forget(tx: Tx, case_ids: Sequence[str], now: datetime) -> None:
     """Sever what these cases used up from them. What no window reaches any more goes; the rest goes on counting until then,
     under a name that leads to no action. What is still uncertain stays with its action: a person has to look."""
     over = _written_down(tx, case_ids)
+    done = _of(case_ids).where(actions.c.state == ActionState.DONE)
+    _drop(tx, [*over, *(share for share in _shares(tx, done) if share.is_over(now))])
     counting = []
-    for row in tx.execute(_of(case_ids).where(actions.c.state == ActionState.DONE)).all():
-        if limit_rows.is_over(row, now):
-            over.append(row)
-            continue
+    for row in tx.execute(done).all():
         # Not to the moment, by which the action could be found; rounded up, so that nobody has more room by it.
-        done = row.at.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        ends = done + (row.leaves_at - row.at)
-        counting.append(_key(row) | {"nobody": new_id("use"), "starts": done, "ends": ends})
+        moment = row.at.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        counting.append(_rewritten(row, as_row(shares_of(row), new_id("use"), moment, moment - row.at)))
     if counting:
-        tx.execute(_RENAME, counting)
-    _drop(tx, over)
+        tx.execute(_REWRITE, counting)
 
 
 def count_of(tx: Tx, case_ids: Sequence[str]) -> int:
@@ -108,26 +128,31 @@ def _of(case_ids: Sequence[str]) -> Select[Any]:
     return STANDING.where(actions.c.case_id.in_(case_ids), actions.c.settled_at.is_not(None))
 
 
-def _written_down(tx: Tx, case_ids: Sequence[str]) -> list[Any]:
+def _shares(tx: Tx, query: Select[Any]) -> list[Share]:
+    return [share for row in tx.execute(query).all() for share in shares_of(row)]
+
+
+def _written_down(tx: Tx, case_ids: Sequence[str]) -> list[Share]:
     """When those that were done were done. Returns what was given back, and is still there."""
     limit_adoption.of_cases(tx, case_ids)
     released, done = [], []
     for row in tx.execute(_of(case_ids)).all():
+        shares = shares_of(row)
         if row.state == ActionState.DONE:
-            done.append(_key(row) | {"starts": row.settled_at, "ends": limit_rows.leaves(row)})
-        elif limit_rows.leaves(row) is not None:
-            released.append(row)
+            done.append(_rewritten(row, as_row(shares, row.action_id, row.settled_at, row.settled_at - row.at)))
+        else:
+            released += [share for share in shares if share.leaves() is not None]
     if done:
-        tx.execute(_SHIFT, done)
+        tx.execute(_REWRITE, done)
     return released
 
 
-def _key(row: Any) -> dict[str, Any]:
-    return {"which": row.action_id, "of": row.counter}
+def _rewritten(row: Any, new: dict[str, Any]) -> dict[str, Any]:
+    return {"led_by": row.counter, "which": row.action_id, **{f"new_{name}": value for name, value in new.items()}}
 
 
-def _drop(tx: Tx, rows: Sequence[Any]) -> None:
-    if rows:
+def _drop(tx: Tx, shares: Sequence[Share]) -> None:
+    if shares:
         limit_rows.enter(tx, alone=False)
-        limit_rows.take_known(tx, (row.counter for row in rows))
-        limit_rows.remove(tx, rows)
+        limit_rows.take_known(tx, (share.counter for share in shares))
+        limit_rows.remove(tx, shares)

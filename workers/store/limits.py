@@ -12,40 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import bindparam, literal, select, union_all
 
-from workers.store import limit_adoption, limit_rows
+from workers.store import limit_adoption, limit_rows, limit_shares
 from workers.store.database import Tx
-from workers.store.limit_rows import LIVE, STANDING, Holding
+from workers.store.limit_shares import STANDING, Holding, asked, shares_of
 from workers.store.limit_tables import limit_counters, limit_holds, limit_uses
-from workers.store.records import ActionState
-from workers.store.tables import actions
 
 __all__ = ["Holding", "drop", "exact", "hold", "holds", "take_turns", "total", "used"]
 
-_SINCE = bindparam("since", type_=limit_holds.c.at.type)
 _TOTAL = select(limit_counters.c.times, limit_counters.c.minor).where(limit_counters.c.counter == bindparam("counter"))
-_USED = (
-    select(func.count(), func.coalesce(func.sum(limit_holds.c.minor), 0))
-    .select_from(limit_holds.outerjoin(actions, actions.c.id == limit_holds.c.action_id))
-    .where(
-        limit_holds.c.counter == bindparam("counter"),
-        or_(
-            # Held in this transaction, and its row is yet to be written; or its case has been archived.
-            and_(actions.c.id.is_(None), limit_holds.c.at > _SINCE),
-            actions.c.state.in_(LIVE),
-            and_(actions.c.state == ActionState.DONE, actions.c.settled_at > _SINCE),
-        ),
-    )
-)
-_OVER = STANDING.where(
-    limit_holds.c.counter == bindparam("counter"),
-    or_(
-        limit_holds.c.leaves_at <= bindparam("now", type_=limit_holds.c.at.type),
-        and_(actions.c.settled_at.is_not(None), actions.c.state.not_in((ActionState.DONE, *LIVE))),
-    ),
-).limit(limit_rows.MOST)
-_OF_ACTION = select(limit_holds).where(limit_holds.c.action_id == bindparam("action"))
+_OF_ACTION = STANDING.where(limit_holds.c.action_id == bindparam("action"))
 _HELD = union_all(
     *(select(literal(1)).where(table.c.action_id == bindparam("action")) for table in (limit_holds, limit_uses))
 ).limit(1)
@@ -71,16 +48,36 @@ def total(tx: Tx, counter: int) -> tuple[int, int]:
 
 def used(tx: Tx, counter: int, *, since: datetime) -> tuple[int, int]:
     """How many actions, and how much, count since a time: added up one by one."""
-    count, minor = tx.execute(_USED, {"counter": counter, "since": since}).one()
-    return int(count), int(minor)
+    *_, times, minor, _over = _added_up(tx, counter, limit_rows.wide(tx, [counter]), since=since, now=since)
+    return times, minor
 
 
 def exact(tx: Tx, counter: int, *, since: datetime, now: datetime) -> tuple[int, int]:
     """The same in a counter's turn, which is the time to drop what counts no longer, and to put down what the rest comes to."""
-    found = tx.execute(_OVER, {"counter": counter, "now": now}).all()
-    limit_rows.remove(tx, [row for row in found if limit_rows.is_over(row, now)])
-    limit_rows.recount(tx, [counter])
-    return used(tx, counter, since=since)
+    riding = limit_rows.wide(tx, [counter])
+    held, much, times, minor, over = _added_up(tx, counter, riding, since=since, now=now)
+    gone = _dropped(tx, counter, riding, now) if over else []
+    limit_rows.set_right(tx, counter, held - len(gone), much - sum(gone))
+    return times, minor
+
+
+def _added_up(tx: Tx, counter: int, riding: Sequence[int], **moments: datetime) -> list[int]:
+    sums = tx.execute(limit_shares.leading().exact, asked([counter], **moments)).one()
+    if riding:
+        more = tx.execute(limit_shares.riders(tx.dialect.name).exact, asked(riding, **moments)).one()
+        return [int(one) + int(other) for one, other in zip(sums, more, strict=True)]
+    return [int(one) for one in sums]
+
+
+def _dropped(tx: Tx, counter: int, riding: Sequence[int], now: datetime) -> Sequence[int]:
+    """Drop what is over, as far as nobody else is at it. Returns what it came to, one by one."""
+    found = tx.execute(limit_shares.leading().over.limit(limit_rows.MOST), asked([counter], now=now)).all()
+    if riding:
+        over = limit_shares.riders(tx.dialect.name).over.limit(limit_rows.MOST)
+        found = [*found, *tx.execute(over, asked(riding, now=now)).all()]
+    # Of the others that are in these rows the turns were not taken.
+    ours = [share for row in found for share in shares_of(row) if share.counter == counter]
+    return limit_rows.remove(tx, [share for share in ours if share.is_over(now)], waiting=False).get(counter, [])
 
 
 def hold(tx: Tx, holdings: Sequence[Holding], now: datetime) -> None:
@@ -89,9 +86,9 @@ def hold(tx: Tx, holdings: Sequence[Holding], now: datetime) -> None:
 
 def drop(tx: Tx, action_id: str) -> None:
     """An action holds nothing any more, until it is judged again."""
-    held = tx.execute(_OF_ACTION, {"action": action_id}).all()
+    held = [share for row in tx.execute(_OF_ACTION, {"action": action_id}).all() for share in shares_of(row)]
     if held:
-        limit_rows.take_known(tx, (row.counter for row in held))
+        limit_rows.take_known(tx, (share.counter for share in held))
         limit_rows.remove(tx, held)
 
 

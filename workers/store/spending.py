@@ -9,34 +9,27 @@ what it can approve at once; whatever stands in the way is found out, and told, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg.errors import DivisionByZero, UniqueViolation
-from pydantic_core import to_json
 
 from workers.store import flow_postgresql
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database
 from workers.store.flow_types import Consent, Progress
-from workers.store.limits import Holding
+from workers.store.limit_shares import Holding
+from workers.store.limit_statements import Room, told
 from workers.store.records import Action, Case
+
+__all__ = ["Room", "Used", "approve", "record"]
 
 #: by counter: how many uses it has, and what they come to
 Used = Mapping[int, tuple[int, int]]
 
+_COUNTER = "pk_limit_counters"
 _TOTALS = "SELECT counter, times, minor FROM limit_counters WHERE counter = ANY(%(counters)s::bigint[])"
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What must be left of one counter for an action to fit: fewer than `most` uses before it, of `minor` units at most."""
-
-    counter: int
-    most: int | None
-    minor: int | None
 
 
 def approve(
@@ -49,8 +42,9 @@ def approve(
     now: datetime,
 ) -> Action | None:
     """As `flow.approve`, holding what the action uses up. None, and nothing written, also where there is no room."""
-    statement, values = flow_postgresql.approving(action, consent, now=now, spent=_spent(holdings, rooms))
-    row = _unless_refused(db, statement, values)
+    spent = told(holdings, rooms, now)
+    statement, values = flow_postgresql.approving(action, consent, now=now, spent=spent)
+    row = _unless_refused(db, statement, values, again=True)
     return Action(*row) if row else None
 
 
@@ -75,7 +69,7 @@ def record(
     progress = made(used)
     if progress is None:
         return None
-    spent = _spent(holdings, rooms)
+    spent = told(holdings, rooms, now, used)
     statement, values, after = flow_postgresql.recording(case, chain, progress, now=now, spent=spent)
     row = _unless_refused(db, statement, values)
     if row is None:
@@ -85,28 +79,17 @@ def record(
     return Case(*row), after
 
 
-def _unless_refused(db: Database, statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+def _unless_refused(
+    db: Database, statement: str, values: Mapping[str, Any], *, again: bool = False
+) -> tuple[Any, ...] | None:
     """A statement's row, empty where it found nothing to change. None, and nothing written, where there is no room, the action
-    holds something already or the chain has gone on."""
+    holds something already, a counter has just come or gone, or the chain has gone on. `again`: it is asked once more where a
+    counter has just come, as it takes those that are there too."""
     try:
         return db.ask(values["spent"], statement, values, in_turn=True).fetchone() or ()
-    except (DivisionByZero, UniqueViolation):
+    except DivisionByZero:
         return None
-
-
-def _spent(holdings: Sequence[Holding], rooms: Sequence[Room]) -> str:
-    """What is held, and what must be left for it, in the order in which turns are taken."""
-    left = {room.counter: room for room in rooms}
-    return to_json(
-        [
-            {
-                "counter": held.counter,
-                "ref": held.limit_ref,
-                "minutes": held.window_minutes,
-                "minor": held.minor,
-                "action": held.action_id,
-                **({"most": room.most, "room": room.minor} if (room := left.get(held.counter)) is not None else {}),
-            }
-            for held in sorted(holdings, key=lambda held: held.counter)
-        ]
-    ).decode()
+    except UniqueViolation as error:
+        if again and error.diag.constraint_name == _COUNTER:
+            return _unless_refused(db, statement, values)
+        return None

@@ -12,12 +12,10 @@ import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
-
 from policies.types import DecisionRecord, Limit, Outcome, Use, Verdict
+from tests.integration.limits.reading import read
 from workers.limits.reserving import reserve
 from workers.store.database import Database
-from workers.store.limit_tables import limit_counters, limit_holds
 
 WINDOW = 10
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -72,13 +70,11 @@ def overspent(url: str) -> tuple[list[str], int]:
     """What was exceeded in any window that ends with a use, by how it was kept; and how many uses there are."""
     db = Database(url)
     with db.read() as tx:
-        columns = (limit_holds.c.counter, limit_counters.c.limit_ref, limit_holds.c.minor, limit_holds.c.at)
-        both = limit_holds.join(limit_counters, limit_counters.c.counter == limit_holds.c.counter)
-        rows = tx.execute(select(*columns).select_from(both)).all()
+        rows = read(tx)
     db.dispose()
     by_counter = defaultdict(list)
-    for counter, ref, minor, at in rows:
-        by_counter[counter, ref].append((at, minor))
+    for one in rows:
+        by_counter[one.counter, one.limit_ref].append((one.at, one.minor))
     faults = []
     for (_, ref), uses in by_counter.items():
         limit = {EUROS.ref: EUROS, ALL.ref: ALL}[ref]

@@ -9,17 +9,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from policies.record import uses_of
 from tests.integration.limits.house import a_day, asked, fresh, under, within
+from tests.integration.limits.reading import read
 from tests.kit.engine import make_engine
 from workers.inbox.words import NotAllowed
 from workers.limits.reserving import holdings, refusing, rooms
 from workers.settlement import weigh
 from workers.store import actions, audit, flow, limits, spending
 from workers.store.flow import Consent
-from workers.store.limit_tables import limit_counters, limit_holds
 from workers.store.records import ActionState
 
 PEOPLE = {"outcome": "review", "approvers": [{"role": "support"}]}
@@ -41,10 +40,7 @@ def far_away(on_postgresql, tmp_path):
 
 def held(engine, action_id=None):
     with engine.system.db.read() as tx:
-        both = select(limit_holds, limit_counters.c.limit_ref).join(
-            limit_counters, limit_counters.c.counter == limit_holds.c.counter
-        )
-        rows = tx.execute(both.order_by(limit_holds.c.counter)).all()
+        rows = read(tx)
     return [(row.counter, row.limit_ref, row.minor, row.at) for row in rows if action_id in (None, row.action_id)]
 
 

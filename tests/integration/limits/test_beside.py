@@ -9,9 +9,10 @@ import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
 from policies.record import uses_of
+from tests.integration.limits import reading
 from tests.integration.limits.house import a_day, asked, under, within
 from tests.integration.limits.spending import START, wanted
 from tests.integration.limits.test_at_once import PEOPLE, approve_at_once
@@ -19,7 +20,6 @@ from tests.kit.engine import make_engine
 from workers.limits.reserving import holdings, reserve
 from workers.store import flow, limit_rows, limit_upkeep, limits
 from workers.store.database import Database
-from workers.store.limit_tables import limit_counters, limit_holds
 from workers.store.records import ActionState
 
 #: longest wait for what comes at once but on a machine that others use
@@ -34,13 +34,8 @@ def far_away(on_postgresql, tmp_path):
 
 
 def agree(db):
-    """Each counter says what its holds come to."""
     with db.read() as tx:
-        said = {row.counter: (row.times, row.minor) for row in tx.execute(select(limit_counters)).all()}
-        sums = select(limit_holds.c.counter, func.count(), func.sum(limit_holds.c.minor)).group_by(
-            limit_holds.c.counter
-        )
-        return {c: t for c, t in said.items() if t[0]} == {c: (n, int(m)) for c, n, m in tx.execute(sums).all()}
+        return reading.agree(tx)
 
 
 def test_the_sweeper_and_those_who_reserve_leave_no_sum_behind(url):

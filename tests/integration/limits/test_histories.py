@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from policies.types import DecisionRecord, Use
-from tests.integration.limits.spending import ALL, EUROS, START, WINDOW, decision
+from tests.integration.limits.reading import agree
+from tests.integration.limits.spending import ALL, EUROS, START, decision
 from tests.kit.migrated import migrate
 from workers.limits.reserving import counter_of, reserve
 from workers.store import limit_upkeep, limits
@@ -29,6 +30,9 @@ from workers.store.tables import actions, cases
 
 #: as many as are met in a minute or two of these limits
 SMALL = replace(ALL, max_count=4, max_minor=9_000)
+#: leaves before the others do, out of rows in which it rides along
+BRIEF = replace(ALL, id="brief", window_minutes=4, max_count=3, max_minor=None)
+LIMITS = {EUROS.ref: EUROS, SMALL.ref: SMALL, BRIEF.ref: BRIEF}
 CUSTOMERS = ("ana", "bo")
 #: what an action may become, and whether that uses anything up
 FATES = {
@@ -40,6 +44,11 @@ FATES = {
 CASE = "case_of_all"
 
 
+def since(now: datetime, key: str) -> datetime:
+    """Where the window of a counter begins."""
+    return now - timedelta(minutes=LIMITS[key.partition(":")[0]].window_minutes)
+
+
 @dataclass
 class Held:
     """What one action holds, as the plain sum knows it."""
@@ -48,11 +57,12 @@ class Held:
     keys: tuple[str, ...]
     state: ActionState = ActionState.APPROVED
     ended: datetime | None = None
+    nameless: bool = False
 
-    def counts(self, now: datetime) -> bool:
+    def counts(self, now: datetime, key: str) -> bool:
         if self.state == ActionState.DONE:
             assert self.ended is not None
-            return self.ended > now - timedelta(minutes=WINDOW)
+            return self.ended > since(now, key)
         return self.state in (ActionState.APPROVED, ActionState.UNCERTAIN)
 
 
@@ -68,7 +78,11 @@ class History:
         """Held exactly where the plain sum has room."""
         self.tried += 1
         action = f"act_{self.tried}"
-        uses = (Use(EUROS, f"{EUROS.ref}:{customer}", minor), Use(SMALL, SMALL.ref, minor))
+        uses = (
+            Use(EUROS, f"{EUROS.ref}:{customer}", minor),
+            Use(SMALL, SMALL.ref, minor),
+            Use(BRIEF, BRIEF.ref, 0),
+        )
         with self.db.write() as tx:
             (record,) = reserve(tx, [(action, decision(*uses))], now=self.now, once=True)
             tx.execute(actions.insert().values(_row(action, self.now)))
@@ -112,7 +126,9 @@ class History:
             limit_upkeep.forget(tx, [CASE], self.now)
             named = set(tx.execute(select(limit_holds.c.action_id)).scalars())
         for action, held in self.held.items():
-            if held.state == ActionState.DONE and action not in named and held.counts(self.now):
+            if held.state == ActionState.DONE and action not in named and not held.nameless:
+                held.nameless = True
+                held.keys = tuple(key for key in held.keys if held.counts(self.now, key))
                 held.ended = held.ended.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
     def tidy(self) -> None:
@@ -133,27 +149,27 @@ class History:
         """A counter's row is what its holds come to, and those are never less than what counts."""
         with self.db.read() as tx:
             said = {row.counter: (row.times, row.minor) for row in tx.execute(select(limit_counters)).all()}
-            sums = select(limit_holds.c.counter, func.count(), func.sum(limit_holds.c.minor))
-            come_to = {row[0]: (row[1], int(row[2])) for row in tx.execute(sums.group_by(limit_holds.c.counter)).all()}
-            assert {counter: totals for counter, totals in said.items() if totals[0]} == come_to
-            since = self.now - timedelta(minutes=WINDOW)
+            assert agree(tx)
             for key, (times, minor) in self._sums().items():
                 counter = counter_of(Use(EUROS, key, 0))
-                assert limits.used(tx, counter, since=since) == (times, minor)
+                assert limits.used(tx, counter, since=since(self.now, key)) == (times, minor)
                 assert said[counter][0] >= times
                 assert said[counter][1] >= minor
 
     def _sums(self) -> dict[str, tuple[int, int]]:
         found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
         for held in self.held.values():
-            for key in held.keys if held.counts(self.now) else ():
-                found[key] = (found[key][0] + 1, found[key][1] + held.minor)
+            for key in held.keys:
+                if held.counts(self.now, key):
+                    found[key] = (found[key][0] + 1, found[key][1] + (0 if key == BRIEF.ref else held.minor))
         return found
 
     def _fits(self, use: Use) -> bool:
         times, minor = self._sums()[use.key]
         limit = use.limit
-        return (limit.max_count is None or times < limit.max_count) and minor + use.amount_minor <= limit.max_minor
+        return (limit.max_count is None or times < limit.max_count) and (
+            limit.max_minor is None or minor + use.amount_minor <= limit.max_minor
+        )
 
     def _told_exactly(self, record: DecisionRecord) -> None:
         """Who is refused is told what really counts."""
