@@ -168,10 +168,12 @@ def gathered(made: Entry, facts: Sequence[Fact]) -> Entry:
     return replace(made, step={**made.step, "output": findings.with_facts(made.step["output"], facts)})
 
 
-def found_as_fact(case: Case, round_: int, position: int, name: str, record: Record, now: datetime) -> Fact:
-    """A record that was read, as evidence of a case."""
+def found_as_fact(
+    case: Case, round_: int, position: int, name: str, record: Record, now: datetime, *, known_as: str = ""
+) -> Fact:
+    """A record that was read, as evidence of a case. What is gathered is known by its place (`findings.id_of`)."""
     return Fact(
-        id=new_id("fact"),
+        id=known_as or new_id("fact"),
         case_id=case.id,
         round=round_,
         position=position,

@@ -39,7 +39,7 @@ from workers.journal import Entry, Work, entry, found_as_fact, gathered, kept, o
 from workers.judgement import Matter
 from workers.log import discreet, logger
 from workers.patience import pause
-from workers.store import actions, audit, cases, children, events, flow, outage, steps
+from workers.store import actions, audit, cases, children, events, findings, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
 from workers.store.flow import Caps
@@ -160,7 +160,10 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
         faults.point("case.gather.called")
     now = system.clock()
     everything = [(name, read) for name, records in found.items() for read in records]
-    facts = [found_as_fact(case, case.round, i, name, read, now) for i, (name, read) in enumerate(everything)]
+    facts = [
+        found_as_fact(case, case.round, i, name, read, now, known_as=findings.id_of(case.id, case.round, i))
+        for i, (name, read) in enumerate(everything)
+    ]
     made = gathered(
         entry(case, "gather", (started, now), {"triage": said}, {"missing": missing, "facts": len(facts)}), facts
     )

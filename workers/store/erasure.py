@@ -142,7 +142,7 @@ def erase_cases(tx: Tx, ids: Sequence[str], address: str, now: datetime) -> None
             tx.execute(update(table).where(link.in_(_linked(link, ids))).values(emptied))
     for row in gathered:
         step, *rest = step_rows.steps_in(row)
-        bare_output = findings.emptied(step.output, address, ERASED)
+        bare_output = findings.emptied(step, address, ERASED)
         # What was gathered together with a draft is in its row.
         kept = {step_rows.GATHERED: bare_output} if rest else bare_output
         of_row = [steps.c.case_id == row.case_id, steps.c.round == row.round, steps.c.name == row.name]

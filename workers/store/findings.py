@@ -15,7 +15,12 @@ from workers.store.records import Fact, Step
 #: the step, and where in its output
 GATHER = "gather"
 FOUND = "found"
-_KEPT = ("id", "name", "ref", "kind", "title", "data", "version", "trusted", "url")
+_KEPT = ("name", "ref", "kind", "title", "data", "version", "trusted", "url")
+
+
+def id_of(case_id: str, round_: int, position: int) -> str:
+    """A gathered fact is known by its place, so its id need not be kept."""
+    return f"fact_{case_id.partition('_')[2]}_{round_}_{position}"
 
 
 def with_facts(output: Mapping[str, Any], facts: Sequence[Fact]) -> dict[str, Any]:
@@ -35,7 +40,7 @@ def facts_in(step: Step) -> list[Fact] | None:
         return None
     return [
         Fact(
-            id=one["id"],
+            id=one.get("id") or id_of(step.case_id, step.round, position),
             case_id=step.case_id,
             round=step.round,
             position=position,
@@ -53,18 +58,18 @@ def facts_in(step: Step) -> list[Fact] | None:
     ]
 
 
-def emptied(output: Mapping[str, Any], address: str, erased: str) -> dict[str, Any]:
+def emptied(step: Step, address: str, erased: str) -> dict[str, Any]:
     """As it stays of an erased person's case: which records there were, and nothing that they said."""
     return {
         FOUND: [
             {
                 **one,
-                "ref": f"erased:{one['id']}" if address in str(one["ref"]).casefold() else one["ref"],
+                "ref": f"erased:{fact.id}" if address in fact.ref.casefold() else fact.ref,
                 "title": erased,
                 "data": {},
                 "version": "",
                 "url": None,
             }
-            for one in output.get(FOUND, ())
+            for one, fact in zip(step.output.get(FOUND, ()), facts_in(step) or (), strict=True)
         ]
     }

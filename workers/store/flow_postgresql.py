@@ -31,7 +31,7 @@ from workers.store.ids import new_id
 from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import packed, unpacked
 from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
-from workers.store.step_rows import packed_row
+from workers.store.step_rows import packed_row, plain_row
 
 #: how often a chain that others write to is read again before giving up
 MOST_REPEATS = 5
@@ -94,8 +94,9 @@ def recording(
 def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
     """What a commit writes but for the chain, by the names of the statement."""
     changes = {"claims": 0, "waits": 0, "waiting_for": None, "updated_at": now, **progress.changes}
+    one = plain_row(progress.steps[0]) if len(progress.steps) == 1 else {}
     parts = {
-        "steps": [packed_row(row) for row in progress.steps],
+        "steps": () if one else [packed_row(row) for row in progress.steps],
         "model_usage": progress.usage,
         "facts": progress.facts,
         "actions": progress.actions,
@@ -103,6 +104,7 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
     }
     return {
         **{f"set_{name}": value for name, value in changes.items()},
+        **one,
         **{name: _json(rows) for name, rows in parts.items() if rows},
         "case": case.id,
         "version": case.version,
@@ -134,6 +136,7 @@ def _recording(
         unjoined=progress.unjoined,
         unless=bool(progress.unless),
         spends=spends,
+        step=tuple(name for name in values if name.startswith("step_")),
     )
     return statement, {**values, **noted}, after
 

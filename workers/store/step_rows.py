@@ -7,6 +7,7 @@ they are. Called by `steps` and `flow_postgresql`, which write rows, and by all 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -41,6 +42,10 @@ READ = (
 OUTPUT = (steps.c.output, steps.c.packed)
 #: rows that hold a gathering
 HAS_GATHERED = or_(steps.c.name == GATHER, steps.c.gathered_at.is_not(None))
+#: columns by their names in a statement, and what the others of a packed row are
+_NAMES = {column.name: f"step_{column.name}" for column in steps.c}
+COLUMNS = {name: column for column, name in _NAMES.items()}
+UNUSED = {"id": "''", "input_digest": "''", "output": f"'{json.dumps(ELSEWHERE)}'"}
 _IN_ORDER = ("triage", GATHER, "plan", "turn", "ask", "answer", DRAFT, "decide")
 
 
@@ -53,6 +58,18 @@ def packed_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "output": ELSEWHERE,
         "packed": f"\\x{in_bytes(row['output'], OF_STEPS).hex()}",
     }
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as plain values by the names of a statement, where there is something to say. Numbers are in figures: so each has
+    the same type whatever its size."""
+    values = {
+        _NAMES[name]: str(value) if isinstance(value, int) else value
+        for name, value in row.items()
+        if value is not None and name != "output"
+    }
+    values["step_packed"] = in_bytes(row["output"], OF_STEPS)
+    return values
 
 
 def bound_row(row: Mapping[str, Any], *, sqlite: bool) -> dict[str, Any]:

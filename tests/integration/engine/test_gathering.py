@@ -13,7 +13,7 @@ from integrations.errors import Permanent, Temporary
 from tests.kit.engine import tags
 from tests.kit.old_rows import as_versions_before_wrote_them
 from workers.memory.erasing import erase
-from workers.store import audit, cases, closed, erasure, proof, steps
+from workers.store import audit, cases, closed, erasure, findings, proof, steps
 from workers.store.records import CaseState
 from workers.store.rows import shallow
 from workers.store.tables import events as event_rows
@@ -238,3 +238,16 @@ def test_a_case_is_found_by_an_address_that_only_a_record_names_which_was_looked
         assert erasure.mentions(tx, [], "ana@example.com") == [engine.case().id]
         assert erasure.mentions(tx, [engine.case().id], "ana@example.com") == []
         assert erasure.mentions(tx, [], "nobody@example.com") == []
+
+
+def test_a_gathered_fact_is_known_by_its_place_and_one_of_an_earlier_version_by_its_id(engine):
+    engine.event()
+    engine.drain()
+    with engine.system.db.read() as tx:
+        facts = steps.facts_of(tx, engine.case().id, up_to_round=1)
+        step = steps.whole(tx, engine.case().id, "gather", up_to_round=1)
+    before = replace(step, output={"found": [{**found, "id": "fact_1"} for found in step.output["found"][:1]]})
+
+    assert [fact.id for fact in facts] == [findings.id_of(engine.case().id, 1, place) for place in range(3)]
+    assert all("id" not in found for found in step.output["found"])
+    assert findings.facts_in(before) == [replace(facts[0], id="fact_1")]

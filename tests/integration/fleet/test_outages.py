@@ -77,7 +77,8 @@ def test_a_commit_whose_answer_was_lost_is_recognised_and_not_made_twice(beyond,
     engine, proxy = beyond
     engine.model.drafts = [[tags()]]
     engine.event()
-    proxy.lose(f'"name":"{step}"')
+    # The step's name is a value of the commit, which goes with its length before it.
+    proxy.lose(f"\0\0\0{chr(len(step))}{step}")
     engine.drain()
 
     assert proxy.lost == 1
