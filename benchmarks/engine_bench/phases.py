@@ -226,7 +226,8 @@ def killed(world: World, running: Running, sizes: Sizes) -> Figures:
     }
 
 
-KILL_CREW = Crew(2, 100)
+#: enough for the stream of cases and what piles up until the workers are back: what is measured is recovery, not slots
+KILL_CREW = Crew(2, 250)
 
 
 def median(rounds: list[Figures]) -> Figures:
