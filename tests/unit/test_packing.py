@@ -16,6 +16,7 @@ from workers.store import packing
 WORDS = {
     "1": "2d1e99e2382128fd8ed0d8b0b5b90fe36bf418ee4f28163cb9a5d2657c4809ac",
     "2": "dd413e760171cac9ebaebce74f758c31e01c05fbd6cd94bd5d6e939cef34563c",
+    "5": "11dc65be1f938b38ca48c9584de71af2e7ae4b716b93648b6970f206b7d98f1c",
     "3": "ea0d95770319e74b0c12925f50eb7dd0d8905086fdd48aefa102bf1bb70544f1",
 }
 RECORD = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,7 @@ from workers.store.consultation_tables import consultations
 from workers.store.database import Database, Tx
 from workers.store.ids import new_id
 from workers.store.notice_tables import notices
+from workers.store.parcels import laid_open
 from workers.store.records import ActionState, CaseState
 from workers.store.rows import columns, many, one
 from workers.store.step_rows import unpacked_row
@@ -69,6 +70,8 @@ _OVER = and_(
 )
 
 Json = dict[str, Any]
+#: of rows that are kept packed, how they are laid open
+_READ: Mapping[str, Callable[[RowMapping], Json]] = {"steps": unpacked_row, "events": laid_open}
 
 
 class Alone(Exception):
@@ -178,7 +181,7 @@ def whole(tx: Tx, case_ids: Sequence[str]) -> list[Json]:
     for name, table in BY_CASE.items():
         order = (table.c.round, table.c.finished_at, table.c.name) if table is steps else (table.c.id,)
         for row in tx.execute(select(table).where(table.c.case_id.in_(case_ids)).order_by(*order)).mappings():
-            found[row["case_id"]][name].append(_plain(unpacked_row(row) if table is steps else row))
+            found[row["case_id"]][name].append(_plain(_READ[name](row) if name in _READ else row))
             if table is actions:
                 of_action[row["id"]] = row["case_id"]
     for name, table in BY_ACTION.items():

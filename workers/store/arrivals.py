@@ -20,7 +20,7 @@ from sqlalchemy import case as sql_case
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from workers.store import actions, audit, events
+from workers.store import actions, audit, events, parcels
 from workers.store.audit import Chain, Note, linked
 from workers.store.audit_tables import audit as audit_entries
 from workers.store.database import Database, StoreUnavailable, Tx
@@ -124,7 +124,7 @@ def _firsts(arrivals: Sequence[Arrival]) -> list[int]:
 
 # ── what is new, on PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────
 
-# Bodies come as one run of bytes, each found by its start and size.
+# Parcels come as one run of bytes, each found by its start and size.
 # Whether an event is there already is asked of nobody but the unique indexes, and the look for an open case is a
 # sub-select with OFFSET 0, which only one index can serve: a plan that is made on a new, empty database is kept while the
 # tables grow, and whatever it could choose between it would choose wrongly.
@@ -133,7 +133,7 @@ _STORE_NEW = """
 WITH came AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s::json) AS row(
     n int, id text, case_id text, source text, delivery_id text, body_key text, type text, vendor_type text,
-    subject text, occurred_at timestamptz, received_at timestamptz, data jsonb, start int, size int, headers jsonb,
+    subject text, occurred_at timestamptz, received_at timestamptz, start int, size int,
     secret_id text, door text, domain text, title text, customer text, priority text, pipeline_version int,
     actor text, note jsonb, hash text)
 ), unopened AS MATERIALIZED (
@@ -142,10 +142,10 @@ WITH came AS MATERIALIZED (
                     WHERE c.domain = came.domain AND c.subject = came.subject AND c.closed_at IS NULL OFFSET 0)
   ORDER BY source, delivery_id
 ), stored AS (
-  INSERT INTO events (id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at, data,
-    raw, headers, secret_id, door, duplicates, case_id, position)
-  SELECT id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at, data,
-    substring(%b from start for size), headers, secret_id, door, 0, case_id, 1 FROM unopened
+  INSERT INTO events (id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at,
+    packed, secret_id, door, duplicates, case_id, position)
+  SELECT id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at,
+    substring(%b from start for size), secret_id, door, 0, case_id, 1 FROM unopened
   ON CONFLICT DO NOTHING RETURNING id
 ), new AS MATERIALIZED (
   SELECT * FROM unopened WHERE id IN (SELECT id FROM stored)
@@ -186,6 +186,7 @@ def _sent(arrivals: Sequence[Arrival], places: Sequence[int]) -> tuple[str, byte
     for n in places:
         one = arrivals[n]
         note = _first_note(one)
+        parcel = parcels.packed(one.data, one.headers, one.raw)
         entries, _ = linked(one.case_id, Chain(), one.received_at, [note])
         rows.append(
             {
@@ -200,10 +201,8 @@ def _sent(arrivals: Sequence[Arrival], places: Sequence[int]) -> tuple[str, byte
                 "subject": one.subject,
                 "occurred_at": one.occurred_at,
                 "received_at": one.received_at,
-                "data": one.data,
                 "start": start,
-                "size": len(one.raw),
-                "headers": one.headers,
+                "size": len(parcel),
                 "secret_id": one.secret_id,
                 "door": one.door,
                 "domain": one.domain,
@@ -216,8 +215,8 @@ def _sent(arrivals: Sequence[Arrival], places: Sequence[int]) -> tuple[str, byte
                 "hash": entries[0]["hash"],
             }
         )
-        bodies.append(one.raw)
-        start += len(one.raw)
+        bodies.append(parcel)
+        start += len(parcel)
     return to_json(rows).decode(), b"".join(bodies)
 
 
@@ -326,9 +325,7 @@ def _event_row(one: Arrival) -> dict[str, Any]:
         "subject": one.subject,
         "occurred_at": one.occurred_at,
         "received_at": one.received_at,
-        "data": dict(one.data),
-        "raw": one.raw,
-        "headers": [list(pair) for pair in one.headers],
+        "packed": parcels.packed(one.data, one.headers, one.raw),
         "secret_id": one.secret_id,
         "door": one.door,
         "duplicates": 0,

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from workers.store import findings, step_rows
 from workers.store.database import Tx
 from workers.store.memory_tables import remembered
+from workers.store.parcels import DATA
 from workers.store.records import ActionState
 from workers.store.tables import actions, cases, decisions, events, facts, steps
 
@@ -173,7 +174,7 @@ def read(tx: Tx, ids: Sequence[str], names: Sequence[str]) -> list[Closed]:
             k for k in {**(before or {}), **(after or {})} if (before or {}).get(k) != (after or {}).get(k)
         )
         found[case_id].said.append(Said(action_id, word, reason, tuple(changed), at))
-    asked = select(events.c.case_id, events.c.data).where(events.c.case_id.in_(ids), events.c.type == "brief.requested")
+    asked = select(events.c.case_id, DATA).where(events.c.case_id.in_(ids), events.c.type == "brief.requested")
     for case_id, data in tx.execute(asked.order_by(events.c.position)):
         found[case_id].keyword = str(data.get("keyword") or found[case_id].keyword)
     return list(found.values())

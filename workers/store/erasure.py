@@ -42,6 +42,7 @@ from workers.store.learning_tables import examples, shadow_answers
 from workers.store.limit_tables import limit_holds
 from workers.store.memory_tables import memories, memory_vectors, remembered
 from workers.store.notice_tables import notices as notice_table
+from workers.store.parcels import data_of
 from workers.store.tables import actions, cases, dead_letters, events, facts, revisions, steps
 
 ERASED = "Erased"
@@ -58,6 +59,8 @@ BECOMES: dict[str, Any] = {
     "actions.sentence": ERASED,
     "actions.rationale": ERASED,
     "actions.citations": [],
+    "events.data": {},
+    "events.raw": b"",
     "events.headers": [],
 }
 #: names of things at vendors, which say something of a person only where their address is part of them
@@ -109,6 +112,10 @@ def mentions(tx: Tx, ids: Sequence[str], address: str) -> list[str]:
         others = select(table.c.case_id).where(says, table.c.case_id.is_not(None), table.c.case_id.not_in(ids))
         found |= set(tx.execute(others.distinct().limit(MOST_MENTIONS)).scalars())
     # What is packed nobody can search but who unpacks it.
+    came = select(events.c.case_id, events.c.packed).where(events.c.packed.is_not(None), events.c.case_id.not_in(ids))
+    with tx.execute(came.execution_options(yield_per=1000)) as rows:
+        of_others = (row[0] for row in rows if address in json.dumps(data_of(row[1]), ensure_ascii=False).casefold())
+        found |= set(islice(of_others, MOST_MENTIONS))
     gathered = _GATHERED.where(steps.c.case_id.not_in(ids)).execution_options(yield_per=1000)
     with tx.execute(gathered) as rows:
         found_for_others = (step_rows.steps_in(row)[0] for row in rows)

@@ -11,11 +11,12 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.database import Tx
+from workers.store.parcels import DATA
 from workers.store.records import Event
 from workers.store.rows import columns, many, one
 from workers.store.tables import events
 
-_COLUMNS = columns(events, Event)
+_COLUMNS = tuple(DATA if column is events.c.data else column for column in columns(events, Event))
 
 # Statements of the door are built once: building them anew costs as much as running them.
 _INSERT_ONCE = {

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from workers.store import step_rows
 from workers.store.database import Tx
 from workers.store.learning_tables import examples, learning_marks, shadow_answers
+from workers.store.parcels import DATA
 from workers.store.records import ActionState
 from workers.store.rows import columns, many
 from workers.store.tables import actions, cases, decisions, events, steps
@@ -39,7 +40,7 @@ def confirmed(tx: Tx, limit: int = 5000) -> list[tuple[str, str, str, str]]:
         .scalar_subquery()
     )
     query = (
-        select(cases.c.domain, events.c.data, *step_rows.OUTPUT)
+        select(cases.c.domain, DATA, *step_rows.OUTPUT)
         .join(events, (events.c.case_id == cases.c.id) & (events.c.position == 1))
         .join(steps, (steps.c.case_id == cases.c.id) & (steps.c.round == 1) & (steps.c.name == "triage"))
         # Ids are in the order of time, so each of these is a range at the end of an index.

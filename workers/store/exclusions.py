@@ -12,6 +12,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 
 from workers.store.database import Tx
+from workers.store.parcels import DATA
 from workers.store.records import Action, ActionState, Case
 from workers.store.tables import actions, cases, decisions, events, people, tokens
 
@@ -28,7 +29,7 @@ def initiators(tx: Tx, of: Collection[str]) -> dict[str, frozenset[str]]:
     tokened: defaultdict[str, set[str]] = defaultdict(set)
     for case_id, customer in tx.execute(select(cases.c.id, cases.c.customer).where(cases.c.id.in_(of))):
         found[case_id].add(customer.casefold())
-    query = select(events.c.case_id, events.c.secret_id, events.c.data).where(events.c.case_id.in_(of))
+    query = select(events.c.case_id, events.c.secret_id, DATA).where(events.c.case_id.in_(of))
     for case_id, secret, data in tx.execute(query):
         found[case_id].update(str(data[name]).strip().casefold() for name in NAMED_BY if data.get(name))
         if secret is not None:

@@ -30,6 +30,7 @@ from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Pro
 from workers.store.ids import new_id
 from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import packed, unpacked
+from workers.store.parcels import data_in
 from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
 from workers.store.step_rows import packed_row, plain_row
 
@@ -56,7 +57,7 @@ def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: time
     width = len(fields(Case))
     case = Case(*row[:width])
     *end, thread = row[width:]
-    events = [_record(Event, tables.events, item) for item in thread or ()]
+    events = [_record(Event, tables.events, {**item, "data": data_in(item["data"])}) for item in thread or ()]
     if len(events) != case.events_total:
         # The claim waited for an event that joined at this moment: it sees the count of then, and the events of before.
         with db.read() as tx:

@@ -54,7 +54,7 @@ WITH urgent AS (
     RETURNING {_columns(Case, "c")}, c.chain_seq, c.chain_hash, c.untold
 )
 SELECT {_columns(Case, "claimed")}, {_chain("claimed")}, (
-    SELECT json_agg({_object(Event, "e")} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
+    SELECT json_agg({_EVENT} ORDER BY e.position) FROM events e WHERE e.case_id = claimed.id
 ) FROM claimed"""
 
 
@@ -265,6 +265,9 @@ def _object(record: type, alias: str) -> str:
     pairs = ", ".join(f"'{field.name}', {alias}.{field.name}" for field in fields(record))
     return f"json_build_object({pairs})"
 
+
+#: an event; its data as they are, or packed as text
+_EVENT = _object(Event, "e").replace("'data', e.data", "'data', COALESCE(to_jsonb(encode(e.packed, 'base64')), e.data)")
 
 ERRAND = ERRAND.format(
     action=_columns(Action, "a"),

@@ -24,15 +24,16 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 WORDS = Path(__file__).parent / "words"
-#: the words in use, for decision records and for what steps came to; every number that ever was can be read
+#: the words in use, for decision records, for what steps came to and for what came in; every number that ever was can be read
 NUMBER = 3
 OF_STEPS = 2
+OF_EVENTS = 5
 #: what is shorter than this stays as it is
 LEAST = 256
 #: enough to find what is in the words; more costs five times as much and saves twenty bytes
 _LEVEL, _MEMORY = 3, 5
 #: how far back a packer looks, as a power of two: short words need little room, which is copied for each record
-_REACH = {OF_STEPS: 13}
+_REACH = {OF_STEPS: 13, OF_EVENTS: 13}
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
 
 
@@ -47,13 +48,23 @@ def packed(record: Mapping[str, Any], words: int = NUMBER) -> Any:
 
 def in_bytes(record: Mapping[str, Any], words: int) -> bytes:
     """A record as a column of bytes keeps it, a quarter shorter than as text: the words' number, then what is packed."""
-    packer = _packer(words).copy()
-    return b"%c%b%b" % (words, packer.compress(_written(record)), packer.flush())
+    return deflated(_written(record), words)
 
 
 def of_bytes(stored: bytes) -> Any:
     """What `in_bytes` packed. Raise `ValueError` for what nobody packed."""
-    return json.loads(_inflated(stored[0] if stored else 0, stored[1:]))
+    return json.loads(inflated(stored))
+
+
+def deflated(text: bytes, words: int) -> bytes:
+    """Any bytes as a column of bytes keeps them."""
+    packer = _packer(words).copy()
+    return b"%c%b%b" % (words, packer.compress(text), packer.flush())
+
+
+def inflated(stored: bytes) -> bytes:
+    """What `deflated` packed. Raise `ValueError` for what nobody packed."""
+    return _inflated(stored[0] if stored else 0, stored[1:])
 
 
 def unpacked(stored: Any) -> Any:
@@ -120,10 +131,10 @@ def as_text(column: Column[Any], *, sqlite: bool) -> Any:
 def _text_of(stored: str) -> str:
     """Raise `ValueError` for what nobody packed."""
     number, _, text = stored.partition(":")
-    return _inflated(int(number), b64decode(text, validate=True))
+    return _inflated(int(number), b64decode(text, validate=True)).decode()
 
 
-def _inflated(number: int, packed_: bytes) -> str:
+def _inflated(number: int, packed_: bytes) -> bytes:
     try:
         unpacker = _unpacker(number).copy()
         read: bytes = unpacker.decompress(packed_)
@@ -131,7 +142,7 @@ def _inflated(number: int, packed_: bytes) -> str:
         raise ValueError(f"this is no packed record: {number}:{packed_[:30]!r}") from error
     if not unpacker.eof:
         raise ValueError(f"this packed record is not whole: {number}:{packed_[:30]!r}")
-    return read.decode()
+    return read
 
 
 def _written(record: Mapping[str, Any]) -> bytes:

@@ -89,9 +89,11 @@ events = Table(
     Column("subject", String(300), nullable=False),
     at("occurred_at"),
     at("received_at"),
-    Column("data", Json, nullable=False),
-    Column("raw", LargeBinary, nullable=False),
-    Column("headers", Json, nullable=False),
+    # Of rows stored before these three were packed into one (`parcels`).
+    Column("data", Json),
+    Column("raw", LargeBinary),
+    Column("headers", Json),
+    Column("packed", LargeBinary),
     Column("secret_id", String(80)),
     Column("door", String(16), nullable=False),
     Column("duplicates", Integer, nullable=False),
@@ -99,7 +101,7 @@ events = Table(
     held("case_id", "cases.id", nullable=True),
     Column("position", Integer, nullable=False),
     UniqueConstraint("source", "delivery_id"),
-    UniqueConstraint("source", "body_key"),
+    partial("uq_events_body_key", "source", "body_key", where="body_key IS NOT NULL", unique=True),
     Index("ix_events_case_id", "case_id"),
 )
 
