@@ -21,7 +21,7 @@ from tests.faults import script
 from tests.faults.chaos import Happening
 from tests.faults.driver import Journal
 from tests.faults.stack import Stack
-from workers.store import proof
+from workers.store import action_rows, proof
 
 EFFECT_OF = {"refund_payment": "refund", "reply_to_customer": "reply", "request_documents": "mail"}
 #: an answer that came so shortly before a disturbance may not have been committed yet
@@ -56,7 +56,8 @@ def gather(stack: Stack, journal: Journal, timeline: list[Happening]) -> Evidenc
         def rows(table: str) -> list[Row]:
             return db.execute(f"SELECT * FROM {table}").fetchall()
 
-        cases, actions = rows("cases"), rows("actions")
+        cases = rows("cases")
+        actions = [action_rows.whole("actions", row) for row in rows("actions")]
         events = db.execute("SELECT id, source, delivery_id, subject, case_id, duplicates FROM events").fetchall()
         decisions, steps = rows("decisions"), rows("steps")
         # A call that answered is in the row of its step.

@@ -18,6 +18,8 @@ WORDS = {
     "2": "dd413e760171cac9ebaebce74f758c31e01c05fbd6cd94bd5d6e939cef34563c",
     "5": "11dc65be1f938b38ca48c9584de71af2e7ae4b716b93648b6970f206b7d98f1c",
     "3": "ea0d95770319e74b0c12925f50eb7dd0d8905086fdd48aefa102bf1bb70544f1",
+    "4": "5285c6e3562df7da3afc0c211c9f3bee1aa7d7205e84042fd6c668b9ef1e35ba",
+    "8": "968f66af98ce7e5645196fd7067a8b194f5faac193698879a058e926a2cfd26d",
 }
 RECORD = {
     "outcome": "allow",
@@ -79,7 +81,7 @@ def test_what_nobody_packed_is_refused_and_told_as_it_is_to_whoever_reads_text(s
     with pytest.raises(ValueError, match=r".+"):
         packing.unpacked(stored)
 
-    read = packing._RecordText().process_result_value(json.dumps(stored), None)
+    read = packing.RecordText().process_result_value(json.dumps(stored), None)
     assert read == json.dumps(stored)
 
 

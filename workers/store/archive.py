@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, text, update
 
-from workers.store import audit, limit_upkeep
+from workers.store import action_rows, audit, limit_upkeep
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import Note
 from workers.store.audit_tables import audit as audit_table
@@ -181,13 +181,14 @@ def whole(tx: Tx, case_ids: Sequence[str]) -> list[Json]:
     for name, table in BY_CASE.items():
         order = (table.c.round, table.c.finished_at, table.c.name) if table is steps else (table.c.id,)
         for row in tx.execute(select(table).where(table.c.case_id.in_(case_ids)).order_by(*order)).mappings():
-            found[row["case_id"]][name].append(_plain(_READ[name](row) if name in _READ else row))
+            plain = _READ[name](row) if name in _READ else action_rows.whole(name, row)
+            found[row["case_id"]][name].append(_plain(plain))
             if table is actions:
                 of_action[row["id"]] = row["case_id"]
     for name, table in BY_ACTION.items():
         query = select(table).where(table.c.action_id.in_(list(of_action)))
         for row in tx.execute(query.order_by(*table.c[:2])).mappings():
-            found[of_action[row["action_id"]]][name].append(_plain(row))
+            found[of_action[row["action_id"]]][name].append(_plain(action_rows.whole(name, row)))
     log = select(audit_table).where(audit_table.c.chain.in_(case_ids)).order_by(audit_table.c.chain, audit_table.c.seq)
     for row in tx.execute(log).mappings():
         found[row["chain"]]["audit"].append(_plain(row))
@@ -321,7 +322,7 @@ def remove(tx: Tx, archive_id: str, batch: Sequence[Exported]) -> tuple[int, int
     return len(same), len(present) - len(same)
 
 
-def _plain(row: RowMapping | dict[str, Any]) -> Json:
+def _plain(row: Mapping[Any, Any]) -> Json:
     return {name: _value(value) for name, value in row.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Column, and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store.action_rows import record_of
 from workers.store.autonomy_tables import autonomy_decisions, autonomy_proposals
 from workers.store.database import Tx
 from workers.store.examples import ERASED
@@ -79,6 +80,7 @@ FRESH: tuple[Column[Any], ...] = (
         for name in ("id", "case_id", "customer", "domain", "kind", "person_id", "verdict", "decided_at")
     ),
     revisions.c.record,
+    revisions.c.packed,
 )
 #: what an action's state says of what became of it
 FATES = {ActionState.DONE: "done", ActionState.FAILED: "failed", ActionState.UNCERTAIN: "uncertain"}
@@ -96,7 +98,12 @@ def fresh(tx: Tx, domain: str, since: datetime | None, limit: int) -> list[Fresh
     )
     if since is not None:
         query = query.where(examples.c.decided_at >= since)
-    return many(Fresh, tx.execute(query).all())
+    return fresh_of(tx.execute(query).all())
+
+
+def fresh_of(rows: Iterable[Any]) -> list[Fresh]:
+    """Rows of the columns `FRESH`."""
+    return [Fresh(*(*values, record_of(record, packed))) for *values, record, packed in rows]
 
 
 def keep(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -14,7 +14,8 @@ from sqlalchemy import Column, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from workers.store.autonomy import FRESH, Fresh
+from workers.store.action_rows import record_of
+from workers.store.autonomy import FRESH, Fresh, fresh_of
 from workers.store.autonomy_tables import autonomy_outcomes, autonomy_watches
 from workers.store.database import Tx
 from workers.store.examples import ERASED
@@ -87,6 +88,7 @@ _PASSED: tuple[Column[Any], ...] = (
     actions.c.decided_at,
     actions.c.created_at,
     revisions.c.record,
+    revisions.c.packed,
 )
 
 
@@ -99,7 +101,8 @@ def passed(tx: Tx, after: str, limit: int) -> list[Passed]:
         .order_by(actions.c.id)
         .limit(limit)
     )
-    return many(Passed, tx.execute(query).all())
+    rows = tx.execute(query).all()
+    return [Passed(*(*values, record_of(record, packed))) for *values, record, packed in rows]
 
 
 def decided_since(tx: Tx, domain: str, since: datetime | None, limit: int) -> list[Fresh]:
@@ -113,7 +116,7 @@ def decided_since(tx: Tx, domain: str, since: datetime | None, limit: int) -> li
     )
     if since is not None:
         query = query.where(examples.c.decided_at >= since)
-    return many(Fresh, tx.execute(query).all())
+    return fresh_of(tx.execute(query).all())
 
 
 def known(tx: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:

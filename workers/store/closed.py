@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import findings, step_rows
+from workers.store.action_rows import column_of
 from workers.store.database import Tx
 from workers.store.memory_tables import remembered
 from workers.store.parcels import DATA
@@ -150,12 +151,14 @@ def read(tx: Tx, ids: Sequence[str], names: Sequence[str]) -> list[Closed]:
             actions.c.arguments,
             actions.c.origins,
             actions.c.target,
+            actions.c.packed,
         )
         .where(actions.c.case_id.in_(ids), actions.c.state.in_(TELLING))
         .order_by(actions.c.round, actions.c.ordinal)
     )
-    for row in tx.execute(acted):
-        found[row[0]].done.append(Done(*row[1:]))
+    for case_id, action_id, kind, state, arguments, origins, target, packed in tx.execute(acted):
+        by = column_of(origins, packed, "origins")
+        found[case_id].done.append(Done(action_id, kind, state, arguments, by, target))
     decided = (
         select(
             decisions.c.case_id,

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from workers.store import judgements
+from workers.store.action_rows import column_of, record_text
 from workers.store.archive_tables import archives
 from workers.store.database import Database, Tx
 from workers.store.judgements import as_text
@@ -63,6 +64,17 @@ class Kept:
     digest: str | None = None
     #: whether its case's data were taken out since
     erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """One action, as much of it as a list of them shows."""
+
+    id: str
+    kind: str
+    state: str
+    created_at: datetime
+    sentence: str
 
 
 def count(tx: Tx, window: Window) -> int:
@@ -134,10 +146,13 @@ def records_of(tx: Tx, action_id: str) -> list[Kept]:
     return _records(tx, [action_id])
 
 
-def matching(tx: Tx, ids: Sequence[str]) -> list[Any]:
-    """(id, kind, sentence, state, created_at) of these actions, newest first; those that were archived are missing."""
-    query = select(actions.c.id, actions.c.kind, actions.c.sentence, actions.c.state, actions.c.created_at)
-    return list(tx.execute(query.where(actions.c.id.in_(ids)).order_by(actions.c.id.desc())).all())
+def matching(tx: Tx, ids: Sequence[str]) -> list[Matched]:
+    """These actions, newest first; those that were archived are missing."""
+    query = select(
+        actions.c.id, actions.c.kind, actions.c.state, actions.c.created_at, actions.c.sentence, actions.c.packed
+    ).where(actions.c.id.in_(ids))
+    rows = tx.execute(query.order_by(actions.c.id.desc())).all()
+    return [Matched(*row[:4], column_of(row[4], row[5], "sentence")) for row in rows]
 
 
 def archived(tx: Tx, since: datetime | None) -> int:
@@ -210,4 +225,5 @@ def _edited(tx: Tx, ids: Sequence[str]) -> set[str]:
 
 def _unread(tx: Tx) -> Any:
     """The record as text: whoever wants it reads it, once."""
-    return as_text(tx, revisions.c.record).label("record")
+    sqlite = tx.dialect.name == "sqlite"
+    return record_text(revisions.c.record, revisions.c.packed, sqlite=sqlite).label("record")

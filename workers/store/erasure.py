@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from workers.store import closed, findings, limit_upkeep, notices, step_rows
+from workers.store import action_rows, closed, findings, limit_upkeep, notices, step_rows
 from workers.store.audit_tables import audit
 from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
@@ -59,6 +59,9 @@ BECOMES: dict[str, Any] = {
     "actions.sentence": ERASED,
     "actions.rationale": ERASED,
     "actions.citations": [],
+    "actions.origins": {},
+    "revisions.arguments": {},
+    "revisions.record": {},
     "events.data": {},
     "events.raw": b"",
     "events.headers": [],
@@ -143,6 +146,7 @@ def erase_cases(tx: Tx, ids: Sequence[str], address: str, now: datetime) -> None
     # An archive that is being written must not take the case for unchanged.
     tx.execute(update(cases).where(cases.c.id.in_(ids)).values(version=cases.c.version + 1, updated_at=now))
     tx.execute(update(cases).where(cases.c.id.in_(ids)).values(_emptied(cases)))
+    _write_out(tx, ids)
     gathered = tx.execute(_GATHERED.where(steps.c.case_id.in_(ids))).all()
     for table, link in _belonging():
         if emptied := _emptied(table):
@@ -250,6 +254,22 @@ def _empty(column: Column[Any]) -> Any:
 def _made_of(column: Column[Any]) -> Any:
     """A column's own type, also where it is kept in another form (`packing`)."""
     return column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+
+
+def _write_out(tx: Tx, ids: Sequence[str]) -> None:
+    """Put what is packed of these cases' actions into the columns that it is of: some of it stays."""
+    theirs = select(actions).where(actions.c.case_id.in_(ids), actions.c.packed.is_not(None))
+    of_theirs = select(revisions).where(
+        revisions.c.action_id.in_(select(actions.c.id).where(actions.c.case_id.in_(ids))),
+        revisions.c.packed.is_not(None),
+    )
+    for row in tx.execute(theirs).mappings().all():
+        filled = action_rows.empty_of(actions.name, row)
+        tx.execute(update(actions).where(actions.c.id == row["id"]).values(**filled, packed=None))
+    for row in tx.execute(of_theirs).mappings().all():
+        one = [revisions.c.action_id == row["action_id"], revisions.c.revision == row["revision"]]
+        filled = action_rows.empty_of(revisions.name, row)
+        tx.execute(update(revisions).where(*one).values(**filled, packed=None))
 
 
 def _rename(tx: Tx, ids: Sequence[str], address: str) -> None:

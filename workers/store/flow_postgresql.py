@@ -22,14 +22,15 @@ from sqlalchemy import Table
 from workers.store import audit, tables
 from workers.store import events as all_events
 from workers.store import flow_statements as statements
+from workers.store.action_rows import packed_action, packed_revision, record_of
 from workers.store.audit import Chain, Note, linked
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress
+from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress, stopping
 from workers.store.ids import new_id
 from workers.store.limit_statements import Shape, Spent
-from workers.store.packing import packed, unpacked
+from workers.store.packing import unpacked
 from workers.store.parcels import data_in
 from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
 from workers.store.step_rows import packed_row, plain_row
@@ -100,8 +101,8 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
         "steps": () if one else [packed_row(row) for row in progress.steps],
         "model_usage": progress.usage,
         "facts": progress.facts,
-        "actions": progress.actions,
-        "revisions": [{**row, "record": packed(row["record"])} for row in progress.revisions],
+        "actions": [packed_action(row) for row in progress.actions],
+        "revisions": [packed_revision(row) for row in progress.revisions],
     }
     return {
         **{f"set_{name}": value for name, value in changes.items()},
@@ -151,16 +152,25 @@ def errand_in(row: tuple[Any, ...] | None) -> Errand | None:
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))
-    *end, others, switch, held, record = row[second:]
+    *end, others, thrown, held, record, kept = row[second:]
+    action, case = Action(*row[:first]), Case(*row[first:second])
+    limited = "limits" in action.verdict
+    record = record_of(unpacked(record), kept)
     return Errand(
-        action=Action(*row[:first]),
-        case=Case(*row[first:second]),
+        action=action,
+        case=case,
         others=[_record(Action, tables.actions, item) for item in others or ()],
-        switch=_record(Switch, tables.switches, switch) if switch else None,
+        switch=_in_the_way(thrown, action, case) if thrown else None,
         chain=_chain(*end),
-        held=held,
-        record=unpacked(record),
+        held=limited and held,
+        record=record if limited else None,
     )
+
+
+def _in_the_way(thrown: Sequence[Mapping[str, Any]], action: Action, case: Case) -> Switch | None:
+    """The first that stops an action, of those that might."""
+    stops = stopping(action, case)
+    return next((_record(Switch, tables.switches, item) for item in thrown if item["scope"] in stops), None)
 
 
 def begin(
@@ -179,44 +189,9 @@ def begin(
         "unless": list(unless),
     }
     row = db.ask(action.case_id, statements.BEGIN, values).fetchone()
-    return None if row is None else _begun(action, attempt, row[0], worker=worker, now=now, lease=lease)
-
-
-def start(
-    db: Database,
-    action_id: str,
-    *,
-    worker: str,
-    now: datetime,
-    lease: timedelta,
-    policy: str,
-    kinds: Sequence[str],
-    unguarded: Sequence[str],
-    versioned: Sequence[str],
-) -> tuple[Errand, tuple[Action, Attempt] | None] | None:
-    attempt = new_id("try")
-    values = {
-        "action": action_id,
-        "worker": worker,
-        "now": now,
-        "until": now + lease,
-        "attempt": attempt,
-        "policy": policy,
-        "kinds": list(kinds),
-        "unguarded": list(unguarded),
-        "versioned": list(versioned),
-    }
-    number, *row = db.ask("", statements.START, values).fetchone() or (None,)
-    errand = errand_in(tuple(row) or None)
-    if errand is None or number is None:
-        return None if errand is None else (errand, None)
-    return errand, _begun(errand.action, attempt, number, worker=worker, now=now, lease=lease)
-
-
-def _begun(
-    action: Action, attempt: str, number: int, *, worker: str, now: datetime, lease: timedelta
-) -> tuple[Action, Attempt]:
-    """The rest is as it was read: the statement said so."""
+    if row is None:
+        return None
+    # The rest is as it was read: state, version and digest said so.
     started = replace(
         action,
         state=ActionState.EXECUTING.value,
@@ -227,7 +202,7 @@ def _begun(
         version=action.version + 1,
         updated_at=now,
     )
-    return started, Attempt(attempt, started.id, number, started.id, started.digest, now, None, None, None, None)
+    return started, Attempt(attempt, started.id, row[0], started.id, started.digest, now, None, None, None, None)
 
 
 def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:

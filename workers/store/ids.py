@@ -10,7 +10,7 @@ import os
 import secrets
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 #: two digits at a time, from the first to the last
@@ -59,6 +59,11 @@ def new_id(prefix: str) -> str:
 def first_id(prefix: str, at: datetime) -> str:
     """The smallest id that can be made from this moment on: what is at least as large was made since."""
     return _spell(prefix, int(at.timestamp() * 1000) << 80)
+
+
+def first_within(prefix: str, span: timedelta) -> str:
+    """The smallest id that can have been made in so long, by the clock that ids are made by."""
+    return first_id(prefix, datetime.now(UTC) - span)
 
 
 def made_at(identifier: str) -> datetime:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Column, select
 
 from workers.store import packing
+from workers.store.action_rows import record_text
 from workers.store.audit import SYSTEM, unfolded
 from workers.store.audit_tables import audit
 from workers.store.database import Tx
@@ -95,15 +96,16 @@ def unfitting(tx: Tx) -> Iterator[str]:
 def _unfitting(tx: Tx, chains: Sequence[str]) -> Iterator[str]:
     told = told_of(tx, chains)
     left = dict(told.cases)
+    record = record_text(revisions.c.record, revisions.c.packed, sqlite=tx.dialect.name == "sqlite")
     query = (
-        select(actions.c.case_id, revisions.c.action_id, revisions.c.revision, as_text(tx, revisions.c.record))
+        select(actions.c.case_id, revisions.c.action_id, revisions.c.revision, record)
         .join(actions, actions.c.id == revisions.c.action_id)
         .where(actions.c.case_id.in_(chains))
         .order_by(actions.c.case_id, revisions.c.action_id, revisions.c.revision)
     )
-    for case_id, action_id, revision, record in tx.execute(query):
+    for case_id, action_id, revision, text in tx.execute(query):
         left.pop((action_id, revision), None)
-        stands = standing(record, told.digests.get((action_id, revision)), erased=case_id in told.erased)
+        stands = standing(text, told.digests.get((action_id, revision)), erased=case_id in told.erased)
         if stands is Standing.CHANGED:
             yield (
                 f"{case_id}: the stored record of {action_id}, revision {revision}, "

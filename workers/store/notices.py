@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, func,
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store.action_rows import column_of
 from workers.store.database import Tx
 from workers.store.ids import new_id
 from workers.store.notice_tables import notice_marks, notice_reads, notices
 from workers.store.records import Person
-from workers.store.rows import many
 from workers.store.tables import actions, cases
 
 EVERYBODY = ""
@@ -105,6 +105,7 @@ def listing(
             cases.c.domain,
             cases.c.title,
             ~fresh,
+            actions.c.packed,
         )
         .outerjoin(actions, actions.c.id == notices.c.action_id)
         .outerjoin(cases, cases.c.id == notices.c.case_id)
@@ -116,8 +117,12 @@ def listing(
         query = query.where(fresh)
     if before is not None:
         query = query.where(notices.c.id < before)
-    rows: Any = tx.execute(query).all()
-    return [replace(notice, read=bool(notice.read)) for notice in many(Notice, rows)]
+    found = []
+    for *values, packed in tx.execute(query).all():
+        notice = Notice(*values)
+        sentence = column_of(notice.sentence, packed, "sentence")
+        found.append(replace(notice, sentence=sentence, read=bool(notice.read)))
+    return found
 
 
 def mark_read(tx: Tx, who: Reader, ids: Sequence[str], now: datetime) -> int:

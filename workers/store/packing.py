@@ -24,22 +24,24 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 WORDS = Path(__file__).parent / "words"
-#: the words in use, for decision records, for what steps came to and for what came in; every number that ever was can be read
-NUMBER = 3
+#: the words in use, for decision records, for what steps came to, for actions and for what came in; every number that ever was can
+#: be read
+NUMBER = 8
 OF_STEPS = 2
+OF_ACTIONS = 4
 OF_EVENTS = 5
 #: what is shorter than this stays as it is
 LEAST = 256
 #: enough to find what is in the words; more costs five times as much and saves twenty bytes
 _LEVEL, _MEMORY = 3, 5
 #: how far back a packer looks, as a power of two: short words need little room, which is copied for each record
-_REACH = {OF_STEPS: 13, OF_EVENTS: 13}
+_REACH = {OF_STEPS: 13, OF_ACTIONS: 13, OF_EVENTS: 13}
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
 
 
 def packed(record: Mapping[str, Any], words: int = NUMBER) -> Any:
     """A record as it is stored: text, or itself where that would not be shorter."""
-    text = _written(record)
+    text = written(record)
     if len(text) < LEAST:
         return record
     packer = _packer(words).copy()
@@ -48,7 +50,7 @@ def packed(record: Mapping[str, Any], words: int = NUMBER) -> Any:
 
 def in_bytes(record: Mapping[str, Any], words: int) -> bytes:
     """A record as a column of bytes keeps it, a quarter shorter than as text: the words' number, then what is packed."""
-    return deflated(_written(record), words)
+    return deflated(written(record), words)
 
 
 def of_bytes(stored: bytes) -> Any:
@@ -109,7 +111,9 @@ class PackedRecord(TypeDecorator[Any]):
         return None if value is None else of_bytes(bytes(value))
 
 
-class _RecordText(TypeDecorator[str]):
+class RecordText(TypeDecorator[str]):
+    """Text of JSON that may be packed, unpacked."""
+
     impl = Text
     cache_ok = True
 
@@ -125,7 +129,7 @@ class _RecordText(TypeDecorator[str]):
 
 def as_text(column: Column[Any], *, sqlite: bool) -> Any:
     """A column of JSON as text, unpacked: whoever wants the values reads it, once."""
-    return type_coerce(column, Text) if sqlite else cast(column, _RecordText)
+    return type_coerce(column, Text) if sqlite else cast(column, RecordText)
 
 
 def _text_of(stored: str) -> str:
@@ -145,7 +149,8 @@ def _inflated(number: int, packed_: bytes) -> bytes:
     return read
 
 
-def _written(record: Mapping[str, Any]) -> bytes:
+def written(record: Mapping[str, Any] | list[Any]) -> bytes:
+    """As JSON."""
     try:
         return to_json(record, fallback=dict)
     except PydanticSerializationError:

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from workers.store import action_rows
+
 Json = Any
 
 
@@ -150,6 +152,15 @@ class Action:
     settled_at: datetime | None
     #: out of sight until then, because somebody put it off
     snoozed_until: datetime | None = None
+    #: what is written once, as it is stored (`action_rows`); None as soon as it is in its fields
+    packed: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if self.packed is not None:
+            _unpack(self, action_rows.action_of(self.packed))
+        approved = self.approved_digest
+        if approved is not None and approved != self.digest:
+            object.__setattr__(self, "approved_digest", action_rows.approved_digest(approved, self.digest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,11 @@ class Revision:
     author: str
     record: Mapping[str, Json]
     created_at: datetime
+    packed: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if self.packed is not None:
+            _unpack(self, action_rows.revision_of(self.packed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,3 +319,11 @@ class Switch:
     reason: str
     actor: str
     thrown_at: datetime
+
+
+def _unpack(row: Action | Revision, packed: Mapping[str, Json]) -> None:
+    """Fill what its columns leave empty."""
+    for name, value in packed.items():
+        if getattr(row, name) is None:
+            object.__setattr__(row, name, value)
+    object.__setattr__(row, "packed", None)

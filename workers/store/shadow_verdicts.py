@@ -16,9 +16,9 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import examples
+from workers.store.action_rows import record_text
 from workers.store.database import Tx
 from workers.store.ids import first_id, made_at
-from workers.store.packing import as_text
 from workers.store.rehearsal_tables import policy_shadows
 from workers.store.rows import columns, many
 from workers.store.tables import actions, cases, decisions, revisions
@@ -169,7 +169,7 @@ def drop_before(tx: Tx, moment: datetime) -> None:
 
 
 def _unseen(tx: Tx, shadow: str) -> Any:
-    record = as_text(revisions.c.record, sqlite=tx.dialect.name == "sqlite")
+    record = record_text(revisions.c.record, revisions.c.packed, sqlite=tx.dialect.name == "sqlite")
     seen = (
         select(_S.action_id)
         .where(_S.shadow == shadow, _S.action_id == revisions.c.action_id, _S.revision == revisions.c.revision)

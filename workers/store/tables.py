@@ -178,14 +178,15 @@ actions = Table(
     Column("target", String(300), nullable=False),
     Column("target_version", String(200), nullable=False),
     Column("digest", String(64), nullable=False),
-    Column("policy_hash", String(64), nullable=False),
-    Column("verdict", Json, nullable=False),
-    Column("sentence", Text, nullable=False),
-    Column("rationale", Text, nullable=False),
-    Column("citations", Json, nullable=False),
-    Column("origins", Json, nullable=False),
+    # Empty where they are packed: see `action_rows`.
+    Column("policy_hash", String(64)),
+    Column("verdict", Json),
+    Column("sentence", Text),
+    Column("rationale", Text),
+    Column("citations", Json),
+    Column("origins", Json),
     Column("confidence", Float, nullable=False),
-    Column("rests_on", Json, nullable=False),
+    Column("rests_on", Json),
     Column("decided_by", String(200)),
     at("decided_at", nullable=True),
     Column("approved_digest", String(64)),
@@ -204,13 +205,14 @@ actions = Table(
     at("settled_at", nullable=True),
     # Out of sight until then, because somebody put it off.
     at("snoozed_until", nullable=True),
+    Column("packed", LargeBinary),
     UniqueConstraint("case_id", "round", "ordinal"),
     partial("ix_actions_due", "wake_at", where="wake_at IS NOT NULL"),
     partial("ix_actions_open", "state", "created_at", where="settled_at IS NULL"),
     # Whether the same was done to the same target before.
     Index("ix_actions_target", "target", "kind"),
-    # What was done of a kind lately.
-    partial("ix_actions_kind_decided_at", "kind", "decided_at", where="decided_at IS NOT NULL"),
+    # What was decided of a kind later than it was drafted: what rules let through at once is found by its id.
+    partial("ix_actions_decided_later", "kind", "decided_at", where="decided_at > created_at"),
     postgresql_with={"fillfactor": "70"},
 )
 
@@ -219,13 +221,14 @@ revisions = Table(
     metadata,
     held("action_id", "actions.id"),
     Column("revision", Integer, nullable=False),
-    Column("arguments", Json, nullable=False),
-    Column("target", String(300), nullable=False),
-    Column("target_version", String(200), nullable=False),
-    Column("digest", String(64), nullable=False),
+    Column("arguments", Json),
+    Column("target", String(300)),
+    Column("target_version", String(200)),
+    Column("digest", String(64)),
     Column("author", String(200), nullable=False),
-    Column("record", Record, nullable=False),
+    Column("record", Record),
     at("created_at"),
+    Column("packed", LargeBinary),
     UniqueConstraint("action_id", "revision"),
 )
 

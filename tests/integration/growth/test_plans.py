@@ -17,6 +17,7 @@ from tests.kit.plans import watch
 from tests.servers.postgres import Postgres, binaries
 from workers.archive import monthly
 from workers.inbox import lists, timeline
+from workers.limits import counters
 from workers.store import actions, audit, cases, due, events, examples, figures, inbox, processes, schema
 from workers.store import archive as store
 from workers.store.database import Database
@@ -105,6 +106,7 @@ def looking(engine):
         "what the dead held": lambda tx: processes.free(tx, ["nobody:1:0"], now),
         "a redelivery": lambda tx: events.count_duplicate(tx, "house", "old77", None),
         "a redelivery by its body": lambda tx: events.count_duplicate(tx, "house", "other", "0" * 64),
+        "what rules count": lambda tx: counters.read(tx, "support", "reply_to_customer", "customer7@example.com", now),
         "the same done before": lambda tx: actions.same_kind_and_target(tx, "reply_to_customer", "house:ticket:old9"),
     }
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from policies.loader import loads
 from tests.integration.inbox.test_templates import problems
 from tests.integration.rehearsal.policies import files, policy
 from tests.kit.engine import POLICY, refund, reply, tags
 from workers.rehearsal.shadow import follow
-from workers.store import audit
+from workers.store import actions, audit
 from workers.store.tables import revisions
 
 
 def tampered(site, action_id, change):
     with site.engine.system.db.write() as tx:
         where = revisions.c.action_id == action_id
-        stored = json.loads(json.dumps(tx.execute(select(revisions.c.record).where(where)).scalar_one()))
+        (revision,) = actions.revisions_of(tx, action_id)
+        stored = json.loads(json.dumps(revision.record))
         tx.execute(update(revisions).where(where).values(record=change(stored)))
 
 

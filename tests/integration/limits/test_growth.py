@@ -101,7 +101,7 @@ def test_the_counters_of_rules_read_by_index_alone(engine):
         counters.read(tx, "support", "refund_payment", "ana@example.com", START)
 
     assert plans.sequential({"actions", "cases", "revisions"}) == []
-    assert {"ix_actions_kind_decided_at", "ix_cases_going_on", "ix_cases_closed_customer"} <= plans.indexes()
+    assert {"ix_actions_decided_later", "ix_cases_going_on", "ix_cases_closed_customer"} <= plans.indexes()
 
 
 def test_the_sweeper_drops_it_in_lots(engine):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from policies.loader import loads
 from tests.integration.rehearsal.policies import files
 from tests.kit.engine import POLICY, tags
-from workers.store import decided
+from workers.store import actions, decided
 from workers.store.tables import revisions
 
 _LIMITED = """
@@ -34,7 +34,7 @@ def kept(engine, action_id):
 def tampered(engine, action_id, change, revision=1):
     with engine.system.db.write() as tx:
         where = (revisions.c.action_id == action_id, revisions.c.revision == revision)
-        stored = tx.execute(select(revisions.c.record).where(*where)).scalar_one()
+        (stored,) = [one.record for one in actions.revisions_of(tx, action_id) if one.revision == revision]
         tx.execute(update(revisions).where(*where).values(record=change(json.loads(json.dumps(stored)))))
 
 

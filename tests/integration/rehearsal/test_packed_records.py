@@ -1,4 +1,6 @@
-"""Records are kept packed on PostgreSQL and plain on SQLite; every reader has the same, also of what was kept before packing."""
+"""Actions and their records are kept packed on PostgreSQL and plain on SQLite; every reader has the same, also of what was kept
+before packing.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +11,52 @@ from sqlalchemy import select, text, update
 
 from tests.integration.rehearsal.stored import known
 from workers.rehearsal.replay import Result, replay
-from workers.store import actions, decided, judgements, shadow_verdicts
+from workers.store import action_rows, actions, archive, decided, judgements, packing, shadow_verdicts
 from workers.store.judgements import Standing
+from workers.store.tables import actions as action_table
 from workers.store.tables import revisions
 
+FORMS = ("as it is now", "as text in JSON", "as JSON")
 
-def as_kept(engine) -> list[str]:
+
+def rows(engine, table):
     with engine.system.db.read() as tx:
-        return list(tx.execute(text("SELECT CAST(record AS TEXT) FROM revisions ORDER BY action_id")).scalars())
+        return tx.execute(select(table)).mappings().all()
 
 
-def before_packing(engine) -> None:
-    """Rows as earlier versions left them."""
+def as_before(engine, form: str) -> None:
+    """Rows as earlier versions left them: all in columns, the record as JSON or as a text that was packed."""
+    if form == FORMS[0] or engine.system.db.is_sqlite:
+        return
     with engine.system.db.write() as tx:
-        kept = tx.execute(select(revisions.c.action_id, revisions.c.record)).all()
-        plain = text("UPDATE revisions SET record = CAST(:record AS JSONB) WHERE action_id = :action")
-        for action_id, record in kept if tx.dialect.name == "postgresql" else ():
-            tx.execute(plain, {"record": json.dumps(record), "action": action_id})
+        for row in tx.execute(select(action_table)).mappings().all():
+            filled = action_rows.empty_of("actions", row)
+            tx.execute(action_table.update().where(action_table.c.id == row["id"]).values(**filled, packed=None))
+        for row in tx.execute(select(revisions)).mappings().all():
+            filled = action_rows.empty_of("revisions", row)
+            record = filled.pop("record")
+            this = revisions.c.action_id == row["action_id"]
+            tx.execute(revisions.update().where(this).values(**filled, packed=None))
+            kept = json.dumps(packing.packed(record, 3) if form == FORMS[1] else record)
+            plain = text("UPDATE revisions SET record = CAST(:record AS JSONB) WHERE action_id = :action")
+            tx.execute(plain, {"record": kept, "action": row["action_id"]})
 
 
-def test_a_record_is_short_where_a_log_is_written_ahead_and_legible_where_none_is(made):
-    with made.system.db.read() as tx:
-        records = tx.execute(select(revisions.c.record).order_by(revisions.c.action_id)).scalars().all()
+def test_what_is_written_once_is_packed_where_a_log_is_written_ahead_and_legible_where_none_is(made):
+    for table, names in ((action_table, action_rows.OF_ACTION), (revisions, action_rows.OF_REVISION)):
+        for row in rows(made, table):
+            whole = action_rows.whole(table.name, row)
+            if made.system.db.is_sqlite:
+                assert row["packed"] is None
+                assert whole == {name: value for name, value in row.items() if name != "packed"}
+            else:
+                assert {row[name] for name in names} == {None}
+                assert len(row["packed"]) < len(json.dumps([whole[name] for name in names])) / 3
 
-    for kept, record in zip(as_kept(made), records, strict=True):
-        if made.system.db.is_sqlite:
-            assert json.loads(kept) == record
-        else:
-            assert len(kept) < len(json.dumps(record)) / 2
 
-
-@pytest.mark.parametrize("old", [False, True])
-def test_every_reader_has_the_same_record(made, old):
-    if old:
-        before_packing(made)
-        assert {kept[0] for kept in as_kept(made)} == {"{"}
+@pytest.mark.parametrize("form", FORMS)
+def test_every_reader_has_the_same_record(made, form):
+    as_before(made, form)
     action = made.action("refund_payment")
 
     with made.system.db.read() as tx:
@@ -53,15 +66,32 @@ def test_every_reader_has_the_same_record(made, old):
         unfitting = list(judgements.unfitting(tx))
 
     assert revision.record["facts"]["action_kind"] == "refund_payment"
+    assert (revision.arguments, revision.target, revision.digest) == (action.arguments, action.target, action.digest)
     assert json.loads(kept.record) == revision.record
     assert json.loads(next(one.record for one in unseen if one.action_id == action.id)) == revision.record
     assert unfitting == []
 
 
-@pytest.mark.parametrize("old", [False, True])
-def test_every_decision_is_reached_again_bit_for_bit(made, old):
-    if old:
-        before_packing(made)
+@pytest.mark.parametrize("form", FORMS[1:])
+def test_an_action_is_the_same_however_it_is_kept(made, form):
+    found = made.actions()
+    with made.system.db.read() as tx:
+        listed = decided.matching(tx, [action.id for action in found])
+        (case,) = archive.whole(tx, [made.case().id])
+    assert {action.packed for action in found} == {None}
+    assert {(one.id, one.sentence) for one in listed} == {(action.id, action.sentence) for action in found}
+
+    as_before(made, form)
+
+    assert made.actions() == found
+    with made.system.db.read() as tx:
+        assert decided.matching(tx, [action.id for action in found]) == listed
+        assert archive.whole(tx, [made.case().id]) == [case]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_decision_is_reached_again_bit_for_bit(made, form):
+    as_before(made, form)
 
     found = [replay(one, known) for one in decided.records(made.system.db)]
 
@@ -69,15 +99,31 @@ def test_every_decision_is_reached_again_bit_for_bit(made, old):
     assert {one.record for one in found} == {Standing.AS_WRITTEN}
 
 
-def test_a_record_that_cannot_be_unpacked_any_more_is_told_and_stops_nothing(made):
+@pytest.mark.parametrize("change", [{"record": "1:AAAA"}, {"packed": b"\x08AAAA"}, {"packed": b""}])
+def test_a_record_that_cannot_be_unpacked_any_more_is_told_and_stops_nothing(made, change):
     """Somebody wrote over it; the others are still looked at."""
+    if "packed" in change and made.system.db.is_sqlite:
+        pytest.skip("nothing is packed on SQLite")
     action = made.action("refund_payment")
     with made.system.db.write() as tx:
-        where = revisions.c.action_id == action.id
-        tx.execute(update(revisions).where(where).values(record="1:AAAA"))
+        tx.execute(update(revisions).where(revisions.c.action_id == action.id).values(**change))
 
     with made.system.db.read() as tx:
         found = list(judgements.unfitting(tx))
 
     assert len(found) == 1
     assert action.id in found[0]
+
+
+def test_a_packed_record_that_was_exchanged_for_another_is_found(made):
+    if made.system.db.is_sqlite:
+        pytest.skip("nothing is packed on SQLite")
+    first, second = rows(made, revisions)[:2]
+    with made.system.db.write() as tx:
+        this = revisions.c.action_id == first["action_id"]
+        tx.execute(update(revisions).where(this).values(packed=second["packed"]))
+
+    with made.system.db.read() as tx:
+        (found,) = judgements.unfitting(tx)
+
+    assert first["action_id"] in found
