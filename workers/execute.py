@@ -13,11 +13,13 @@ switch may be thrown, what it uses up of limits must be reserved, and the target
 
 Where the thread that decides an action carries it out itself at once, the attempt is begun in the commit that decides it
 (`workers.conclusion`), if all this holds by then (`ready`): the same ledger with one commit less.
+
+What a hint tells of is read and begun by one statement, where rows tell that all this holds (`flow.start`). The digest is computed
+between that and the call then, and where a crash came in between, by who finds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
@@ -38,6 +40,7 @@ from workers.store.flow import Begun, Errand
 from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
 from workers.telemetry import traces
+from workers.turns import before, carried_forward
 from workers.wiring import System
 
 CRASH_POINTS = (
@@ -50,6 +53,7 @@ CRASH_POINTS = (
 )
 
 SWITCH_CHECK_SECONDS = 5.0
+ANOTHER = "What was approved is not what would be sent."
 #: what was written longer ago is read again before anything rests on it
 JUST_NOW = timedelta(seconds=1)
 _RECEIPT = tuple(field.name for field in fields(Receipt))
@@ -79,7 +83,13 @@ def carry_out(system: System, writers: Writers, action_id: str, *, errand: Erran
         _go_on(system, writers, errand, errand.begun)
         return
     if errand is None or system.clock() - errand.action.updated_at > JUST_NOW:
-        errand = flow.errand(system.db, action_id)
+        errand, begun = _start(system, action_id)
+        if errand is not None and begun is not None:
+            if _is_what_was_approved(errand.action):
+                _go_on(system, writers, errand, begun)
+            else:
+                redraft(system, errand.action, ANOTHER)
+            return
     if errand is None or errand.action.wake_at is None or errand.action.wake_at > system.clock():
         return
     faults.point("action.begun")
@@ -93,6 +103,32 @@ def carry_out(system: System, writers: Writers, action_id: str, *, errand: Erran
             _recover(system, writers, errand)
 
 
+def _start(system: System, action_id: str) -> tuple[Errand | None, Begun | None]:
+    """Read an action, and begin it with the same statement where that is all that is missing: what only this process can tell is
+    looked at before the call, and a crash in between leaves nothing that only people could find out."""
+    since = system.monotonic()
+    faults.point("action.attempt_committing")
+    errand, started = flow.start(
+        system.db,
+        action_id,
+        worker=system.worker,
+        now=system.clock(),
+        lease=system.settings.lease,
+        policy=system.policy.hash,
+        kinds=[name for name, kind in CATALOGUE.items() if kind.delivery is not Delivery.AT_MOST_ONCE],
+        unguarded=[name for name, kind in CATALOGUE.items() if not kind.guarded],
+        versioned=[one for one in system.readers.systems() if system.readers.find(one, VersionReader) is not None],
+    )
+    if errand is None or started is None:
+        return errand, None
+    action, attempt = started
+    return replace(errand, action=action), Begun(attempt, since)
+
+
+def _is_what_was_approved(action: Action) -> bool:
+    return row_digest(action) == action.digest == action.approved_digest
+
+
 def ready(system: System, writers: Writers, errand: Errand) -> bool:
     """Whether an action that is about to be decided may be begun in that very commit, by whoever carries it out at once.
 
@@ -103,9 +139,9 @@ def ready(system: System, writers: Writers, errand: Errand) -> bool:
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.policy_hash != system.policy.hash:
         return False
-    if not (row_digest(action) == action.digest == action.approved_digest):
+    if not _is_what_was_approved(action):
         return False
-    if _before(action, errand.others) or (action.verdict.get("limits") and not errand.held):
+    if before(action, errand.others) or (action.verdict.get("limits") and not errand.held):
         return False
     target_system = action.target.partition(":")[0]
     if kind.guarded and action.target_version and system.readers.find(target_system, VersionReader) is not None:
@@ -114,7 +150,7 @@ def ready(system: System, writers: Writers, errand: Errand) -> bool:
 
 
 def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun) -> None:
-    """Carry out what this thread has begun with the decision."""
+    """Carry out what this thread has begun with the decision, or as it was read."""
     faults.point("action.begun")
     action = errand.action
     with (
@@ -134,7 +170,7 @@ def _begin(system: System, writers: Writers, errand: Errand) -> None:
     action = errand.action
     if _held_back(system, errand) or _changed_since_approval(system, action) or _lost_its_place(system, errand):
         return
-    if _before(action, errand.others):
+    if before(action, errand.others):
         if not _waits_its_turn(system, action):
             # The one before has ended since this was read, and what it made of the target is not known here.
             carry_out(system, writers, action.id)
@@ -180,41 +216,22 @@ def _waits_its_turn(system: System, action: Action) -> bool:
     """
     with system.db.write() as tx:
         cases.lock(tx, action.case_id)
-        before = _before(action, actions.unsettled(tx, action.case_id))
-        if before:
+        first = before(action, actions.unsettled(tx, action.case_id))
+        if first:
             actions.change(
                 tx,
                 action,
                 now=system.clock(),
                 wake_at=None,
-                waiting_for=f"Waits its turn after “{before[0].sentence}”.",
+                waiting_for=f"Waits its turn after “{first[0].sentence}”.",
             )
-    return bool(before)
-
-
-def _before(action: Action, others: Sequence[Action]) -> list[Action]:
-    """Those that write to the same target and whose turn comes first."""
-    return [
-        other
-        for other in others
-        if other.target == action.target
-        and other.id != action.id
-        and (
-            other.state == ActionState.EXECUTING
-            or (other.state == ActionState.APPROVED and other.wake_at is not None and _earlier(other, action))
-        )
-    ]
-
-
-def _earlier(one: Action, other: Action) -> bool:
-    return (one.round, one.ordinal) < (other.round, other.ordinal)
+    return bool(first)
 
 
 def _changed_since_approval(system: System, action: Action) -> bool:
     """True when what is about to be sent is not what was approved, or was approved under another policy."""
-    computed = row_digest(action)
-    if computed != action.digest or computed != action.approved_digest:
-        redraft(system, action, "What was approved is not what would be sent.")
+    if not _is_what_was_approved(action):
+        redraft(system, action, ANOTHER)
         return True
     if action.policy_hash == system.policy.hash:
         return False
@@ -252,20 +269,6 @@ def _prepare(writers: Writers, errand: Errand) -> _Call:
         customer=case.customer,
     )
     return _Call(errand, kind, writer, effect)
-
-
-def carried_forward(of_case: Sequence[Action], action: Action) -> str:
-    """The version token to expect: the one drafted against, moved on by this case's own writes to the same target."""
-    moves = {
-        str(other.receipt["version_before"]): str(other.receipt["version_after"])
-        for other in of_case
-        if other.receipt and other.target == action.target and other.receipt.get("version_after")
-    }
-    expected, seen = action.target_version, set[str]()
-    while expected in moves and expected not in seen:
-        seen.add(expected)
-        expected = moves[expected]
-    return expected
 
 
 def _refuse_if_stale(system: System, call: _Call) -> None:
@@ -354,6 +357,9 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.tries >= MOST_TRIES:
         uncertain(system, action, "The process stopped while this was being carried out.")
+        return
+    if not _is_what_was_approved(action):
+        uncertain(system, action, ANOTHER)
         return
     now = system.clock()
     with system.db.write() as tx:

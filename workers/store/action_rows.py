@@ -42,7 +42,8 @@ def packed_action(row: Mapping[str, Any]) -> dict[str, Any]:
     tail = b""
     if _is_hash(hashed):
         del once["policy_hash"]
-        tail = bytes.fromhex(hashed)
+        # Before it, whether there are limits: both are asked for by the statement that begins an action.
+        tail = bytes(["limits" in once["verdict"]]) + bytes.fromhex(hashed)
     approved, digest = row["approved_digest"], row["digest"]
     if approved == digest and len(digest) > SHORT:
         kept["approved_digest"] = digest[:SHORT]

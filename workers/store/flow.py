@@ -32,6 +32,7 @@ __all__ = [
     "live_on",
     "record",
     "record_in",
+    "start",
     "stopping",
 ]
 
@@ -89,6 +90,38 @@ def begin(
     """Consume the approval and write the attempt down. None when the action is no longer as it was read, or one of the
     switches `unless` was thrown meanwhile."""
     return _on(db).begin(db, action, worker=worker, now=now, lease=lease, unless=unless)
+
+
+def start(
+    db: Database,
+    action_id: str,
+    *,
+    worker: str,
+    now: datetime,
+    lease: timedelta,
+    policy: str,
+    kinds: Sequence[str],
+    unguarded: Sequence[str],
+    versioned: Sequence[str],
+) -> tuple[Errand | None, tuple[Action, Attempt] | None]:
+    """An action as `errand` reads it, and begun in the same commit where it is approved and due, of one of these `kinds`, under
+    this policy, and nothing that rows tell stands in the way: no switch, no missing place in a limit, nothing else of its case
+    under way at its target, and no version to be compared outside, as there is of all but `unguarded` kinds at the systems that
+    are `versioned`. Not begun on SQLite."""
+    if db.is_sqlite:
+        return errand(db, action_id), None
+    found = flow_postgresql.start(
+        db,
+        action_id,
+        worker=worker,
+        now=now,
+        lease=lease,
+        policy=policy,
+        kinds=kinds,
+        unguarded=unguarded,
+        versioned=versioned,
+    )
+    return found or (None, None)
 
 
 def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:

@@ -189,9 +189,44 @@ def begin(
         "unless": list(unless),
     }
     row = db.ask(action.case_id, statements.BEGIN, values).fetchone()
-    if row is None:
-        return None
-    # The rest is as it was read: state, version and digest said so.
+    return None if row is None else _begun(action, attempt, row[0], worker=worker, now=now, lease=lease)
+
+
+def start(
+    db: Database,
+    action_id: str,
+    *,
+    worker: str,
+    now: datetime,
+    lease: timedelta,
+    policy: str,
+    kinds: Sequence[str],
+    unguarded: Sequence[str],
+    versioned: Sequence[str],
+) -> tuple[Errand, tuple[Action, Attempt] | None] | None:
+    attempt = new_id("try")
+    values = {
+        "action": action_id,
+        "worker": worker,
+        "now": now,
+        "until": now + lease,
+        "attempt": attempt,
+        "policy": policy,
+        "kinds": list(kinds),
+        "unguarded": list(unguarded),
+        "versioned": list(versioned),
+    }
+    number, *row = db.ask("", statements.START, values).fetchone() or (None,)
+    errand = errand_in(tuple(row) or None)
+    if errand is None or number is None:
+        return None if errand is None else (errand, None)
+    return errand, _begun(errand.action, attempt, number, worker=worker, now=now, lease=lease)
+
+
+def _begun(
+    action: Action, attempt: str, number: int, *, worker: str, now: datetime, lease: timedelta
+) -> tuple[Action, Attempt]:
+    """The rest is as it was read: the statement said so."""
     started = replace(
         action,
         state=ActionState.EXECUTING.value,
@@ -202,7 +237,7 @@ def begin(
         version=action.version + 1,
         updated_at=now,
     )
-    return started, Attempt(attempt, started.id, row[0], started.id, started.digest, now, None, None, None, None)
+    return started, Attempt(attempt, started.id, number, started.id, started.digest, now, None, None, None, None)
 
 
 def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:

@@ -94,31 +94,41 @@ def record(
     )
 
 
+#: the switches that hold an action back
+#: what may stop an action; whether it was that rule which allowed it is in its verdict, which whoever asks has unpacked
+_THROWN = """FROM switches s
+     WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind, 'vendor:' || split_part(a.target, ':', 1))
+        OR s.scope LIKE 'rule:%%'"""
+
+_HOLDS = """(EXISTS (SELECT FROM limit_holds l WHERE l.action_id = a.id)
+        OR EXISTS (SELECT FROM limit_uses l WHERE l.action_id = a.id))"""
+
 ERRAND = """
 SELECT {action}, {case}, {chain},
     (SELECT json_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
-    (SELECT json_agg(s ORDER BY s.scope LIKE 'rule:%%', s.scope) FROM switches s
-     WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind, 'vendor:' || split_part(a.target, ':', 1))
-        OR s.scope LIKE 'rule:%%'),
-    EXISTS (SELECT FROM limit_holds l WHERE l.action_id = a.id)
-        OR EXISTS (SELECT FROM limit_uses l WHERE l.action_id = a.id),
+    (SELECT json_agg(s ORDER BY s.scope LIKE 'rule:%%', s.scope) {thrown}),
+    {holds},
     r.record, r.packed
 FROM actions a JOIN cases c ON c.id = a.case_id
     LEFT JOIN revisions r ON a.state = 'pending' AND r.action_id = a.id AND r.revision = a.revision
 WHERE a.id = %(action)s"""
 
-BEGIN = """
-WITH started AS (
-    UPDATE actions SET state = 'executing', claimed_by = %(worker)s, wake_at = %(until)s, tries = tries + 1,
-        waiting_for = NULL, version = version + 1, updated_at = %(now)s
-    WHERE id = %(action)s AND state = %(state)s AND version = %(version)s AND digest = %(digest)s
-        AND NOT EXISTS (SELECT FROM switches WHERE scope = ANY(%(unless)s))
-    RETURNING id, digest
-), tried AS (
+_EXECUTING = """UPDATE actions SET state = 'executing', claimed_by = %(worker)s, wake_at = %(until)s, tries = tries + 1,
+        waiting_for = NULL, version = actions.version + 1, updated_at = %(now)s"""
+
+_TRIED = """tried AS (
     INSERT INTO attempts (id, action_id, number, key, digest, started_at)
     SELECT %(attempt)s, id, 1 + (SELECT count(*) FROM attempts WHERE action_id = %(action)s), id, digest, %(now)s
     FROM started RETURNING number
-)
+)"""
+
+BEGIN = f"""
+WITH started AS (
+    {_EXECUTING}
+    WHERE id = %(action)s AND state = %(state)s AND version = %(version)s AND digest = %(digest)s
+        AND NOT EXISTS (SELECT FROM switches WHERE scope = ANY(%(unless)s))
+    RETURNING id, digest
+), {_TRIED}
 SELECT number FROM tried"""
 
 LIVE_ON = """
@@ -273,4 +283,25 @@ ERRAND = ERRAND.format(
     case=_columns(Case, "c"),
     chain=_chain("c"),
     other=_object(Action, "o"),
+    thrown=_THROWN,
+    holds=_HOLDS,
 )
+
+#: an errand as it was read, and begun by this very statement where nothing stands in the way that rows can tell
+START = f"""
+WITH clear AS MATERIALIZED (
+    SELECT a.id, a.version FROM actions a JOIN cases c ON c.id = a.case_id
+    WHERE a.id = %(action)s AND a.state::text = 'approved' AND COALESCE(a.wake_at, 'infinity') <= %(now)s
+        AND a.approved_digest IN (a.digest, left(a.digest, 16))
+        AND COALESCE(a.policy_hash, encode(substr(a.packed, length(a.packed) - 31), 'hex')) = %(policy)s
+        AND a.kind = ANY(%(kinds)s) AND (a.target_version = '' OR a.kind = ANY(%(unguarded)s)
+            OR split_part(a.target, ':', 1) <> ALL(%(versioned)s))
+        AND (COALESCE(NOT a.verdict ? 'limits', substr(a.packed, length(a.packed) - 32, 1) = '\\x00') OR {_HOLDS})
+        AND NOT EXISTS (SELECT {_THROWN})
+        AND NOT EXISTS (SELECT FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id AND o.target = a.target
+            AND o.state::text IN ('approved', 'executing'))
+), started AS (
+    {_EXECUTING} FROM clear WHERE actions.id = clear.id AND actions.version = clear.version
+    RETURNING actions.id, actions.digest
+), {_TRIED}
+""" + ERRAND.replace("SELECT ", "SELECT (SELECT number FROM tried), ", 1)

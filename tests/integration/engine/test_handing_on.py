@@ -15,8 +15,10 @@ from workers.store.records import ActionState
 def reads(monkeypatch):
     """Which actions were read to be carried out."""
     seen = []
-    read = flow.errand
-    monkeypatch.setattr(flow, "errand", lambda db, action_id: seen.append(action_id) or read(db, action_id))
+    read = flow.start
+    monkeypatch.setattr(
+        flow, "start", lambda db, action_id, **more: seen.append(action_id) or read(db, action_id, **more)
+    )
     return seen
 
 
@@ -100,15 +102,15 @@ def test_what_somebody_else_has_begun_is_not_begun_again(engine):
 def test_what_ends_while_the_next_one_is_read_does_not_make_that_one_stale(engine, monkeypatch):
     """Two hints at two actions of one target reach two threads at once; the second has read that it waits, and waits no more."""
     first, second = (action_id for action_id, _ in decided(engine, escalate(), tags()))
-    read, once = flow.errand, [first]
+    read, once = flow.start, [first]
 
-    def read_meanwhile(db, action_id):
-        found = read(db, action_id)
+    def read_meanwhile(db, action_id, **more):
+        found = read(db, action_id, **more)
         if action_id == second and once:
             execute.carry_out(engine.system, engine.writers, once.pop())
         return found
 
-    monkeypatch.setattr(flow, "errand", read_meanwhile)
+    monkeypatch.setattr(flow, "start", read_meanwhile)
 
     execute.carry_out(engine.system, engine.writers, second)
 
