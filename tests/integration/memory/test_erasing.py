@@ -21,7 +21,8 @@ from workers.store.consultation_tables import consultations
 from workers.store.ids import new_id
 from workers.store.learning_tables import examples
 from workers.store.memory_tables import memories
-from workers.store.tables import cases, dead_letters
+from workers.store.packing import inflated
+from workers.store.tables import cases, dead_letters, events
 
 ANA = "ana@example.com"
 #: words that only Ana's cases hold, as they came in, were drafted, were said by colleagues and were remembered
@@ -29,13 +30,14 @@ WORDS = ("ana@example.com", "zanzibar", "quetzal", "marzipan", "xylophone", "Ana
 
 
 def everything(db) -> str:
-    """Every value of every column of every table, as text."""
+    """Every value of every column of every table, as text; what is packed, as it is read."""
     told = []
     with db.read() as tx:
         for table in metadata.sorted_tables:
             for row in tx.execute(select(table)):
                 for column, value in zip(table.c, row, strict=True):
-                    plain = bytes(value).decode("latin-1") if isinstance(column.type, LargeBinary) and value else value
+                    kept = inflated(bytes(value)) if column is events.c.packed and value else value
+                    plain = bytes(kept).decode("latin-1") if isinstance(column.type, LargeBinary) and kept else kept
                     told.append(f"{table.name}.{column.name}: {json.dumps(plain, default=str, ensure_ascii=False)}")
     return "\n".join(told)
 
