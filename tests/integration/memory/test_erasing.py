@@ -22,7 +22,7 @@ from workers.store.ids import new_id
 from workers.store.learning_tables import examples
 from workers.store.memory_tables import memories
 from workers.store.packing import inflated
-from workers.store.tables import cases, dead_letters, events
+from workers.store.tables import cases, dead_letters
 
 ANA = "ana@example.com"
 #: words that only Ana's cases hold, as they came in, were drafted, were said by colleagues and were remembered
@@ -36,7 +36,7 @@ def everything(db) -> str:
         for table in metadata.sorted_tables:
             for row in tx.execute(select(table)):
                 for column, value in zip(table.c, row, strict=True):
-                    kept = inflated(bytes(value)) if column is events.c.packed and value else value
+                    kept = inflated(value) if column.name == "packed" and isinstance(value, bytes) else value
                     plain = bytes(kept).decode("latin-1") if isinstance(column.type, LargeBinary) and kept else kept
                     told.append(f"{table.name}.{column.name}: {json.dumps(plain, default=str, ensure_ascii=False)}")
     return "\n".join(told)
