@@ -94,7 +94,6 @@ def record(
     )
 
 
-#: the switches that hold an action back
 #: what may stop an action; whether it was that rule which allowed it is in its verdict, which whoever asks has unpacked
 _THROWN = """FROM switches s
      WHERE s.scope IN ('all', 'domain:' || c.domain, 'action:' || a.kind, 'vendor:' || split_part(a.target, ':', 1))
