@@ -1,7 +1,8 @@
 """What came with an event, packed into one column: what its source made of the body, the headers, and the body to the byte.
 
 The three say nearly the same, so that together they are a fifth of what they are apart, and each event is written ahead whole.
-What was stored before packing stays in columns of its own and is read from there. Called by whoever stores or reads events;
+What opens a case at PostgreSQL's door is not packed, as that takes the web process too long, nor is what was stored before there
+was packing: it is in columns of its own and read from there. Called by whoever stores or reads events;
 words, and how bytes are packed, are `packing`'s.
 """
 

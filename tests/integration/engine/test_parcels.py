@@ -34,7 +34,7 @@ def test_text_that_is_no_text_is_refused():
         parcels.packed({"text": "\ud800"}, (), b"")
 
 
-@pytest.mark.parametrize("kept", [b"", b"\x05", b"\x05nothing of ours", b"\x04" + parcels.packed({}, (), b"")[1:]])
+@pytest.mark.parametrize("kept", [b"", b"\x05", b"\x05nothing of ours", b"\x09" + parcels.packed({}, (), b"")[1:]])
 def test_what_nobody_packed_is_not_taken_for_something(kept):
     with pytest.raises(ValueError, match="packed record"):
         parcels.opened(kept)
@@ -61,7 +61,9 @@ def test_everybody_reads_the_same_whichever_way_it_is_kept(engine, before):
     with engine.system.db.read() as tx:
         stored = tx.execute(select(table.c.data, table.c.raw, table.c.headers)).all()
         came = events.of_case(tx, engine.case().id)
-    assert stored == [(None, None, None)]
+    (kept,) = stored
+    # What opens a case on PostgreSQL is stored as it came.
+    assert (kept == (None, None, None)) is engine.system.db.is_sqlite
     row = as_before(engine) if before else None
     case_id = engine.case().id
 

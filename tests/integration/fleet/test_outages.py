@@ -234,8 +234,9 @@ def test_a_process_that_stood_still_after_writing_its_attempt_down_does_not_send
     shared.event()
     shared.drain(1)
     action = shared.action("refund_payment")
-    stopped = iter([0.0, 2.5])
-    still = replace(shared.system, monotonic=lambda: next(stopped))
+    # Before it reads the action, before it begins the attempt, and before it sends: there it has stood still.
+    readings = iter([0.0, 0.0, 2.5])
+    still = replace(shared.system, monotonic=lambda: next(readings))
     execute.carry_out(still, shared.writers, action.id)
 
     waiting = shared.action("refund_payment")

@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from integrations.base import EventType, InboundEvent
 from tests.kit.engine import START
@@ -13,6 +14,7 @@ from workers.intake.receive import NotStored, Provenance, prepare, receive, stor
 from workers.store import actions, audit, cases, events, parcels, proof
 from workers.store.database import StoreUnavailable
 from workers.store.records import ActionState, CaseState
+from workers.store.tables import events as all_events
 
 
 def event(number, *, ticket=None, **data):
@@ -59,8 +61,8 @@ def test_bodies_and_headers_are_kept_as_they_came(engine):
     stored(engine, *(request(engine, event(n), raw=raw) for n, raw in enumerate(bodies)))
 
     with engine.system.db.read() as tx:
-        rows = tx.exec_driver_sql("SELECT packed FROM events ORDER BY delivery_id").all()
-    assert [parcels.opened(bytes(row[0]))[2] for row in rows] == bodies
+        rows = tx.execute(select(all_events).order_by(all_events.c.delivery_id)).mappings().all()
+    assert [bytes(parcels.laid_open(row)["raw"]) for row in rows] == bodies
 
 
 def test_the_same_delivery_twice_at_once_is_stored_once_and_counted(engine):

@@ -12,7 +12,7 @@ from alembic import op
 from workers.store import action_rows
 
 revision = "0017"
-down_revision = "0016"
+down_revision = "0015"
 
 PACKED = {"actions": action_rows.OF_ACTION, "revisions": action_rows.OF_REVISION}
 KEYS = {"actions": ("id",), "revisions": ("action_id", "revision")}
