@@ -2,7 +2,8 @@
 
 A message is only a hint that a row is due; it holds an id and nothing else, and losing it costs at most one sweep.
 Publishing happens after the commit, on a thread of its own, so that a slow or dead broker reaches nobody. A single hint at an
-action is sent by the thread that has it where that waits for nobody; the publisher hears whether it arrived. The numbers beside the hazards they answer are explained in docs/queue.md.
+action is sent by the thread that has it where that waits for nobody; the publisher hears whether it arrived. The numbers beside the
+hazards they answer are explained in docs/queue.md.
 """
 
 from __future__ import annotations
