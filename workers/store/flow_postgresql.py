@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from psycopg.errors import UniqueViolation
+from psycopg.errors import DivisionByZero, UniqueViolation
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Table
 
@@ -269,9 +269,12 @@ def approve(db: Database, action: Action, consent: Consent, *, now: datetime) ->
 
 
 def _unless_overtaken(db: Database, action: Action, statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
-    """The row of a commit; None where nothing is as it was read any more, the end of the case's chain included."""
+    """The row of a commit; None where anything is not as it was read any more, the end of the case's chain included."""
     try:
         return db.ask(action.case_id, statement, values).fetchone()
+    except DivisionByZero:
+        # By none of the actions that should have changed.
+        return None
     except UniqueViolation as error:
         if error.diag.constraint_name != _CHAIN_KEY:
             raise

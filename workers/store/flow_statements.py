@@ -136,21 +136,23 @@ WHERE target = ANY(%(targets)s) AND kind = ANY(%(kinds)s) AND state IN ('approve
 GROUP BY kind, target"""
 
 
-#: the case as it was read, held until the commit
-_HELD = """held AS (
-    SELECT id FROM cases
-    WHERE id = %(case)s AND version = %(case_version)s AND events_total = %(events_total)s AND claimed_by IS NULL
-    FOR UPDATE
+#: the case as it was read
+_AS_READ = "id = %(case)s AND version = %(case_version)s AND events_total = %(events_total)s AND claimed_by IS NULL"
+#: held until the commit
+_HELD = f"""held AS (
+    SELECT id FROM cases WHERE {_AS_READ} FOR UPDATE
 )"""
 
 
 @cache
 def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool, in_rows: bool) -> str:
+    """First the case, changed where it is as it was read, and not held before it is changed, which would be written ahead for
+    nothing. Where the action is not as it was read, dividing by none of them takes all of it back."""
     parts = [
-        f"WITH {_HELD}",
+        f"WITH {_settled(None, case_changes)}",
         f"""ended AS (
     UPDATE actions SET {_assignments(changes, "act_")}, version = actions.version + 1, updated_at = %(now)s
-    FROM held WHERE actions.id = %(action)s AND actions.state = %(state)s AND actions.version = %(version)s
+    FROM settled WHERE actions.id = %(action)s AND actions.state = %(state)s AND actions.version = %(version)s
         AND actions.digest = %(digest)s
     RETURNING actions.id
 )""",
@@ -161,7 +163,7 @@ def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool,
     FROM ended WHERE attempts.action_id = ended.id AND attempts.finished_at IS NULL
 )""")
     return (
-        ",\n".join([*parts, _settled("ended", case_changes), *_append("ended", apart=apart)]) + "\nSELECT id FROM ended"
+        ",\n".join([*parts, *_append("ended", apart=apart)]) + "\nSELECT 1 / (SELECT count(*) FROM ended) FROM settled"
     )
 
 
@@ -247,12 +249,14 @@ def approve(
     )
 
 
-def _settled(source: str, changes: tuple[str, ...]) -> str:
-    """The case with what an action's change makes of it, which may be no more than its chain's new end."""
+def _settled(source: str | None, changes: tuple[str, ...]) -> str:
+    """The case with what an action's change makes of it, which may be no more than its chain's new end. By itself where it is as
+    it was read; after a `source`, which has seen to that, where there is a row of it."""
     made = [_case_assignments(changes), "version = cases.version + 1, updated_at = %(now)s"] if changes else []
+    by = f"FROM {source} WHERE cases.id = %(case)s" if source else f"WHERE {_AS_READ} RETURNING id"
     return f"""settled AS (
     UPDATE cases SET {", ".join([*made, _CHAINED])}
-    FROM {source} WHERE cases.id = %(case)s
+    {by}
 )"""
 
 

@@ -45,8 +45,9 @@ limit_holds = Table(
     Column("action_id", String(40), nullable=False),
     # Of each that rides along three numbers: the counter, how much, and when it leaves, in microseconds since 1970.
     Column("more", Numbers),
-    PrimaryKeyConstraint("counter", "action_id"),
-    Index("ix_limit_holds_action_id", "action_id"),
+    # What an action holds is found by the key, what a counter has by a number alone: so neither names the action twice.
+    PrimaryKeyConstraint("action_id", "counter"),
+    Index("ix_limit_holds_counter", "counter"),
 )
 
 #: As it was kept before there were counters. What is found in it is taken over; nothing is written to it any more.
