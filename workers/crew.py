@@ -11,6 +11,7 @@ from typing import Any
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from integrations.registry import Writers
+from workers import outset
 from workers.courier import Threads
 from workers.log import logger
 from workers.tasks import Post, register
@@ -49,6 +50,8 @@ def work(
         options = {"pool": "prefork", "max_tasks_per_child": CASES_PER_PROCESS, "time_limit": limit}
     else:
         system.leases.begin(queues)
+        if writers is not None:
+            outset.get_ready(system)
     worker = system.app.Worker(
         **options,
         concurrency=concurrency,

@@ -27,7 +27,7 @@ from typing import Any
 from integrations.base import Receipt, VersionReader
 from integrations.errors import Permanent, Postponed, Stale, Temporary
 from integrations.registry import Writers
-from workers import faults
+from workers import faults, outset
 from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
 from workers.actions.digest import row_digest
@@ -83,7 +83,7 @@ def carry_out(system: System, writers: Writers, action_id: str, *, errand: Erran
         _go_on(system, writers, errand, errand.begun)
         return
     if errand is None or system.clock() - errand.action.updated_at > JUST_NOW:
-        errand, begun = _start(system, action_id)
+        errand, begun = outset.set_out(system, action_id)
         if errand is not None and begun is not None:
             if _is_what_was_approved(errand.action):
                 _go_on(system, writers, errand, begun)
@@ -101,28 +101,6 @@ def carry_out(system: System, writers: Writers, action_id: str, *, errand: Erran
             _begin(system, writers, errand)
         elif action.state == ActionState.EXECUTING:
             _recover(system, writers, errand)
-
-
-def _start(system: System, action_id: str) -> tuple[Errand | None, Begun | None]:
-    """Read an action, and begin it with the same statement where that is all that is missing: what only this process can tell is
-    looked at before the call, and a crash in between leaves nothing that only people could find out."""
-    since = system.monotonic()
-    faults.point("action.attempt_committing")
-    errand, started = flow.start(
-        system.db,
-        action_id,
-        worker=system.worker,
-        now=system.clock(),
-        lease=system.settings.lease,
-        policy=system.policy.hash,
-        kinds=[name for name, kind in CATALOGUE.items() if kind.delivery is not Delivery.AT_MOST_ONCE],
-        unguarded=[name for name, kind in CATALOGUE.items() if not kind.guarded],
-        versioned=[one for one in system.readers.systems() if system.readers.find(one, VersionReader) is not None],
-    )
-    if errand is None or started is None:
-        return errand, None
-    action, attempt = started
-    return replace(errand, action=action), Begun(attempt, since)
 
 
 def _is_what_was_approved(action: Action) -> bool:

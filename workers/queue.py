@@ -162,6 +162,8 @@ class Hints:
         self._waiting: dict[Hint, int] = {}
         self._changed = threading.Condition()
         self._closing = False
+        #: whether the line is to be opened though nothing waits
+        self._unready = False
         self._line = Line(app)
         #: who uses the line; the publisher may wait while he does
         self._speaking = threading.Lock()
@@ -176,6 +178,12 @@ class Hints:
         """`known` is what has just been written of it: whoever carries it out at once need not read that again."""
         if not self.at_hand(action_id, known):
             self._offer((EXECUTE, "actions", action_id), at_once=True)
+
+    def get_ready(self) -> None:
+        """Open the line before there is anything to say, so that the first hint at an action goes by it at once."""
+        with self._changed:
+            self._unready = True
+            self._changed.notify()
 
     def backlog(self) -> int:
         return len(self._waiting)
@@ -227,7 +235,7 @@ class Hints:
             self._speaking.release()
 
     def _publish(self) -> None:
-        while lot := self._next_lot():
+        while (lot := self._next_lot()) is not None:
             self._courtesy.give_way(LONGEST_WAIT_FOR_A_HINT)
             try:
                 with self._speaking:
@@ -239,11 +247,15 @@ class Hints:
         with self._speaking:
             self._line.hang_up()
 
-    def _next_lot(self) -> dict[Hint, int]:
-        """What waits, oldest first; nothing once it is closing and all is published."""
+    def _next_lot(self) -> dict[Hint, int] | None:
+        """What waits, oldest first, which is nothing when the line is only to be opened; None once it is closing and all is
+        published."""
         with self._changed:
-            while not self._waiting and not self._closing:
+            while not (self._waiting or self._closing or self._unready):
                 self._changed.wait()
+            if self._closing and not self._waiting:
+                return None
+            self._unready = False
             return {hint: self._waiting.pop(hint) for hint in list(self._waiting)[:LOT]}
 
 
@@ -316,7 +328,8 @@ class Line:
     def _send(self, told: Mapping[Hint, int]) -> None:
         producer = self._producer or self._dial()
         lot = [hint for hint, dialling in told.items() if dialling != self._diallings]
-        for target in {target for _, target, _ in lot} - self._declared:
+        # One hint at an action is told as soon as there is one, for which its queue has to be known.
+        for target in {"actions", *(target for _, target, _ in lot)} - self._declared:
             maybe_declare(self._app.amqp.queues[target], producer.channel)
             self._declared.add(target)
         if self._wire is not None:

@@ -44,9 +44,9 @@ from workers.inbox import (
     pages,
     policy_api,
     posting,
+    readiness,
     reference,
     rules_page,
-    service,
     shadow_page,
     switches_api,
     switches_page,
@@ -98,7 +98,7 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(service.get_ready, system)
+        await run_in_threadpool(readiness.get_ready, system)
         yield
         live.stop()
         await run_in_threadpool(landing.close)

@@ -202,6 +202,9 @@ class Hints:
             self.known[action_id] = known
             self.waiting.append(("action", action_id))
 
+    def get_ready(self) -> None:
+        pass
+
     def depth(self, target: str) -> int:
         return 0
 

@@ -7,7 +7,7 @@ that is not a decision is refused, never read as yes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,12 +20,11 @@ from workers.inbox.choices import TAKE, Deciding, Taken, approved
 from workers.inbox.standing import may_refuse, may_stop
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
 from workers.limits.reserving import holdings, refusing, rooms
-from workers.log import logger
 from workers.quorum import Position, Staff, position
-from workers.settlement import at_rest, settle, weigh
-from workers.store import actions, asking, audit, cases, flow, inbox, spending
+from workers.settlement import Standing, at_rest, settle, weigh
+from workers.store import actions, audit, cases, flow, inbox, spending
 from workers.store.audit import Note
-from workers.store.database import StoreUnavailable, Tx
+from workers.store.database import Tx
 from workers.store.flow import Consent, Errand
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
@@ -38,18 +37,6 @@ _OUT = {
     ActionState.FAILED: "it was tried, and failed",
     ActionState.UNCERTAIN: "it was tried, and nobody can know whether it happened",
 }
-
-
-def get_ready(system: System) -> None:
-    """Ask once, of nobody and nothing, what is asked before each decision. The first one then finds a connection that knows
-    the tables, which takes longer than all else of a yes."""
-    if system.db.is_sqlite:
-        return
-    try:
-        asking.at_once(system.db, "", "")
-        flow.errand(system.db, "")
-    except StoreUnavailable as error:
-        logger.info("not_ready_to_decide", error=str(error))
 
 
 def decide(system: System, person: Person, action_id: str, choice: Choice) -> Action:
@@ -110,25 +97,32 @@ def approve(system: System, person: Person, errand: Errand | None, choice: Choic
     if not (seen and untouched and _suffices(person, action, now)):
         return None
     changes = approved(action, actor=_actor(person), now=now)
-    after = replace(action, **changes)
-    standing = weigh(errand.case, [*errand.others, after], now=now)
+    standing = weigh(errand.case, [*errand.others, replace(action, **changes)], now=now)
     if standing.actions.keys() - {action.id}:
         return None
-    after = replace(after, **standing.actions.get(action.id, {}))
+    done = _approve(system, errand, consent(person, errand, choice, changes, standing, now=now), now)
+    if done is not None:
+        for due in standing.due:
+            system.hints.action(due)
+    return done
+
+
+def consent(
+    person: Person, errand: Errand, choice: Choice, changes: Mapping[str, Any], standing: Standing, *, now: datetime
+) -> Consent:
+    """What is written of a plain yes that makes these `changes` to the action, and leaves its case standing so."""
+    action = errand.action
+    changes = {**changes, **standing.actions.get(action.id, {})}
+    after = replace(action, **changes)
     told = _told(action, after, choice.word, choice)
-    consent = Consent(
-        changes={**changes, **standing.actions.get(action.id, {})},
+    return Consent(
+        changes=changes,
         decision={"id": new_id("dec"), **_row(action, after, choice.word, person, choice, now)},
         case=errand.case,
         case_changes=standing.case,
         chain=errand.chain,
         notes=[Note(_actor(person), "decided", told), *standing.notes],
     )
-    done = _approve(system, errand, consent, now)
-    if done is not None:
-        for due in standing.due:
-            system.hints.action(due)
-    return done
 
 
 def _approve(system: System, errand: Errand, consent: Consent, now: datetime) -> Action | None:

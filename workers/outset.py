@@ -1,0 +1,59 @@
+"""The outset of an action that a hint told of: read, and begun by the same statement where that is all that is missing.
+
+Called by `execute` alone, which carries out what has begun and looks after all that has not, and by the crew as a worker starts.
+Nothing here sends anything: what only this process can tell is looked at before the call, and a crash in between leaves nothing
+that only people could find out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from integrations.base import VersionReader
+from workers import faults
+from workers.actions.base import Delivery
+from workers.actions.catalogue import CATALOGUE
+from workers.log import logger
+from workers.store import flow
+from workers.store.database import StoreUnavailable
+from workers.store.flow import Begun, Errand
+from workers.wiring import System
+
+#: the id of no action
+_NONE = ""
+
+
+def set_out(system: System, action_id: str) -> tuple[Errand | None, Begun | None]:
+    """An action as it is read, and what was begun of it."""
+    since = system.monotonic()
+    faults.point("action.attempt_committing")
+    errand, started = flow.start(system.db, action_id, **_terms(system))
+    if errand is None or started is None:
+        return errand, None
+    action, attempt = started
+    return replace(errand, action=action), Begun(attempt, since)
+
+
+def get_ready(system: System) -> None:
+    """Ask for no action what is asked for each: the first one then finds a connection that is open, and a statement that the
+    database has prepared and planned, which takes longer than all else until it is carried out."""
+    if system.db.is_sqlite:
+        return
+    try:
+        flow.start(system.db, _NONE, **_terms(system))
+    except StoreUnavailable as error:
+        logger.info("not_ready_to_carry_out", error=str(error))
+
+
+def _terms(system: System) -> dict[str, Any]:
+    """On which an action is begun as it is read."""
+    return {
+        "worker": system.worker,
+        "now": system.clock(),
+        "lease": system.settings.lease,
+        "policy": system.policy.hash,
+        "kinds": [name for name, kind in CATALOGUE.items() if kind.delivery is not Delivery.AT_MOST_ONCE],
+        "unguarded": [name for name, kind in CATALOGUE.items() if not kind.guarded],
+        "versioned": [one for one in system.readers.systems() if system.readers.find(one, VersionReader) is not None],
+    }
