@@ -171,6 +171,9 @@ def _begun(
     attempt = actions.told_attempt(started)
     assert attempt is not None, "what is under way tells of its attempt"
     begun = Begun(attempt, system.monotonic())
+    if "wake_at" not in made.progress.changes and work.case.events_worked:
+        # Its case keeps its timer, and it is found by that (`unsettled`).
+        changes |= {"wake_at": None, "held_until": started.wake_at}
     progress = replace(
         made.progress,
         actions=[{**row, **changes} if row["id"] == action.id else row for row in made.progress.actions],

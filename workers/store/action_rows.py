@@ -22,6 +22,8 @@ from workers.store.packing import NUMBER, OF_ACTIONS
 #: columns of `actions` that are packed, and of `revisions`
 OF_ACTION = ("verdict", "sentence", "rationale", "citations", "origins", "rests_on", "policy_hash")
 OF_REVISION = ("arguments", "target", "target_version", "digest", "record")
+#: columns that say nothing of an action or a revision but how it is kept, and found while it is open
+_KEPT_ALONG = {"actions": ("packed", "standing", "held_until"), "revisions": ("packed",)}
 #: so many letters of an approved digest are kept while it is the action's own
 SHORT = 16
 #: in place of a hash, which is kept as bytes after what is packed: no JSON has this character
@@ -112,8 +114,8 @@ def empty_of(name: str, row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def whole(name: str, row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row of a table as its columns were before anything was packed: for files that are read without this code."""
-    packed = name in ("actions", "revisions")
-    return {n: value for n, value in row.items() if not (packed and n == "packed")} | empty_of(name, row)
+    dropped = _KEPT_ALONG.get(name, ())
+    return {n: value for n, value in row.items() if n not in dropped} | empty_of(name, row)
 
 
 def column_of(value: Any, packed: bytes | None, name: str) -> Any:

@@ -10,8 +10,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, insert, or_, select, update
+from sqlalchemy import Text, bindparam, cast, func, insert, or_, select, union_all, update
+from sqlalchemy import case as sql_case
 
+from workers.store import unsettled as open_ones
 from workers.store.database import Tx
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Attempt, Decision, Revision
@@ -25,7 +27,6 @@ _ATTEMPT = columns(attempts, Attempt)
 _ADD = insert(actions)
 _ADD_REVISION = insert(revisions)
 _OF_CASE = select(*_ACTION).where(actions.c.case_id == bindparam("case")).order_by(actions.c.round, actions.c.ordinal)
-_UNSETTLED = actions.c.settled_at.is_(None)
 # Those of one case are found by the case, not among all that are open: see `cases`.
 _UNSETTLED_OF = (
     select(*_ACTION)
@@ -50,18 +51,24 @@ _FINISH = (
     )
 )
 
+_UNTIL = bindparam("until", type_=actions.c.wake_at.type)
+_SEEN = actions.c.standing.is_not(None)
 _RENEW = (
     update(actions)
     .where(
         actions.c.id == bindparam("of"), actions.c.version == bindparam("at"), actions.c.state == ActionState.EXECUTING
     )
-    .values(wake_at=bindparam("until", type_=actions.c.wake_at.type))
+    .values(
+        # What was begun with its decision has its lease where no index knows of it.
+        wake_at=sql_case((_SEEN, _UNTIL), else_=actions.c.wake_at),
+        held_until=sql_case((_SEEN, actions.c.held_until), else_=_UNTIL),
+    )
 )
 _FINISH_ONE = _FINISH.where(attempts.c.number == bindparam("which"))
 
 
 def add(tx: Tx, row: Mapping[str, Any]) -> None:
-    tx.execute(_ADD, row)
+    tx.execute(_ADD, open_ones.placed(row))
 
 
 def add_revision(tx: Tx, row: Mapping[str, Any]) -> None:
@@ -74,6 +81,7 @@ def get(tx: Tx, action_id: str) -> Action | None:
 
 def change(tx: Tx, action: Action, *, now: datetime, **changes: Any) -> Action | None:
     """Change an action that is still as `action` says (state, version, digest); None when it is not."""
+    changes = open_ones.after(action, changes)
     values = {f"set_{name}": value for name, value in changes.items()}
     row = tx.execute(
         _changed(tuple(changes)),
@@ -125,6 +133,7 @@ def settle_open(tx: Tx, case_id: str, state: ActionState, reason: str, now: date
         )
         .values(
             state=state,
+            standing=None,
             reason=reason,
             wake_at=None,
             settled_at=now,
@@ -148,7 +157,7 @@ def waiting_for_people(tx: Tx, *, now: datetime, limit: int = 200, snoozed: bool
     """Pending and uncertain actions, oldest first; snoozed ones only when asked for."""
     query = (
         select(*_ACTION)
-        .where(actions.c.state.in_([ActionState.PENDING, ActionState.UNCERTAIN]), _UNSETTLED)
+        .where(actions.c.standing.in_([ActionState.PENDING, ActionState.UNCERTAIN]))
         .order_by(actions.c.created_at, actions.c.ordinal)
         .limit(limit)
     )
@@ -165,8 +174,10 @@ def listing(tx: Tx, *, states: Sequence[str] = (), limit: int = 100) -> list[Act
 
 
 def due(tx: Tx, now: datetime, limit: int) -> list[str]:
-    query = select(actions.c.id).where(actions.c.wake_at <= now).order_by(actions.c.wake_at).limit(limit)
-    return [row[0] for row in tx.execute(query)]
+    timed = select(actions.c.id, actions.c.wake_at).where(actions.c.wake_at <= now)
+    quiet = open_ones.quietly(actions.c.id, actions.c.held_until).where(actions.c.held_until <= now)
+    found = union_all(timed, quiet).subquery().c
+    return [row[0] for row in tx.execute(select(found.id).order_by(found.wake_at).limit(limit))]
 
 
 def same_kind_and_target(tx: Tx, kind: str, target: str, *, excluding: str = "") -> int:
@@ -180,7 +191,8 @@ def same_kind_and_target(tx: Tx, kind: str, target: str, *, excluding: str = "")
 
 def open_by_state(tx: Tx) -> dict[str, int]:
     """How many actions that are not over stand where. However many were carried out, none of those is read."""
-    query = select(actions.c.state, func.count()).where(_UNSETTLED).group_by(actions.c.state)
+    found = open_ones.standing(actions.c.state).subquery().c
+    query = select(found.state, func.count()).group_by(found.state)
     return {row[0]: row[1] for row in tx.execute(query)}
 
 

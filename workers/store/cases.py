@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Text, bindparam, cast, func, or_, select, update
 from sqlalchemy import case as sql_case
 
+from workers.store import unsettled
 from workers.store.database import Tx
-from workers.store.records import ActionState, Case, CaseState
+from workers.store.records import Case, CaseState
 from workers.store.rows import columns, many, one
 from workers.store.tables import actions, cases
 
@@ -143,6 +144,8 @@ def change(tx: Tx, case_id: str, *, now: datetime, **changes: Any) -> Case | Non
     Raising the version here fences off a worker whose lease ran out and who still believes in its claim.
     """
     values = {"updated_at": now, **changes}
+    if values.get("wake_at", now) is None and "closed_at" not in values:
+        unsettled.show(tx, case_id)
     return one(Case, tx.execute(_unclaimed(tuple(values)), _bound(values, case_id=case_id)).first())
 
 
@@ -211,10 +214,9 @@ def free_all(tx: Tx, now: datetime) -> int:
     """End every claim on cases and actions at once. Only for the process that is known to be alone on its database."""
     claimed = update(cases).where(cases.c.claimed_by.is_not(None))
     freed = tx.execute(claimed.values(wake_at=now, held_until=None)).rowcount
-    freed += tx.execute(
-        update(actions).where(actions.c.state == ActionState.EXECUTING, actions.c.wake_at > now).values(wake_at=now)
-    ).rowcount
-    return freed
+    ahead = func.coalesce(actions.c.wake_at, actions.c.held_until) > now
+    under_way = update(actions).where(actions.c.id.in_(unsettled.under_way()), ahead)
+    return freed + tx.execute(under_way.values(wake_at=now, standing=actions.c.state)).rowcount
 
 
 def get(tx: Tx, case_id: str) -> Case | None:

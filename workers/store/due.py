@@ -7,16 +7,18 @@ is due and what is in work, so a million closed cases weigh nothing here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, and_, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import CTE, ColumnElement, CompoundSelect, and_, bindparam, func, literal, or_, select, union_all
 from sqlalchemy import case as sql_case
 
 from workers.store.database import Tx
 from workers.store.tables import actions, cases
+from workers.store.unsettled import quietly
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +109,21 @@ CASES = (
     .order_by(_placed.c.urgency, _placed.c.turn, _placed.c.wake_at)
     .limit(bindparam("most"))
 )
+_begun = quietly(actions.c.id, actions.c.case_id, actions.c.ordinal, actions.c.held_until)
+_come = union_all(
+    select(actions.c.id, actions.c.case_id, actions.c.ordinal, actions.c.wake_at).where(actions.c.wake_at <= _NOW),
+    _begun.where(actions.c.held_until <= _NOW),
+).subquery()
 _due_actions = (
     select(
-        actions.c.id,
-        actions.c.wake_at,
+        _come.c.id,
+        _come.c.wake_at,
         _URGENCY.label("urgency"),
         func.row_number()
-        .over(partition_by=_WHOSE, order_by=(_URGENCY, actions.c.wake_at, actions.c.ordinal))
+        .over(partition_by=_WHOSE, order_by=(_URGENCY, _come.c.wake_at, _come.c.ordinal))
         .label("turn"),
     )
-    .join(cases, cases.c.id == actions.c.case_id)
-    .where(actions.c.wake_at <= _NOW)
+    .join(cases, cases.c.id == _come.c.case_id)
     .cte("ranked")
 )
 ACTIONS = (
@@ -125,9 +131,10 @@ ACTIONS = (
     .order_by(_due_actions.c.urgency, _due_actions.c.turn, _due_actions.c.wake_at)
     .limit(bindparam("most"))
 )
-_WAITING = union_all(
+_WAITING: CompoundSelect[Any] = union_all(
     select(cases.c.domain, func.count(), func.min(_SINCE)).where(_IS_DUE).group_by(cases.c.domain),
     select(literal(""), func.count(), func.min(actions.c.wake_at)).where(actions.c.wake_at <= _NOW),
+    quietly(literal(""), func.count(), func.min(actions.c.held_until)).where(actions.c.held_until <= _NOW),
 )
 
 
@@ -150,4 +157,7 @@ def due_actions(tx: Tx, now: datetime, limit: int) -> list[Due]:
 def waiting(tx: Tx, now: datetime) -> Waiting:
     """How far behind the workers are."""
     found = [row for row in tx.execute(_WAITING, {"now": now}) if row[1]]
-    return Waiting({row[0]: row[1] for row in found}, min((row[2] for row in found), default=None))
+    rows = Counter[str]()
+    for domain, count, _ in found:
+        rows[domain] += count
+    return Waiting(rows, min((row[2] for row in found), default=None))

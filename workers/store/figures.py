@@ -28,7 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from workers.store import calls
+from workers.store import calls, unsettled
 from workers.store.database import Tx
 from workers.store.findings import GATHER
 from workers.store.ids import first_id
@@ -151,7 +151,10 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
     # A claim that ran out is due, whatever name still stands on it.
     due_case = and_(cases.c.wake_at <= now, or_(cases.c.held_until.is_(None), cases.c.held_until <= now))
     due_since = case((cases.c.held_until > cases.c.wake_at, cases.c.held_until), else_=cases.c.wake_at)
-    due_action = actions.c.wake_at <= now
+    told = (actions.c.kind, actions.c.state, actions.c.created_at)
+    quiet = unsettled.quietly(*told, actions.c.held_until)
+    not_over = union_all(select(*told, actions.c.wake_at).where(actions.c.standing.is_not(None)), quiet).subquery().c
+    due_action = not_over.wake_at <= now
     worked_on = and_(cases.c.claimed_by.is_not(None), or_(cases.c.wake_at > now, cases.c.held_until > now))
     lately = _steps_since(since).c
     took = _seconds(lately.started_at, lately.finished_at, sqlite=sqlite)
@@ -184,15 +187,13 @@ def queries(now: datetime, since: datetime, seen_within: timedelta, *, sqlite: b
         .where(cases.c.closed_at.is_(None))
         .group_by(cases.c.domain, cases.c.state),
         "actions": select(
-            actions.c.kind,
-            actions.c.state,
+            not_over.kind,
+            not_over.state,
             func.count(),
             func.count().filter(due_action),
-            func.min(actions.c.wake_at).filter(due_action),
-            func.min(actions.c.created_at),
-        )
-        .where(actions.c.settled_at.is_(None))
-        .group_by(actions.c.kind, actions.c.state),
+            func.min(not_over.wake_at).filter(due_action),
+            func.min(not_over.created_at),
+        ).group_by(not_over.kind, not_over.state),
         "processes": select(processes.c.kind, func.count())
         .where(processes.c.seen_at >= now - seen_within)
         .group_by(processes.c.kind),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from workers.store import flow_portable, flow_postgresql
+from workers.store import flow_portable, flow_postgresql, unsettled
 from workers.store.audit import Chain
 from workers.store.database import Database, Tx
 from workers.store.flow_types import Begun, Caps, Claimed, Consent, Ending, Errand, Progress, stopping
@@ -65,7 +65,11 @@ def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: time
     None when it is not due, another worker has it, or its customer or source has as many in work as its cap allows: then
     it stays due.
     """
-    return _on(db).claim(db, case_id, worker=worker, now=now, lease=lease, caps=caps)
+    claimed = _on(db).claim(db, case_id, worker=worker, now=now, lease=lease, caps=caps)
+    if claimed is not None and claimed.case.events_worked:
+        with db.write() as tx:
+            unsettled.show(tx, claimed.case.id)
+    return claimed
 
 
 def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: datetime) -> tuple[Case, Chain]:

@@ -34,6 +34,7 @@ from workers.store.packing import unpacked
 from workers.store.parcels import data_in
 from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
 from workers.store.step_rows import packed_row, plain_row
+from workers.store.unsettled import after, placed
 
 #: how often a chain that others write to is read again before giving up
 MOST_REPEATS = 5
@@ -101,7 +102,7 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
         "steps": () if one else [packed_row(row) for row in progress.steps],
         "model_usage": progress.usage,
         "facts": progress.facts,
-        "actions": [packed_action(row) for row in progress.actions],
+        "actions": [packed_action(placed(row)) for row in progress.actions],
         "revisions": [packed_revision(row) for row in progress.revisions],
     }
     return {
@@ -243,8 +244,9 @@ def _begun(
 def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
     """False where the action or its case is no longer as it was read: nothing is written then."""
     noted, _ = _noted(action.case_id, ending.chain, now, ending.notes)
+    changes = after(action, ending.changes)
     values: dict[str, Any] = {
-        **{f"act_{name}": value for name, value in _adapted(ending.changes).items()},
+        **{f"act_{name}": value for name, value in _adapted(changes).items()},
         **{f"set_{name}": value for name, value in ending.case_changes.items()},
         **_as_read(action, ending.case),
         "now": now,
@@ -256,7 +258,7 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
             "receipt": None if ending.receipt is None else _json(ending.receipt),
             "error": ending.error,
         }
-    shape = (tuple(ending.changes), tuple(ending.case_changes))
+    shape = (tuple(changes), tuple(ending.case_changes))
     statement = statements.end(*shape, apart=ending.chain.apart, in_rows=ending.in_rows)
     return _unless_overtaken(db, action, statement, values) is not None
 
@@ -286,8 +288,9 @@ def approving(
 ) -> tuple[str, dict[str, Any]]:
     """The statement of a yes and its values; with what is used up of limits where that is written with it (`spending`)."""
     noted, _ = _noted(action.case_id, consent.chain, now, consent.notes)
+    changes = after(action, consent.changes)
     values: dict[str, Any] = {
-        **{f"act_{name}": value for name, value in consent.changes.items()},
+        **{f"act_{name}": value for name, value in changes.items()},
         **{f"dec_{name}": value for name, value in consent.decision.items()},
         **{f"set_{name}": value for name, value in consent.case_changes.items()},
         **_as_read(action, consent.case),
@@ -295,7 +298,7 @@ def approving(
         **({} if spent is None else spent.values),
         **noted,
     }
-    shape = (tuple(consent.changes), tuple(consent.decision), tuple(consent.case_changes))
+    shape = (tuple(changes), tuple(consent.decision), tuple(consent.case_changes))
     return statements.approve(*shape, apart=consent.chain.apart, spends=spent and spent.shape), values
 
 

@@ -112,7 +112,7 @@ FROM actions a JOIN cases c ON c.id = a.case_id
     LEFT JOIN revisions r ON a.state = 'pending' AND r.action_id = a.id AND r.revision = a.revision
 WHERE a.id = %(action)s"""
 
-_EXECUTING = """UPDATE actions SET state = 'executing', claimed_by = %(worker)s, wake_at = %(until)s, tries = tries + 1,
+_EXECUTING = """UPDATE actions SET state = 'executing', standing = 'executing', claimed_by = %(worker)s, wake_at = %(until)s, tries = tries + 1,
         waiting_for = NULL, version = actions.version + 1, updated_at = %(now)s"""
 
 _TRIED = """tried AS (

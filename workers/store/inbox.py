@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from workers.store import exclusions
+from workers.store import exclusions, unsettled
 from workers.store.audit_tables import audit
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case, CaseState, Decision
@@ -57,8 +57,7 @@ def waiting(tx: Tx, *, now: datetime, domain: str | None = None, limit: int = 20
         select(*_ACTION, *_CASE)
         .join(cases, cases.c.id == actions.c.case_id)
         .where(
-            actions.c.state.in_(_OPEN_STATES),
-            actions.c.settled_at.is_(None),
+            actions.c.standing.in_(_OPEN_STATES),
             or_(actions.c.snoozed_until.is_(None), actions.c.snoozed_until <= now),
         )
         .order_by(actions.c.created_at, actions.c.ordinal)
@@ -77,9 +76,7 @@ def standing_of(tx: Tx, action: Action, case: Case) -> Waiting:
 
 def snoozed(tx: Tx, *, now: datetime) -> int:
     """How many actions are put off."""
-    query = select(func.count()).where(
-        actions.c.state == ActionState.PENDING, actions.c.settled_at.is_(None), actions.c.snoozed_until > now
-    )
+    query = select(func.count()).where(actions.c.standing == ActionState.PENDING, actions.c.snoozed_until > now)
     return int(tx.execute(query).scalar_one())
 
 
@@ -149,14 +146,22 @@ def list_actions(
     """Newest first. `before` is an action id to page on from."""
     query = select(*_ACTION).order_by(actions.c.id.desc()).limit(limit)
     if states:
-        query = query.where(actions.c.state.in_(states))
-        if _UNSETTLED.issuperset(states):
-            query = query.where(actions.c.settled_at.is_(None))
+        query = query.where(_among(tx, states))
     if case_id:
         query = query.where(actions.c.case_id == case_id)
     if before:
         query = query.where(actions.c.id < before)
     return many(Action, tx.execute(query).all())
+
+
+def _among(tx: Tx, states: Sequence[str]) -> ColumnElement[bool]:
+    """In one of these states, in words that the index of what is not over knows where all of them are such."""
+    if not _UNSETTLED.issuperset(states):
+        return actions.c.state.in_(states)
+    seen = actions.c.standing.in_(states)
+    if ActionState.EXECUTING not in states:
+        return seen
+    return or_(seen, actions.c.id.in_(tx.execute(unsettled.quietly(actions.c.id)).scalars().all()))
 
 
 def last_change(tx: Tx, case_id: str) -> int:

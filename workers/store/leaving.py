@@ -19,8 +19,7 @@ _CASE = columns(cases, Case)
 #: more are neither shown nor counted
 MOST = 200
 _WAITS = (
-    actions.c.state == ActionState.APPROVED,
-    actions.c.settled_at.is_(None),
+    actions.c.standing == ActionState.APPROVED,
     or_(actions.c.wake_at.is_(None), actions.c.wake_at > func.coalesce(actions.c.decided_at, actions.c.created_at)),
 )
 

@@ -22,6 +22,7 @@ from sqlalchemy import delete, event, func, literal, select, tuple_, union_all, 
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store import unsettled
 from workers.store.database import Database, Tx
 from workers.store.due import Due
 from workers.store.records import ActionState
@@ -63,8 +64,9 @@ _HOLDERS = (
     .where(_TIMED, cases.c.claimed_by.is_not(None))
     .union(
         select(actions.c.claimed_by).where(
-            actions.c.state == ActionState.EXECUTING, actions.c.settled_at.is_(None), actions.c.claimed_by.is_not(None)
-        )
+            actions.c.standing == ActionState.EXECUTING, actions.c.claimed_by.is_not(None)
+        ),
+        unsettled.quietly(actions.c.claimed_by).where(actions.c.claimed_by.is_not(None)),
     )
 )
 
@@ -201,12 +203,12 @@ def free(tx: Tx, dead: Collection[str], now: datetime) -> list[Due]:
     of_actions = tx.execute(
         update(actions)
         .where(
+            actions.c.id.in_(unsettled.under_way(actions.c.claimed_by.in_(dead))),
             actions.c.claimed_by.in_(dead),
             actions.c.state == ActionState.EXECUTING,
-            actions.c.settled_at.is_(None),
-            actions.c.wake_at > now,
+            func.coalesce(actions.c.wake_at, actions.c.held_until) > now,
         )
-        .values(wake_at=now)
+        .values(wake_at=now, standing=actions.c.state)
         .returning(actions.c.id)
     ).all()
     return [Due(row[0], "", now) for row in of_actions] + [Due(row[0], row[1], now) for row in of_cases]
@@ -215,10 +217,10 @@ def free(tx: Tx, dead: Collection[str], now: datetime) -> list[Due]:
 def claimed_by(tx: Tx, process_id: str) -> dict[tuple[str, str], int]:
     """The version of each case and action that bears this process's name, by ("case" or "action", id)."""
     in_hand = select(literal("case"), cases.c.id, cases.c.version).where(_TIMED, cases.c.claimed_by == process_id)
-    under_way = select(literal("action"), actions.c.id, actions.c.version).where(
-        actions.c.claimed_by == process_id, actions.c.state == ActionState.EXECUTING, actions.c.settled_at.is_(None)
-    )
-    return {(row[0], row[1]): row[2] for row in tx.execute(union_all(in_hand, under_way))}
+    action, ours = (literal("action"), actions.c.id, actions.c.version), actions.c.claimed_by == process_id
+    under_way = select(*action).where(ours, actions.c.standing == ActionState.EXECUTING)
+    begun = unsettled.quietly(*action).where(ours)
+    return {(row[0], row[1]): row[2] for row in tx.execute(union_all(in_hand, under_way, begun))}
 
 
 def let_go(tx: Tx, left: Mapping[tuple[str, str], int], process_id: str | None, now: datetime) -> int:
@@ -227,7 +229,7 @@ def let_go(tx: Tx, left: Mapping[tuple[str, str], int], process_id: str | None, 
     freed = 0
     for kind, table, changes in (
         ("case", cases, {"claimed_by": None, "wake_at": now, "held_until": None, "updated_at": now}),
-        ("action", actions, {"wake_at": now}),
+        ("action", actions, {"wake_at": now, "standing": ActionState.EXECUTING}),
     ):
         rows = [(row_id, version) for (of_kind, row_id), version in left.items() if of_kind == kind]
         if not rows:
@@ -235,7 +237,7 @@ def let_go(tx: Tx, left: Mapping[tuple[str, str], int], process_id: str | None, 
         ours = table.c.claimed_by.is_not(None) if process_id is None else table.c.claimed_by == process_id
         statement = update(table).where(tuple_(table.c.id, table.c.version).in_(rows), ours)
         if kind == "action":
-            statement = statement.where(actions.c.state == ActionState.EXECUTING, actions.c.settled_at.is_(None))
+            statement = statement.where(actions.c.state == ActionState.EXECUTING)
         freed += tx.execute(statement.values(**changes)).rowcount
     return freed
 

@@ -154,10 +154,16 @@ class Action:
     snoozed_until: datetime | None = None
     #: what is written once, as it is stored (`action_rows`); None as soon as it is in its fields
     packed: bytes | None = None
+    #: `wake_at` of what was begun with its decision, as it is stored (`unsettled`); None as soon as it is there
+    held_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.packed is not None:
             _unpack(self, action_rows.action_of(self.packed))
+        if self.held_until is not None:
+            if self.wake_at is None and self.state == ActionState.EXECUTING:
+                object.__setattr__(self, "wake_at", self.held_until)
+            object.__setattr__(self, "held_until", None)
         approved = self.approved_digest
         if approved is not None and approved != self.digest:
             object.__setattr__(self, "approved_digest", action_rows.approved_digest(approved, self.digest))

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store import unsettled
 from workers.store.audit import SYSTEM
 from workers.store.audit_tables import audit
 from workers.store.database import Database, Tx
@@ -77,8 +78,7 @@ def let_go(tx: Tx, scope: str, now: datetime) -> int:
     waiting = (
         select(actions.c.id)
         .where(
-            actions.c.state.in_([ActionState.APPROVED, ActionState.EXECUTING]),
-            actions.c.settled_at.is_(None),
+            actions.c.standing.in_([ActionState.APPROVED, ActionState.EXECUTING]),
             actions.c.claimed_by.is_(None),
             actions.c.wake_at > now,
             actions.c.waiting_for.startswith(_held_by(scope), autoescape=True),
@@ -113,13 +113,11 @@ def outgoing(tx: Tx) -> list[Stopped]:
         vendor = func.substr(actions.c.target, 1, func.instr(actions.c.target, ":") - 1)
     else:
         vendor = func.split_part(actions.c.target, ":", 1)
-    query = (
-        select(cases.c.domain, actions.c.kind, vendor, func.count())
-        .join(cases, cases.c.id == actions.c.case_id)
-        .where(
-            actions.c.state.in_([ActionState.APPROVED, ActionState.EXECUTING]),
-            actions.c.settled_at.is_(None),
-        )
-        .group_by(cases.c.domain, actions.c.kind, vendor)
+    told = (cases.c.domain, actions.c.kind, vendor.label("vendor"))
+    seen = select(*told).join_from(actions, cases, cases.c.id == actions.c.case_id)
+    seen = seen.where(actions.c.standing.in_([ActionState.APPROVED, ActionState.EXECUTING]))
+    found = union_all(seen, unsettled.quietly(*told)).subquery().c
+    query = select(found.domain, found.kind, found.vendor, func.count()).group_by(
+        found.domain, found.kind, found.vendor
     )
     return [Stopped(*row) for row in tx.execute(query)]

@@ -203,14 +203,16 @@ actions = Table(
     Column("receipt", Json),
     at("updated_at"),
     at("settled_at", nullable=True),
-    # Out of sight until then, because somebody put it off.
-    at("snoozed_until", nullable=True),
+    at("snoozed_until", nullable=True),  # out of sight until then
     Column("packed", LargeBinary),
+    # Where it is found until it is over: `unsettled`.
+    Column("standing", String(20)),
+    at("held_until", nullable=True),
     UniqueConstraint("case_id", "round", "ordinal"),
     partial("ix_actions_due", "wake_at", where="wake_at IS NOT NULL"),
-    partial("ix_actions_open", "state", "created_at", where="settled_at IS NULL"),
+    partial("ix_actions_standing", "standing", "created_at", where="standing IS NOT NULL"),
     # Whether the same was done to the same target before.
-    Index("ix_actions_target", "target", "kind"),
+    Index("ix_actions_done_to", "target"),
     # What was decided of a kind later than it was drafted: what rules let through at once is found by its id.
     partial("ix_actions_decided_later", "kind", "decided_at", where="decided_at > created_at"),
     postgresql_with={"fillfactor": "70"},

@@ -18,7 +18,7 @@ from tests.servers.postgres import Postgres, binaries
 from workers.archive import monthly
 from workers.inbox import lists, timeline
 from workers.limits import counters
-from workers.store import actions, audit, cases, due, events, examples, figures, inbox, processes, schema
+from workers.store import actions, audit, cases, due, events, examples, figures, inbox, processes, schema, switches
 from workers.store import archive as store
 from workers.store.database import Database
 
@@ -72,7 +72,7 @@ def test_the_way_of_a_case_touches_none_of_the_closed_ones(engine):
     assert case.closed_at is not None
     assert plans.sequential(BIG) == []
     assert plans.wide(A_FEW) == []
-    assert {"uq_cases_open_subject", "pk_cases", "ix_events_case_id", "ix_actions_target"} <= plans.indexes()
+    assert {"uq_cases_open_subject", "pk_cases", "ix_events_case_id", "ix_actions_done_to"} <= plans.indexes()
 
 
 def looking(engine):
@@ -103,6 +103,10 @@ def looking(engine):
         "the log's end": lambda tx: audit.since(tx, audit.last_id(tx) - 100),
         "a case's last change": lambda tx: inbox.last_change(tx, AN_OLD),
         "who works": lambda tx: (processes.all_of(tx), processes.holders(tx)),
+        "how many stand where": actions.open_by_state,
+        "what is under way": lambda tx: inbox.list_actions(tx, states=["executing"]),
+        "what a switch would stop": switches.outgoing,
+        "what is mine": lambda tx: processes.claimed_by(tx, "nobody:1:0"),
         "what the dead held": lambda tx: processes.free(tx, ["nobody:1:0"], now),
         "a redelivery": lambda tx: events.count_duplicate(tx, "house", "old77", None),
         "a redelivery by its body": lambda tx: events.count_duplicate(tx, "house", "other", "0" * 64),
