@@ -22,6 +22,7 @@ from workers.store import actions, audit, cases, flow, outage
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.flow import Ending, Errand
+from workers.store.record_digest import DIGITS
 from workers.store.records import Action, ActionState, Attempt, CaseState
 from workers.telemetry import metrics
 from workers.wiring import System
@@ -51,7 +52,7 @@ def ended(
         "waiting_for": None,
         "settled_at": now,
     }
-    told = {"action": action.id, "kind": action.kind, "digest": action.digest, "outcome": state.value}
+    told = {"action": action.id, "kind": action.kind, "digest": action.digest[:DIGITS], "outcome": state.value}
     note = Note("caseworker", "executed", told)
     faults.point("action.record_committing")
     if not _ended_at_once(system, errand, changes, note, attention, error):

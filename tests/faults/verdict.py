@@ -22,6 +22,7 @@ from tests.faults.chaos import Happening
 from tests.faults.driver import Journal
 from tests.faults.stack import Stack
 from workers.store import action_rows, proof
+from workers.store.audit_rows import laid_open
 
 EFFECT_OF = {"refund_payment": "refund", "reply_to_customer": "reply", "request_documents": "mail"}
 #: an answer that came so shortly before a disturbance may not have been committed yet
@@ -264,7 +265,9 @@ def life_of(stack: Stack, sentence: str) -> list[str]:
         actions = db.execute(
             "SELECT * FROM actions WHERE case_id = %s ORDER BY round, ordinal", (named["id"],)
         ).fetchall()
-    lines = [f"{e['at'].timestamp():.2f} {e['actor']} {e['verb']} {json.dumps(e['data'])}" for e in entries]
+    lines = [
+        f"{e['at'].timestamp():.2f} {e['actor']} {e['verb']} {json.dumps(e['data'])}" for e in map(laid_open, entries)
+    ]
     lines += [
         f"{a['id']} {a['kind']} {a['state']} tries {a['tries']} {a['reason'] or a['waiting_for']}" for a in actions
     ]

@@ -20,7 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workers.store.audit import GENESIS, NOT_REPEATED, entry_hash
+from workers.store.audit import GENESIS, entry_hash
+from workers.store.audit_rows import NOT_REPEATED
 
 FORMAT = 1
 #: an entry of the log as the seal counts it: number, hash

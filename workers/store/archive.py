@@ -20,6 +20,7 @@ from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, te
 from workers.store import action_rows, audit, limit_upkeep
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import Note
+from workers.store.audit_rows import laid_open as entry_laid_open
 from workers.store.audit_tables import audit as audit_table
 from workers.store.audit_tables import audit_anchors, audit_heads
 from workers.store.consultation_tables import consultations
@@ -191,7 +192,7 @@ def whole(tx: Tx, case_ids: Sequence[str]) -> list[Json]:
             found[of_action[row["action_id"]]][name].append(_plain(action_rows.whole(name, row)))
     log = select(audit_table).where(audit_table.c.chain.in_(case_ids)).order_by(audit_table.c.chain, audit_table.c.seq)
     for row in tx.execute(log).mappings():
-        found[row["chain"]]["audit"].append(_plain(row))
+        found[row["chain"]]["audit"].append(_plain(entry_laid_open(row)))
     return [found[case_id] for case_id in case_ids if case_id in found]
 
 

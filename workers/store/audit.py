@@ -13,29 +13,27 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from json.encoder import encode_basestring
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from workers.store import audit_rows
 from workers.store.audit_tables import audit, audit_anchors, audit_heads
 from workers.store.database import Tx
 from workers.store.records import AuditEntry
-from workers.store.rows import columns, many
 from workers.store.tables import cases
 
 GENESIS = "0" * 64
 #: what a hash is made of, written the same way for ever
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-#: in place of the hash of the entry before, which stands in that entry; this one's own hash covers it all the same
-NOT_REPEATED = ""
 SYSTEM = "system"
 #: the verb of an entry that holds several notes
 SEVERAL = "several"
 #: entries younger than this may have older ones behind them whose transaction is still open
 SETTLING_SECONDS = 10
-_ENTRY = columns(audit, AuditEntry)
 
 _HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == bindparam("of"))
 _OF_CASE = (
@@ -92,20 +90,21 @@ class Chain:
     waiting: tuple[Note, ...] = ()
 
 
-def append(tx: Tx, chain: str, now: datetime, *notes: Note) -> Chain:
+def append(tx: Tx, chain: str, now: datetime, *notes: Note, plain: bool = False) -> Chain:
     """Add notes to a chain, in order, in the same transaction as what they tell of. Returns where it ends now.
 
-    Without notes only what waits to be told is added.
+    Without notes only what waits to be told is added. `plain` keeps them as earlier versions do.
     """
     before, of_case = _end(tx, chain, _HELD)
-    rows, end = linked(chain, before, now, notes)
-    if not rows:
-        return end
-    tx.execute(_ADD, rows)
+    made = link(chain, before, now, notes)
+    if made is None:
+        return before
+    end = Chain(made.seq, made.hash)
+    tx.execute(_ADD, made.packed_row() if of_case and not plain and tx.dialect.name == "postgresql" else made.row())
     if not of_case:
         tx.execute(_SET_HEAD[tx.dialect.name], {"chain": chain, "seq": end.seq, "hash": end.hash})
         return end
-    tx.execute(_SET_ON_CASE, {"of": chain, "seq": end.seq, "digest": bytes.fromhex(rows[0]["hash"])})
+    tx.execute(_SET_ON_CASE, {"of": chain, "seq": end.seq, "digest": bytes.fromhex(made.hash)})
     if before.apart:
         tx.execute(_NO_HEAD, {"of": chain})
     return end
@@ -145,34 +144,53 @@ def ends(tx: Tx, case_ids: Sequence[str] | None = None) -> dict[str, tuple[int, 
     return found
 
 
-def linked(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> tuple[list[dict[str, Any]], Chain]:
-    """The row for what waits at the end of a chain and for notes that follow (none for none), and the new end."""
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The next entry of a chain."""
+
+    chain: str
+    seq: int
+    at: datetime
+    note: Note
+    #: the JSON of what it says, as it was hashed
+    told: str
+    hash: str
+
+    @property
+    def packed(self) -> bytes:
+        """What it says and its hash, as PostgreSQL keeps them of a case."""
+        return audit_rows.packed(self.hash, self.told)
+
+    def row(self) -> dict[str, Any]:
+        """A row in which each column says what it is called."""
+        told = {"actor": self.note.actor, "verb": self.note.verb, "data": dict(self.note.data)}
+        return {**self._place(), **audit_rows.EMPTY, **told, "hash": self.hash}
+
+    def packed_row(self) -> dict[str, Any]:
+        return {**self._place(), **audit_rows.EMPTY, "packed": self.packed}
+
+    def _place(self) -> dict[str, Any]:
+        return {"chain": self.chain, "seq": self.seq, "at": self.at}
+
+
+def link(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> Link | None:
+    """What waits at the end of a chain and notes that follow, as one entry. None for none."""
     notes = [*end.waiting, *notes]
     if not notes:
-        return [], end
+        return None
     note, seq, previous = _folded(notes), end.seq + 1, end.hash or GENESIS
-    data = dict(note.data)
-    digest = entry_hash(chain, seq, now, note.actor, note.verb, data, previous)
-    row = {
-        "chain": chain,
-        "seq": seq,
-        "at": now,
-        "actor": note.actor,
-        "verb": note.verb,
-        "data": data,
-        "previous": NOT_REPEATED,
-        "hash": digest,
-    }
-    return [row], Chain(seq, digest)
+    told = _ENCODER.encode([note.actor, note.verb, dict(note.data)])
+    return Link(chain, seq, now, note, told, _hash(chain, seq, now, told, previous))
 
 
-def untold(notes: Sequence[Note]) -> str:
-    """Notes that wait, as the case keeps them."""
-    return _ENCODER.encode([[note.actor, note.verb, dict(note.data)] for note in notes])
+def untold(notes: Sequence[Note], *, packed: bool) -> str:
+    """Notes that wait, as the case keeps them: packed on PostgreSQL."""
+    told = _ENCODER.encode([[note.actor, note.verb, dict(note.data)] for note in notes])
+    return audit_rows.packed_text(told) if packed else told
 
 
 def told_later(kept: str | None) -> tuple[Note, ...]:
-    return tuple(Note(*note) for note in json.loads(kept)) if kept else ()
+    return tuple(Note(*note) for note in json.loads(audit_rows.text_in(kept))) if kept else ()
 
 
 def _folded(notes: Sequence[Note]) -> Note:
@@ -203,20 +221,25 @@ def notes_of(actor: str, verb: str, data: Mapping[str, Any]) -> list[Note]:
 def entry_hash(
     chain: str, seq: int, at: datetime, actor: str, verb: str, data: Mapping[str, Any], previous: str
 ) -> str:
-    content = _ENCODER.encode([chain, seq, at.isoformat(), actor, verb, data, previous])
+    return _hash(chain, seq, at, _ENCODER.encode([actor, verb, data]), previous)
+
+
+def _hash(chain: str, seq: int, at: datetime, told: str, previous: str) -> str:
+    """Of one list: chain, number and time, what is told, and the hash before."""
+    content = f'[{encode_basestring(chain)},{seq},"{at.isoformat()}",{told[1:-1]},{encode_basestring(previous)}]'
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def of_chain(tx: Tx, chain: str) -> list[AuditEntry]:
     """All that a chain tells, each thing by itself."""
-    query = select(*_ENTRY).where(audit.c.chain == chain).order_by(audit.c.seq)
-    return [told for entry in many(AuditEntry, tx.execute(query).all()) for told in unfolded(entry)]
+    query = select(*audit_rows.READ).where(audit.c.chain == chain).order_by(audit.c.seq)
+    return [told for row in tx.execute(query).all() for told in unfolded(audit_rows.entry_in(row))]
 
 
 def since(tx: Tx, last_id: int, limit: int = 200) -> list[AuditEntry]:
     """Entries after an id, of all chains, as they are stored: what the live view follows."""
-    query = select(*_ENTRY).where(audit.c.id > last_id).order_by(audit.c.id).limit(limit)
-    return many(AuditEntry, tx.execute(query).all())
+    query = select(*audit_rows.READ).where(audit.c.id > last_id).order_by(audit.c.id).limit(limit)
+    return audit_rows.entries(tx.execute(query).all())
 
 
 def last_id(tx: Tx) -> int:
@@ -230,11 +253,11 @@ def anchor(tx: Tx, now: datetime) -> tuple[int, str] | None:
         select(audit_anchors.c.last_audit_id, audit_anchors.c.digest).order_by(audit_anchors.c.id.desc()).limit(1)
     ).first()
     sealed_to, previous = (last[0], last[1]) if last else (0, GENESIS)
-    unsealed = select(audit.c.id, audit.c.hash).where(audit.c.id > sealed_to, audit.c.id <= settled_to)
+    unsealed = select(audit.c.id, *audit_rows.DIGEST).where(audit.c.id > sealed_to, audit.c.id <= settled_to)
     hashes = list(tx.execute(unsealed.order_by(audit.c.id)))
     if not hashes:
         return None
-    digest = _seal(previous, (row[1] for row in hashes))
+    digest = _seal(previous, map(audit_rows.digest_in, hashes))
     tx.execute(insert(audit_anchors).values(at=now, last_audit_id=hashes[-1][0], entries=len(hashes), digest=digest))
     return hashes[-1][0], digest
 

@@ -6,7 +6,7 @@ the ends of all other chains, and of cases that nobody has added to since they w
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, String, Table, UniqueConstraint
+from sqlalchemy import Column, Integer, LargeBinary, String, Table, UniqueConstraint
 
 from workers.store.columns import Json, at, metadata
 
@@ -22,6 +22,8 @@ audit = Table(
     Column("data", Json, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    # Of a case's entry on PostgreSQL all of the five above, which are empty then; read through `audit_rows`.
+    Column("packed", LargeBinary),
     UniqueConstraint("chain", "seq"),
 )
 

@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from workers.store import action_rows, closed, findings, limit_upkeep, notices, step_rows
+from workers.store import action_rows, audit_rows, closed, findings, limit_upkeep, notices, step_rows
 from workers.store.audit_tables import audit
 from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
@@ -133,8 +133,10 @@ def mentions(tx: Tx, ids: Sequence[str], address: str) -> list[str]:
 
 def named_in_log(tx: Tx, ids: Sequence[str], address: str) -> int:
     """Entries of these cases' audit log in which the address stands. They cannot be changed."""
-    says = func.lower(cast(audit.c.data, Text)).contains(address, autoescape=True)
-    return _number(tx, select(func.count()).select_from(audit).where(audit.c.chain.in_(ids), says))
+    query = select(*audit_rows.READ).where(audit.c.chain.in_(ids)).execution_options(yield_per=1000)
+    with tx.execute(query) as rows:
+        told = (audit_rows.entry_in(row).data for row in rows)
+        return sum(address in json.dumps(data, ensure_ascii=False).casefold() for data in told)
 
 
 def erase_cases(tx: Tx, ids: Sequence[str], address: str, now: datetime) -> None:

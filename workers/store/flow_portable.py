@@ -47,7 +47,7 @@ def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
     if progress.unless and switches.thrown(tx, progress.unless) is not None:
         raise LostClaim(f"a switch was thrown that stops what case {case.id} would begin")
     later = progress.told_later and not audit.end_of(tx, case.id).waiting
-    waiting = {"untold": audit.untold(progress.notes)} if later else {}
+    waiting = {"untold": audit.untold(progress.notes, packed=False)} if later else {}
     moved = cases.move(tx, case, now=now, **progress.changes, **waiting)
     if progress.unjoined and moved.events_total != case.events_total:
         raise LostClaim(f"an event joined case {case.id}")

@@ -23,7 +23,7 @@ from workers.store import audit, tables
 from workers.store import events as all_events
 from workers.store import flow_statements as statements
 from workers.store.action_rows import packed_action, packed_revision, record_of
-from workers.store.audit import Chain, Note, linked
+from workers.store.audit import Chain, Note, link
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
@@ -128,7 +128,7 @@ def _recording(
     noted: dict[str, Any]
     if progress.told_later and not chain.waiting:
         noted, after = {}, replace(chain, waiting=tuple(progress.notes))
-        values = {**values, "set_untold": audit.untold(progress.notes)}
+        values = {**values, "set_untold": audit.untold(progress.notes, packed=True)}
     else:
         noted, after = _noted(case.id, chain, now, progress.notes)
     statement = statements.record(
@@ -322,12 +322,10 @@ def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[
 
 def _noted(case_id: str, chain: Chain, now: datetime, notes: Sequence[Note]) -> tuple[dict[str, Any], Chain]:
     """What a statement adds to a chain, and where it ends then."""
-    rows, after = linked(case_id, chain, now, notes)
-    if not rows:
+    made = link(case_id, chain, now, notes)
+    if made is None:
         return {}, chain
-    (row,) = rows
-    told = {"actor": row["actor"], "verb": row["verb"], "told": _json(row["data"]), "previous": row["previous"]}
-    return {**told, "noted_at": now, "chain_seq": after.seq, "chain_hash": after.hash}, after
+    return {"noted_at": now, "chain_seq": made.seq, "told": made.packed}, Chain(made.seq, made.hash)
 
 
 def _chain(seq: int | None, digest: str | None, apart: Sequence[Any] | None, untold: str | None) -> Chain:

@@ -168,16 +168,15 @@ def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool,
 
 
 #: the new end of a case's chain, written with whatever else of the case changes
-_CHAINED = "chain_seq = %(chain_seq)s, chain_hash = decode(%(chain_hash)s::text, 'hex'), untold = NULL"
+_CHAINED = "chain_seq = %(chain_seq)s, chain_hash = substr(%(told)s::bytea, 1, 32), untold = NULL"
 
 
 def _append(source: str, *, apart: bool) -> list[str]:
     """The next entry of a chain. Two that write entry n at once cannot both: the key says no. Where the chain's end was kept
     apart, it is with the case from now on."""
     noted = f"""noted AS (
-    INSERT INTO audit (chain, seq, at, actor, verb, data, previous, hash)
-    SELECT %(case)s, %(chain_seq)s, %(noted_at)s, %(actor)s, %(verb)s, %(told)s::jsonb, %(previous)s, %(chain_hash)s::text
-    FROM {source}
+    INSERT INTO audit (chain, seq, at, actor, verb, data, previous, hash, packed)
+    SELECT %(case)s, %(chain_seq)s, %(noted_at)s, '', '', '{{}}', '', '', %(told)s::bytea FROM {source}
 )"""
     moved = f"""brought AS (
     DELETE FROM audit_heads USING {source} WHERE audit_heads.chain = %(case)s

@@ -13,6 +13,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+#: the digits of Python's own base 32, in the same order
+_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 #: two digits at a time, from the first to the last
 _PAIRS = tuple(one + other for one in _ALPHABET for other in _ALPHABET)
 #: bytes of randomness in an identifier, and for how many they are drawn at once
@@ -68,10 +70,17 @@ def first_within(prefix: str, span: timedelta) -> str:
 
 def made_at(identifier: str) -> datetime:
     """When an id was made."""
-    number = 0
-    for digit in identifier.partition("_")[2]:
-        number = number << 5 | _ALPHABET.index(digit)
-    return datetime.fromtimestamp((number >> 80) / 1000, UTC)
+    return datetime.fromtimestamp((number_in(identifier.partition("_")[2]) >> 80) / 1000, UTC)
+
+
+def number_in(text: str) -> int:
+    """The number that an id spells out after its prefix. Raise `ValueError` for what is no number."""
+    return int(text.translate(_DIGITS), 32)
+
+
+def spelled(number: int) -> str:
+    """A number below 2 to the 128th as ids spell it out."""
+    return _spell("", number)[1:]
 
 
 def _spell(prefix: str, n: int) -> str:

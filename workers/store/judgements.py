@@ -17,16 +17,14 @@ from sqlalchemy import Column, select
 from workers.store import packing
 from workers.store.action_rows import record_text
 from workers.store.audit import SYSTEM, unfolded
+from workers.store.audit_rows import READ, entries
 from workers.store.audit_tables import audit
 from workers.store.database import Tx
 from workers.store.record_digest import digest_of
-from workers.store.records import AuditEntry
-from workers.store.rows import columns, many
 from workers.store.tables import actions, revisions
 
 #: cases that are looked at together
 PAGE = 500
-_ENTRY = columns(audit, AuditEntry)
 
 
 class Standing(StrEnum):
@@ -50,11 +48,11 @@ class Told:
 
 
 def told_of(tx: Tx, case_ids: Sequence[str]) -> Told:
-    query = select(*_ENTRY).where(audit.c.chain.in_(case_ids)).order_by(audit.c.chain, audit.c.seq)
+    query = select(*READ).where(audit.c.chain.in_(case_ids)).order_by(audit.c.chain, audit.c.seq)
     digests: dict[tuple[str, int], str] = {}
     chains: dict[tuple[str, int], str] = {}
     erased = set()
-    for entry in many(AuditEntry, tx.execute(query).all()):
+    for entry in entries(tx.execute(query).all()):
         for note in unfolded(entry):
             if note.verb == "erased":
                 erased.add(entry.chain)

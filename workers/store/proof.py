@@ -16,14 +16,12 @@ from contextlib import closing
 from sqlalchemy import select, text
 
 from workers.store.archive_tables import archived_entries, archives
-from workers.store.audit import GENESIS, NOT_REPEATED, SYSTEM, ends, entry_hash
+from workers.store.audit import GENESIS, SYSTEM, ends, entry_hash
+from workers.store.audit_rows import DIGEST, NOT_REPEATED, READ, digest_in, entry_in
 from workers.store.audit_tables import audit, audit_anchors
 from workers.store.database import Tx
-from workers.store.records import AuditEntry
-from workers.store.rows import columns
 
 _PAIR = struct.Struct(">q32s")
-_ENTRY = columns(audit, AuditEntry)
 _ROWS = {"yield_per": 1000}
 _LOTS = {"yield_per": 20}
 
@@ -41,10 +39,10 @@ def verify(tx: Tx) -> list[str]:
 def _chains(tx: Tx) -> Iterator[str]:
     heads = ends(tx)
     chain, seq, previous = "", 0, GENESIS
-    query = select(*_ENTRY).order_by(audit.c.chain, audit.c.seq).execution_options(**_ROWS)
+    query = select(*READ).order_by(audit.c.chain, audit.c.seq).execution_options(**_ROWS)
     with tx.execute(query) as rows:
         for row in rows:
-            entry = AuditEntry(*row)
+            entry = entry_in(row)
             if entry.chain != chain:
                 yield from _ends(heads, chain, seq, previous)
                 chain, seq, previous = entry.chain, 0, GENESIS
@@ -119,10 +117,10 @@ def _in_order(tx: Tx) -> Generator[tuple[int, str], None, None]:
     One that is in both (removal goes on, or its case changed after its export) comes once; if the two differ it comes twice,
     and no anchor fits.
     """
-    query = select(audit.c.id, audit.c.hash).order_by(audit.c.id).execution_options(**_ROWS)
+    query = select(audit.c.id, *DIGEST).order_by(audit.c.id).execution_options(**_ROWS)
     last: tuple[int, str] | None = None
     with tx.execute(query) as live, closing(_archived(tx)) as gone:
-        for pair in heapq.merge(((row[0], row[1]) for row in live), gone):
+        for pair in heapq.merge(((row[0], digest_in(row)) for row in live), gone):
             if pair != last:
                 yield pair
             last = pair

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import unsettled
 from workers.store.audit import SYSTEM
+from workers.store.audit_rows import READ, entries
 from workers.store.audit_tables import audit
 from workers.store.database import Database, Tx
 from workers.store.records import ActionState, AuditEntry, Switch
@@ -23,7 +24,6 @@ from workers.store.rows import columns, many, one
 from workers.store.tables import actions, cases, switches
 
 _COLUMNS = columns(switches, Switch)
-_ENTRY = columns(audit, AuditEntry)
 _NOW = "SELECT scope, reason, actor, thrown_at FROM switches ORDER BY scope"
 #: actions let go by one release at once; the rest come up by their own time
 MOST_LET_GO = 10_000
@@ -93,8 +93,8 @@ def let_go(tx: Tx, scope: str, now: datetime) -> int:
 def history(tx: Tx, limit: int) -> list[AuditEntry]:
     """What was thrown and released, newest first."""
     told = audit.c.verb.in_(["switch_thrown", "switch_released"])
-    query = select(*_ENTRY).where(audit.c.chain == SYSTEM, told).order_by(audit.c.seq.desc()).limit(limit)
-    return many(AuditEntry, tx.execute(query).all())
+    query = select(*READ).where(audit.c.chain == SYSTEM, told).order_by(audit.c.seq.desc()).limit(limit)
+    return entries(tx.execute(query).all())
 
 
 @dataclass(frozen=True, slots=True)

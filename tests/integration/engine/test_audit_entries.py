@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
+from tests.kit import log
 from tests.kit.engine import reply
 from workers.actions.digest import rough_digest_of
 from workers.journal import entry
-from workers.store import audit, flow, proof, steps
+from workers.store import audit, audit_rows, flow, proof, steps
 from workers.store.audit import Note
 from workers.store.audit_tables import audit as audit_table
 from workers.store.flow import Caps, Progress
@@ -30,7 +31,7 @@ def worked(engine):
 
 def stored(engine):
     with engine.system.db.read() as tx:
-        return list(tx.execute(select(audit_table).order_by(audit_table.c.seq)).mappings())
+        return log.entries(tx)
 
 
 def test_the_end_of_a_case_is_one_entry_that_tells_two_things(worked):
@@ -93,7 +94,7 @@ def test_a_change_to_one_of_several_things_is_found(worked):
     with worked.system.db.write() as tx:
         assert proof.verify(tx) == []
     with worked.system.db.write() as tx:
-        tx.execute(update(audit_table).where(audit_table.c.id == last["id"]).values(data=forged))
+        log.rewrite(tx, last, data=forged)
 
     with worked.system.db.write() as tx:
         found = proof.verify(tx)
@@ -125,8 +126,8 @@ def test_entries_that_repeat_the_hash_before_them_are_proved_as_ever(worked):
     with worked.system.db.write() as tx:
         before = audit.GENESIS
         for entry in stored(worked):
-            assert entry["previous"] == audit.NOT_REPEATED
-            tx.execute(update(audit_table).where(audit_table.c.id == entry["id"]).values(previous=before))
+            assert entry["previous"] == audit_rows.NOT_REPEATED
+            log.rewrite(tx, entry, previous=before)
             before = entry["hash"]
 
     with worked.system.db.write() as tx:
@@ -147,7 +148,7 @@ def test_a_chain_goes_on_from_entries_that_repeat_the_hash_before_them(engine):
 
     with engine.system.db.write() as tx:
         assert proof.verify(tx) == []
-        entries = tx.execute(select(audit_table).order_by(audit_table.c.seq)).mappings().all()
+        entries = log.entries(tx, "case_x")
     assert entries[1]["hash"] == audit.entry_hash("case_x", 2, engine.clock(), "person:ben", "said", {}, str(end.hash))
 
 

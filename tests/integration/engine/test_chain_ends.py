@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from tests.kit.engine import reply
+from tests.kit.log import entries
 from workers.store import audit, judgements, proof, schema
 from workers.store.audit import Note
 from workers.store.audit_tables import audit as log
@@ -52,9 +53,9 @@ def test_a_case_has_its_end_with_it_and_no_row_beside(engine):
 
     assert heads(engine) == {}
     with engine.system.db.read() as tx:
-        last = tx.execute(select(log.c.seq, log.c.hash).order_by(log.c.seq.desc()).limit(1)).one()
+        last = entries(tx)[-1]
         seq, digest = tx.execute(select(cases.c.chain_seq, cases.c.chain_hash)).one()
-    assert (seq, digest.hex()) == tuple(last)
+    assert (seq, digest.hex()) == (last["seq"], last["hash"])
     assert problems(engine) == []
 
 

@@ -10,7 +10,8 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from workers.store.audit import GENESIS, NOT_REPEATED, entry_hash
+from workers.store.audit import GENESIS, entry_hash
+from workers.store.audit_rows import NOT_REPEATED
 from workers.store.database import Database
 
 SCHEMA = "0014"

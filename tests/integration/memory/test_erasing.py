@@ -15,6 +15,8 @@ from workers.inbox import timeline
 from workers.memory.erasing import StillOpen, erase, survey
 from workers.memory.keeping import note
 from workers.store import audit, proof
+from workers.store.audit_rows import laid_open
+from workers.store.audit_tables import audit as log
 from workers.store.children import BETWEEN
 from workers.store.columns import metadata
 from workers.store.consultation_tables import consultations
@@ -34,8 +36,9 @@ def everything(db) -> str:
     told = []
     with db.read() as tx:
         for table in metadata.sorted_tables:
-            for row in tx.execute(select(table)):
-                for column, value in zip(table.c, row, strict=True):
+            for row in tx.execute(select(table)).mappings():
+                read = laid_open(row) | {"packed": None} if table is log else row
+                for column, value in zip(table.c, map(read.__getitem__, table.c.keys()), strict=True):
                     kept = inflated(value) if column.name == "packed" and isinstance(value, bytes) else value
                     plain = bytes(kept).decode("latin-1") if isinstance(column.type, LargeBinary) and kept else kept
                     told.append(f"{table.name}.{column.name}: {json.dumps(plain, default=str, ensure_ascii=False)}")

@@ -7,12 +7,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
 from policies.loader import loads
 from tests.integration.rehearsal.policies import files
 from tests.integration.rehearsal.stored import kept, known, limited_to_one_a_day, tampered
 from tests.kit.engine import POLICY, tags
+from tests.kit.log import entries as log_entries
 from workers import renewal
 from workers.inbox.explanation import chosen, explain
 from workers.memory.erasing import erase
@@ -151,7 +152,7 @@ def test_of_what_was_judged_before_digests_were_kept_nothing_is_claimed(made):
 def without_digests(engine, chain):
     """The chain as it was written before: the very same entries, and each with the hash of what it says."""
     with engine.system.db.write() as tx:
-        entries = tx.execute(select(log).where(log.c.chain == chain).order_by(log.c.seq)).mappings().all()
+        entries = log_entries(tx, chain)
         tx.execute(delete(log).where(log.c.chain == chain))
         end = audit.Chain()
         for entry in entries:
@@ -159,8 +160,9 @@ def without_digests(engine, chain):
                 replace(note, data={name: value for name, value in note.data.items() if name != "record"})
                 for note in audit.notes_of(entry["actor"], entry["verb"], entry["data"])
             ]
-            (row,), end = audit.linked(chain, end, entry["at"], notes)
-            tx.execute(log.insert().values(row))
+            made = audit.link(chain, end, entry["at"], notes)
+            end = audit.Chain(made.seq, made.hash)
+            tx.execute(log.insert().values(made.row()))
         digest = bytes.fromhex(end.hash)
         tx.execute(update(cases).where(cases.c.id == chain).values(chain_seq=end.seq, chain_hash=digest))
 

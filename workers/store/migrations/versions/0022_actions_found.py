@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0021"
 
 OVER = "settled_at IS NULL"
 STANDING = "standing IS NOT NULL"
@@ -67,7 +67,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("UPDATE schema_floor SET revision = '0020'")
+    op.execute("UPDATE schema_floor SET revision = '0021'")
     op.create_index(
         "ix_actions_open",
         "actions",
