@@ -20,8 +20,10 @@ between that and the call then, and where a crash came in between, by who finds 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from integrations.base import Receipt, VersionReader
@@ -73,20 +75,24 @@ class _Call:
         return self.kind.arguments.model_validate(dict(self.errand.action.arguments))
 
 
-def carry_out(system: System, writers: Writers, action_id: str, *, errand: Errand | None = None) -> None:
+def carry_out(
+    system: System, writers: Writers, action_id: str, *, errand: Errand | None = None, approving: bool = False
+) -> None:
     """Do what is due for an action: carry it out, find out what became of a broken attempt, or let it expire.
 
     `errand` is what the same thread has committed a moment ago. It is read again where the moment was long; what changed
-    in between holds the attempt back (`flow.begin`), as it does whoever has read it.
+    in between holds the attempt back (`flow.begin`), as it does whoever has read it. `approving`: its yes may not be
+    committed yet, and is waited for.
     """
     if errand is not None and errand.begun is not None:
         _go_on(system, writers, errand, errand.begun)
         return
     if errand is None or system.clock() - errand.action.updated_at > JUST_NOW:
-        errand, begun = outset.set_out(system, action_id)
+        prepare = partial(_prepared, writers)
+        errand, begun, call = outset.set_out(system, action_id, approving=approving, prepare=prepare)
         if errand is not None and begun is not None:
-            if _is_what_was_approved(errand.action):
-                _go_on(system, writers, errand, begun)
+            if call is not None or _is_what_was_approved(errand.action):
+                _go_on(system, writers, errand, begun, call)
             else:
                 redraft(system, errand.action, ANOTHER)
             return
@@ -127,8 +133,15 @@ def ready(system: System, writers: Writers, errand: Errand) -> bool:
     return writers.find(target_system, kind.writer) is not None
 
 
-def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun) -> None:
-    """Carry out what this thread has begun with the decision, or as it was read."""
+def _prepared(writers: Writers, errand: Errand) -> _Call | None:
+    """The call of what is being begun, if it is what was approved. Whatever is wrong with it is found again, and told, in its place."""
+    with suppress(Exception):
+        return _prepare(writers, errand) if _is_what_was_approved(errand.action) else None
+    return None
+
+
+def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call: _Call | None = None) -> None:
+    """Carry out what this thread has begun with the decision, or as it was read; `call` where it is prepared already."""
     faults.point("action.begun")
     action = errand.action
     with (
@@ -137,7 +150,7 @@ def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun) -> No
     ):
         faults.point("action.attempt_committed")
         try:
-            call = _prepare(writers, errand)
+            call = call or _prepare(writers, errand)
         except Permanent as error:
             ended(system, errand, ActionState.FAILED, error=str(error))
             return

@@ -7,8 +7,9 @@ that only people could find out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from integrations.base import VersionReader
 from workers import faults
@@ -18,21 +19,34 @@ from workers.log import logger
 from workers.store import flow
 from workers.store.database import StoreUnavailable
 from workers.store.flow import Begun, Errand
+from workers.store.records import Action, Attempt
 from workers.wiring import System
+
+Prepared = TypeVar("Prepared")
 
 #: the id of no action
 _NONE = ""
 
 
-def set_out(system: System, action_id: str) -> tuple[Errand | None, Begun | None]:
-    """An action as it is read, and what was begun of it."""
+def set_out(
+    system: System, action_id: str, *, approving: bool, prepare: Callable[[Errand], Prepared | None]
+) -> tuple[Errand | None, Begun | None, Prepared | None]:
+    """An action as it is read, what was begun of it, and what `prepare` made of that where there was time for it: it is called
+    while the begin is committed. `approving`: the hint may have come before the yes was committed."""
     since = system.monotonic()
     faults.point("action.attempt_committing")
-    errand, started = flow.start(system.db, action_id, **_terms(system))
+    known: list[tuple[Errand, Prepared | None]] = []
+
+    def nearly(errand: Errand, action: Action, _attempt: Attempt) -> None:
+        begun = replace(errand, action=action)
+        known.append((begun, prepare(begun)))
+
+    errand, started = flow.start(system.db, action_id, **_terms(system), approving=approving, nearly=nearly)
     if errand is None or started is None:
-        return errand, None
+        return errand, None, None
     action, attempt = started
-    return replace(errand, action=action), Begun(attempt, since)
+    begun, prepared = known[-1] if known else (replace(errand, action=action), None)
+    return begun, Begun(attempt, since), prepared
 
 
 def get_ready(system: System) -> None:
@@ -41,7 +55,8 @@ def get_ready(system: System) -> None:
     if system.db.is_sqlite:
         return
     try:
-        flow.start(system.db, _NONE, **_terms(system))
+        for approving in (False, True):
+            flow.start(system.db, _NONE, **_terms(system), approving=approving)
     except StoreUnavailable as error:
         logger.info("not_ready_to_carry_out", error=str(error))
 

@@ -34,6 +34,8 @@ Hint = tuple[str, str, str]
 QUEUES = ("events", "support", "transactions", "content", "supply", "actions", "upkeep")
 ADVANCE = "caseworker.advance"
 EXECUTE = "caseworker.execute"
+#: the same of one whose yes may not be committed yet
+APPROVED = "caseworker.approved"
 RECEIVE = "caseworker.receive"
 
 # At each lost connection Celery announces that a default will change. The setting is chosen below, knowingly.
@@ -179,6 +181,14 @@ class Hints:
         if not self.at_hand(action_id, known):
             self._offer((EXECUTE, "actions", action_id), at_once=True)
 
+    def approving(self, action_id: str) -> bool:
+        """Tell of an action whose yes is written and is just being committed: whoever takes the hint waits for that at the action's
+        row, and is there by then. False, and nothing told, where hints take their way through a broker's own client."""
+        if not self._line.on_redis:
+            return False
+        self._offer((APPROVED, "actions", action_id), at_once=True)
+        return True
+
     def get_ready(self) -> None:
         """Open the line before there is anything to say, so that the first hint at an action goes by it at once."""
         with self._changed:
@@ -273,7 +283,7 @@ class Line:
         plain = app.connection_for_write()
         self.errors = (KombuError, OSError, *plain.connection_errors, *plain.channel_errors)
         self._on_rabbitmq = plain.transport.driver_type == "amqp"
-        self._on_redis = plain.transport.driver_type == "redis"
+        self.on_redis = plain.transport.driver_type == "redis"
         self._wire: Wire | None = None
         self._diallings = 0
 
@@ -353,7 +363,7 @@ class Line:
         self._connection = dial(self._app.connection_for_write(heartbeat=0), **options)
         self._producer = Producer(self._connection.channel(), auto_declare=False)
         self._diallings += 1
-        if self._on_redis:
+        if self.on_redis:
             self._wire = Wire(self._producer.channel)
         return self._producer
 

@@ -22,7 +22,7 @@ from workers.consumer import listen
 from workers.courier import Job, carry_on, stopping
 from workers.letters import Letter, PutBack
 from workers.log import logger
-from workers.queue import ADVANCE, EXECUTE, RECEIVE
+from workers.queue import ADVANCE, APPROVED, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
 from workers.store.flow import Errand
 from workers.telemetry import metrics
@@ -70,9 +70,9 @@ class _Hands:
             # No job of its own: a worker that was told to stop still brings to its end what it has begun.
             self.carry_out(begun.action.id, begun)
 
-    def carry_out(self, action_id: str, errand: Errand | None = None) -> None:
+    def carry_out(self, action_id: str, errand: Errand | None = None, *, approving: bool = False) -> None:
         assert self._post.writers is not None
-        run = partial(execute.carry_out, self._post.system, self._post.writers, errand=errand)
+        run = partial(execute.carry_out, self._post.system, self._post.writers, errand=errand, approving=approving)
         _run(self._post.system, run, action_id=action_id)
 
     def at_hand(self, action_id: str, errand: Errand | None) -> bool:
@@ -113,6 +113,10 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
         @app.task(name=EXECUTE, shared=False, **HINT)
         def carry_out(action_id: str) -> None:
             hands.carry_out(action_id)
+
+        @app.task(name=APPROVED, shared=False, **HINT)
+        def carry_out_approved(action_id: str) -> None:
+            hands.carry_out(action_id, approving=True)
 
         system.hints.at_hand = hands.at_hand
         system.hints.at_once = hands.at_once

@@ -202,6 +202,9 @@ class Hints:
             self.known[action_id] = known
             self.waiting.append(("action", action_id))
 
+    def approving(self, action_id: str) -> bool:
+        return False
+
     def get_ready(self) -> None:
         pass
 

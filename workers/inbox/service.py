@@ -7,7 +7,7 @@ that is not a decision is refused, never read as yes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -100,10 +100,18 @@ def approve(system: System, person: Person, errand: Errand | None, choice: Choic
     standing = weigh(errand.case, [*errand.others, replace(action, **changes)], now=now)
     if standing.actions.keys() - {action.id}:
         return None
-    done = _approve(system, errand, consent(person, errand, choice, changes, standing, now=now), now)
+    told: set[str] = set()
+
+    def written() -> None:
+        if action.id in standing.due and system.hints.approving(action.id):
+            told.add(action.id)
+
+    given = consent(person, errand, choice, changes, standing, now=now)
+    done = _approve(system, errand, given, now=now, written=written)
     if done is not None:
         for due in standing.due:
-            system.hints.action(due)
+            if due not in told:
+                system.hints.action(due)
     return done
 
 
@@ -125,17 +133,21 @@ def consent(
     )
 
 
-def _approve(system: System, errand: Errand, consent: Consent, now: datetime) -> Action | None:
+def _approve(
+    system: System, errand: Errand, consent: Consent, *, now: datetime, written: Callable[[], None]
+) -> Action | None:
     action = errand.action
     if not action.verdict.get("limits"):
-        return flow.approve(system.db, action, consent, now=now)
+        return flow.approve(system.db, action, consent, now=now, written=written)
     if system.db.is_sqlite:
         # Nothing is gained there: whoever writes is alone, and no statement is a journey.
         return None
     uses = uses_of(errand.record or {})
     if not uses:
         return None
-    return spending.approve(system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now)
+    return spending.approve(
+        system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now, written=written
+    )
 
 
 # ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, Lending, Statements
+from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, Early, Lending, Statements
 from workers.store.phrasing import Rows, Values, bound, read
 from workers.store.together import LOCK_MILLISECONDS, MOST_IN_TURN, TURN_MILLISECONDS, Lost, Together
 
@@ -137,21 +137,30 @@ class Database:
         finally:
             self._lending.give_back(lent, era)
 
-    def ask(self, order: str, statement: str | bytes, values: Values, *, in_turn: bool = False) -> Rows:
+    def ask(
+        self,
+        order: str,
+        statement: str | bytes,
+        values: Values,
+        *,
+        in_turn: bool = False,
+        early: Early | None = None,
+    ) -> Rows:
         """PostgreSQL only: one statement, committed when this returns, together with those that other threads ask at this
         moment (`together`). `order` is the case that it is about. Those that take turns wait for other processes: they go by
-        themselves, and hold their turn once for all of them. Raises `StoreUnavailable`, and psycopg's own errors."""
+        themselves, and hold their turn once for all of them. `early` is called with the rows before they are committed, in most
+        cases, and again where the statement has to be asked again. Raises `StoreUnavailable`, and psycopg's own errors."""
         asked = bound(statement, values)
         group = self._in_turn if in_turn else self._together
         try:
-            result = group.answer(order, asked)
+            result = group.answer(order, asked, early)
         except (psycopg.OperationalError, psycopg.InternalError) as error:
             if isinstance(error, Lost):
                 self._leave_all()
             raise StoreUnavailable(_first_line(error)) from error
         if result is None:
             with self.direct() as alone:
-                result = alone.answer(asked)
+                result = alone.answer(asked, early)
         return read(result)
 
     def _leave_all(self) -> None:

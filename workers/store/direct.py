@@ -12,7 +12,7 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -33,6 +33,10 @@ MOST_PREPARED = 150
 LOOK_AGAIN_MILLISECONDS = 100
 #: what says that a statement must be prepared again: its tables have changed, or somebody has dropped it
 _OUTDATED = (FeatureNotSupported, InvalidSqlStatementName)
+
+
+#: what is done with rows that are not committed yet
+Early = Callable[[PGresult], object]
 
 
 class Statements:
@@ -57,39 +61,53 @@ class Statements:
         """Run several in one transaction and one round trip: all of them, or none."""
         return [read(result) for result in self.answers([bound(*one) for one in statements])]
 
-    def answer(self, asked: Bound) -> PGresult:
+    def answer(self, asked: Bound, early: Early | None = None) -> PGresult:
         """What the server says to one statement: rows, or that it is done. Raise the error that it tells."""
         try:
-            return self._answered(asked)
+            return self._answered(asked, early)
         except _OUTDATED:
             self._forget()
-            return self._answered(asked)
+            return self._answered(asked, early)
 
-    def answers(self, asked: Sequence[Bound]) -> list[PGresult]:
-        """The same for several: what is sent before one `Sync` is one transaction, committed with it."""
+    def answers(self, asked: Sequence[Bound], early: Early | None = None) -> list[PGresult]:
+        """The same for several: what is sent before one `Sync` is one transaction, committed with it. `early` is called with the rows
+        of the last as soon as there are any, while the server writes its commit to disk, which may still fail."""
         try:
-            return self._in_one_go(asked)
+            return self._in_one_go(asked, early)
         except _OUTDATED:
             self._forget()
-            return self._in_one_go(asked)
+            return self._in_one_go(asked, early)
 
-    def _answered(self, asked: Bound) -> PGresult:
+    def _answered(self, asked: Bound, early: Early | None) -> PGresult:
+        if early is not None:
+            return self._in_one_go([asked], early)[0]
         self._server.send_query_prepared(self._prepared_as(asked), asked.params, asked.formats)
         (result,) = _unless_refused(self._results())
         return result
 
-    def _in_one_go(self, asked: Sequence[Bound]) -> list[PGresult]:
+    def _in_one_go(self, asked: Sequence[Bound], early: Early | None) -> list[PGresult]:
         names = [self._prepared_as(one) for one in asked]
         self._server.enter_pipeline_mode()
         for name, one in zip(names, asked, strict=True):
             self._server.send_query_prepared(name, one.params, one.formats)
-        self._server.pipeline_sync()
-        results = self._results(until=ExecStatus.PIPELINE_SYNC)
-        self._server.exit_pipeline_mode()
+        results: list[PGresult] = []
+        try:
+            if early is not None:
+                # What the server has to say by then it says before it commits, and not with that.
+                self._server.send_flush_request()
+            self._server.pipeline_sync()
+            if early is not None:
+                results += self._results(most=len(asked))
+                if results[-1].status == ExecStatus.TUPLES_OK:
+                    early(results[-1])
+        finally:
+            results += self._results(until=ExecStatus.PIPELINE_SYNC)
+            self._server.exit_pipeline_mode()
         return _unless_refused(results)[:-1]
 
-    def _results(self, until: ExecStatus | None = None) -> list[PGresult]:
-        """Send what waits to be sent, and take in what the server says to it: up to its end, or `until` there is such a result."""
+    def _results(self, until: ExecStatus | None = None, most: int | None = None) -> list[PGresult]:
+        """Send what waits to be sent, and take in what the server says to it: up to its end, `until` there is such a result, or so
+        many and no more."""
         server = self._server
         while server.flush():
             # It may want to be heard before it takes more.
@@ -103,11 +121,11 @@ class Statements:
             result = server.get_result()
             if result is not None:
                 results.append(result)
-                if result.status == until:
+                if result.status == until or len(results) == most:
                     return results
             elif server.status != ConnStatus.OK:
                 raise psycopg.OperationalError("the connection is lost")
-            elif until is None:
+            elif until is None and most is None:
                 return results
 
     def _prepared_as(self, asked: Bound) -> bytes:

@@ -11,10 +11,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from workers.store import flow_portable, flow_postgresql, unsettled
+from workers.store import flow_portable, flow_postgresql, flow_start, unsettled
 from workers.store.audit import Chain
 from workers.store.database import Database, Tx
-from workers.store.flow_types import Begun, Caps, Claimed, Consent, Ending, Errand, Progress, stopping
+from workers.store.flow_types import (
+    Begun,
+    Caps,
+    Claimed,
+    Consent,
+    Ending,
+    Errand,
+    Nearly,
+    Progress,
+    Written,
+    stopping,
+)
 from workers.store.records import Action, Attempt, Case
 
 __all__ = [
@@ -107,14 +118,19 @@ def start(
     kinds: Sequence[str],
     unguarded: Sequence[str],
     versioned: Sequence[str],
+    approving: bool = False,
+    nearly: Nearly | None = None,
 ) -> tuple[Errand | None, tuple[Action, Attempt] | None]:
     """An action as `errand` reads it, and begun in the same commit where it is approved and due, of one of these `kinds`, under
     this policy, and nothing that rows tell stands in the way: no switch, no missing place in a limit, nothing else of its case
     under way at its target, and no version to be compared outside, as there is of all but `unguarded` kinds at the systems that
-    are `versioned`. Not begun on SQLite."""
+    are `versioned`. Not begun on SQLite.
+
+    `approving`: whoever approves it may be committing that at this moment, which is waited for. `nearly` is told what is begun while
+    that is committed, in most cases: nothing may leave this process by it, as the commit may still fail."""
     if db.is_sqlite:
         return errand(db, action_id), None
-    found = flow_postgresql.start(
+    found = flow_start.start(
         db,
         action_id,
         worker=worker,
@@ -124,6 +140,8 @@ def start(
         kinds=kinds,
         unguarded=unguarded,
         versioned=versioned,
+        approving=approving,
+        nearly=nearly,
     )
     return found or (None, None)
 
@@ -134,10 +152,15 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
     return _on(db).end(db, action, ending, now=now)
 
 
-def approve(db: Database, action: Action, consent: Consent, *, now: datetime) -> Action | None:
+def approve(
+    db: Database, action: Action, consent: Consent, *, now: datetime, written: Written | None = None
+) -> Action | None:
     """Write down a plain yes, and bring the case in line. None, and nothing written, where the action or its case is no
-    longer as it was read, or somebody has decided something of the action before."""
-    return _on(db).approve(db, action, consent, now=now)
+    longer as it was read, or somebody has decided something of the action before. On PostgreSQL `written` is called, in most cases,
+    when it stands in its row and is being committed."""
+    if db.is_sqlite:
+        return flow_portable.approve(db, action, consent, now=now)
+    return flow_postgresql.approve(db, action, consent, now=now, written=written)
 
 
 def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:

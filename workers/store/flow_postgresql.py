@@ -27,7 +27,8 @@ from workers.store.audit import Chain, Note, link
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress, stopping
+from workers.store.direct import Early
+from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress, Written, stopping
 from workers.store.ids import new_id
 from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import unpacked
@@ -190,41 +191,10 @@ def begin(
         "unless": list(unless),
     }
     row = db.ask(action.case_id, statements.BEGIN, values).fetchone()
-    return None if row is None else _begun(action, attempt, row[0], worker=worker, now=now, lease=lease)
+    return None if row is None else as_begun(action, attempt, row[0], worker=worker, now=now, lease=lease)
 
 
-def start(
-    db: Database,
-    action_id: str,
-    *,
-    worker: str,
-    now: datetime,
-    lease: timedelta,
-    policy: str,
-    kinds: Sequence[str],
-    unguarded: Sequence[str],
-    versioned: Sequence[str],
-) -> tuple[Errand, tuple[Action, Attempt] | None] | None:
-    attempt = new_id("try")
-    values = {
-        "action": action_id,
-        "worker": worker,
-        "now": now,
-        "until": now + lease,
-        "attempt": attempt,
-        "policy": policy,
-        "kinds": list(kinds),
-        "unguarded": list(unguarded),
-        "versioned": list(versioned),
-    }
-    number, *row = db.ask("", statements.START, values).fetchone() or (None,)
-    errand = errand_in(tuple(row) or None)
-    if errand is None or number is None:
-        return None if errand is None else (errand, None)
-    return errand, _begun(errand.action, attempt, number, worker=worker, now=now, lease=lease)
-
-
-def _begun(
+def as_begun(
     action: Action, attempt: str, number: int, *, worker: str, now: datetime, lease: timedelta
 ) -> tuple[Action, Attempt]:
     """The rest is as it was read: the statement said so."""
@@ -263,17 +233,26 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
     return _unless_overtaken(db, action, statement, values) is not None
 
 
-def approve(db: Database, action: Action, consent: Consent, *, now: datetime) -> Action | None:
+def approve(
+    db: Database, action: Action, consent: Consent, *, now: datetime, written: Written | None = None
+) -> Action | None:
     """None where the action or its case is no longer as it was read, or somebody has said something of it before."""
     statement, values = approving(action, consent, now=now)
-    row = _unless_overtaken(db, action, statement, values)
+    row = _unless_overtaken(db, action, statement, values, early=telling(written))
     return Action(*row) if row is not None else None
 
 
-def _unless_overtaken(db: Database, action: Action, statement: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
+def telling(written: Written | None) -> Early | None:
+    """Tells of a row that is written, and of none that is not."""
+    return None if written is None else lambda result: result.ntuples and written()
+
+
+def _unless_overtaken(
+    db: Database, action: Action, statement: str, values: dict[str, Any], *, early: Early | None = None
+) -> tuple[Any, ...] | None:
     """The row of a commit; None where anything is not as it was read any more, the end of the case's chain included."""
     try:
-        return db.ask(action.case_id, statement, values).fetchone()
+        return db.ask(action.case_id, statement, values, early=early).fetchone()
     except DivisionByZero:
         # By none of the actions that should have changed.
         return None

@@ -289,6 +289,10 @@ ERRAND = ERRAND.format(
     holds=_HOLDS,
 )
 
+#: waits for whoever approves it at this moment, and finds no row then. A statement sees what was committed when it began, so that
+#: what is made of it is for the next one to read
+AWAITED = "SELECT FROM actions WHERE id = %(action)s AND state::text = 'pending' FOR SHARE"
+
 #: an errand as it was read, and begun by this very statement where nothing stands in the way that rows can tell
 START = f"""
 WITH clear AS MATERIALIZED (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,12 @@ class Errand:
     record: Mapping[str, Any] | None = None
     #: where this very thread has begun it with the decision
     begun: Begun | None = None
+
+
+#: told that something is written, and is being committed
+Written = Callable[[], object]
+#: told of an action as it was read and as it is begun, while that is being committed
+Nearly = Callable[[Errand, Action, Attempt], object]
 
 
 def stopping(action: Action, case: Case) -> list[str]:

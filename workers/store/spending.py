@@ -18,7 +18,8 @@ from workers.store import flow_postgresql
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database
-from workers.store.flow_types import Consent, Progress
+from workers.store.direct import Early
+from workers.store.flow_types import Consent, Progress, Written
 from workers.store.limit_shares import Holding
 from workers.store.limit_statements import Room, told
 from workers.store.records import Action, Case
@@ -40,11 +41,12 @@ def approve(
     rooms: Sequence[Room],
     *,
     now: datetime,
+    written: Written | None = None,
 ) -> Action | None:
     """As `flow.approve`, holding what the action uses up. None, and nothing written, also where there is no room."""
     spent = told(holdings, rooms, now)
     statement, values = flow_postgresql.approving(action, consent, now=now, spent=spent)
-    row = _unless_refused(db, statement, values, again=True)
+    row = _unless_refused(db, statement, values, again=True, early=flow_postgresql.telling(written))
     return Action(*row) if row else None
 
 
@@ -80,16 +82,16 @@ def record(
 
 
 def _unless_refused(
-    db: Database, statement: str, values: Mapping[str, Any], *, again: bool = False
+    db: Database, statement: str, values: Mapping[str, Any], *, again: bool = False, early: Early | None = None
 ) -> tuple[Any, ...] | None:
     """A statement's row, empty where it found nothing to change. None, and nothing written, where there is no room, the action
     holds something already, a counter has just come or gone, or the chain has gone on. `again`: it is asked once more where a
     counter has just come, as it takes those that are there too."""
     try:
-        return db.ask(values["spent"], statement, values, in_turn=True).fetchone() or ()
+        return db.ask(values["spent"], statement, values, in_turn=True, early=early).fetchone() or ()
     except DivisionByZero:
         return None
     except UniqueViolation as error:
         if again and error.diag.constraint_name == _COUNTER:
-            return _unless_refused(db, statement, values)
+            return _unless_refused(db, statement, values, early=early)
         return None

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.errors import LockNotAvailable
 from psycopg.pq.abc import PGresult
 
-from workers.store.direct import UNUSABLE, Lending
+from workers.store.direct import UNUSABLE, Early, Lending
 from workers.store.phrasing import Bound
 
 #: longest wait for others, where there are others
@@ -50,11 +50,12 @@ class Lost(psycopg.OperationalError):
 class _Rider:
     """A statement on its way; `order` is what groups are sorted by, so that no two of them wait for each other in a ring."""
 
-    __slots__ = ("asked", "came_at", "error", "leads", "order", "result", "woken")
+    __slots__ = ("asked", "came_at", "early", "error", "leads", "order", "result", "woken")
 
-    def __init__(self, order: str, asked: Bound, now: float) -> None:
+    def __init__(self, order: str, asked: Bound, early: Early | None, now: float) -> None:
         self.order = order
         self.asked = asked
+        self.early = early
         self.came_at = now
         self.woken = threading.Lock()
         self.woken.acquire()
@@ -88,11 +89,11 @@ class Together:
         self._full.acquire()
         self._recent: deque[tuple[float, int]] = deque(maxlen=LOOKED_AT)
 
-    def answer(self, order: str, asked: Bound) -> PGresult | None:
+    def answer(self, order: str, asked: Bound, early: Early | None = None) -> PGresult | None:
         """What the server says to a statement, once it is committed. None where it must be asked for alone: nothing of it was
-        carried out then. Raise what psycopg raises."""
+        carried out then. `early` is told of its rows before that (`direct`), where nobody goes along. Raise what psycopg raises."""
         now = time.monotonic()
-        rider = _Rider(order, asked, now)
+        rider = _Rider(order, asked, early, now)
         with self._guard:
             self._recent.append((now, threading.get_ident()))
             self._waiting.append(rider)
@@ -180,7 +181,7 @@ class Together:
             return None
         try:
             if len(group) == 1:
-                group[0].result = lent.answer(group[0].asked)
+                group[0].result = lent.answer(group[0].asked, group[0].early)
             else:
                 for one, result in zip(group, lent.answers([one.asked for one in group]), strict=True):
                     one.result = result

@@ -95,14 +95,15 @@ def test_nothing_is_changed_by_it(engine, again):
     assert engine.action("refund_payment") == action
 
 
-def test_what_is_carried_out_first_is_begun_without_making_anything_ready(engine, again, made_ready):
+@pytest.mark.parametrize("approving", [False, True], ids=["told after the commit", "told before it"])
+def test_what_is_carried_out_first_is_begun_without_making_anything_ready(engine, again, made_ready, approving):
     action = waiting(engine, refund(1200))
     engine.decide(action)
     outset.get_ready(again.system)
     assert "a connection" in made_ready
     made_ready.clear()
 
-    errand, begun = outset.set_out(again.system, action.id)
+    errand, begun, _ = outset.set_out(again.system, action.id, approving=approving, prepare=lambda _: None)
 
     assert errand is not None
     assert made_ready == []

@@ -10,7 +10,7 @@ import redis
 
 from tests.kit.patience import until
 from workers.in_redis import MOST_UNANSWERED
-from workers.queue import Hints, make_app
+from workers.queue import APPROVED, EXECUTE, IN_PROCESS, Hints, make_app
 
 
 @pytest.fixture
@@ -24,11 +24,14 @@ def hints(redis_broker):
     made.close()
 
 
+def messages(broker):
+    with redis.Redis(port=broker.server.port) as client:
+        return [json.loads(item) for item in reversed(client.lrange("caseworker:actions", 0, -1))]
+
+
 def rows(broker):
     """What waits in the queue of actions, oldest first."""
-    with redis.Redis(port=broker.server.port) as client:
-        found = client.lrange("caseworker:actions", 0, -1)
-    return [json.loads(json.loads(item)["body"])[0][0] for item in reversed(found)]
+    return [json.loads(message["body"])[0][0] for message in messages(broker)]
 
 
 def test_it_is_there_before_the_publisher_has_heard_of_it_and_comes_once(hints, redis_broker):
@@ -38,6 +41,38 @@ def test_it_is_there_before_the_publisher_has_heard_of_it_and_comes_once(hints, 
     hints.close()
 
     assert rows(redis_broker) == ["act_first", "act_1"]
+
+
+def test_of_a_yes_that_is_being_committed_workers_are_told_by_a_hint_of_its_own(hints, redis_broker):
+    with hints._changed:
+        assert hints.approving("act_1")
+        until(lambda: rows(redis_broker) == ["act_first", "act_1"], "it waits for the publisher")
+    hints.close()
+
+    assert [message["headers"]["task"] for message in messages(redis_broker)] == [EXECUTE, APPROVED]
+
+
+@pytest.mark.parametrize("url", [IN_PROCESS, "amqp://nobody@127.0.0.1:1//"])
+def test_where_hints_go_through_a_client_of_the_broker_nobody_is_told_before_the_commit(url):
+    hints = Hints(make_app(url))
+    try:
+        assert hints.approving("act_1") is False
+        assert hints.backlog() == 0
+    finally:
+        hints.close()
+
+
+def test_the_line_is_open_before_there_is_anything_to_say(redis_broker):
+    hints = Hints(make_app(redis_broker.url))
+    hints.get_ready()
+    until(lambda: "actions" in hints._line._declared and not hints._speaking.locked(), "the line is not opened")
+
+    with hints._changed:
+        hints.action("act_1")
+        until(lambda: rows(redis_broker) == ["act_1"], "it waits for the publisher")
+    hints.close()
+
+    assert rows(redis_broker) == ["act_1"]
 
 
 def test_what_comes_while_others_wait_goes_with_them(hints, redis_broker):

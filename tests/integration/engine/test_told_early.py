@@ -1,0 +1,309 @@
+"""A worker is told of a yes while it is being committed: it waits for that at the action's row, and begins nothing without it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from integrations.registry import Readers
+from tests.integration.limits.house import a_day, under, within
+from tests.kit.engine import make_engine, refund
+from tests.kit.patience import until
+from workers import execute
+from workers.actions.catalogue import CATALOGUE
+from workers.inbox import service
+from workers.inbox.choices import approved
+from workers.inbox.words import Choice, Word
+from workers.settlement import weigh
+from workers.store import actions, flow, flow_postgresql
+from workers.store.phrasing import bound
+from workers.store.records import ActionState
+
+#: what refuses a commit once all of its statements were done
+REFUSING = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+CREATE CONSTRAINT TRIGGER refusing AFTER {change} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"""
+
+
+PEOPLE = {"outcome": "review", "approvers": [{"role": "support"}]}
+
+
+@pytest.fixture
+def engine(tmp_path, on_postgresql, monkeypatch):
+    """With a refund that waits for a yes, in a house whose systems tell no versions."""
+    monkeypatch.setattr(Readers, "systems", lambda _: [])
+    made = under(make_engine(tmp_path, url=on_postgresql), within(**PEOPLE))
+    yield with_a_refund(made)
+    made.system.close()
+
+
+@pytest.fixture
+def within_limits(tmp_path, on_postgresql, monkeypatch):
+    """The same where what is refunded in a day is limited: the yes uses that up in the same statement."""
+    monkeypatch.setattr(Readers, "systems", lambda _: [])
+    made = under(make_engine(tmp_path, url=on_postgresql), within(a_day(10_000, "deny"), **PEOPLE))
+    yield with_a_refund(made)
+    made.system.close()
+
+
+def with_a_refund(engine):
+    """One that waits for a yes."""
+    engine.model.drafts = [[refund(4000)]]
+    engine.event()
+    engine.drain()
+    assert engine.action("refund_payment").state == ActionState.PENDING
+    return engine
+
+
+@pytest.fixture
+def somebody(on_postgresql):
+    """A connection on which a yes is written and not yet committed."""
+    with psycopg.connect(on_postgresql.replace("+psycopg", "")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def worker():
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def write_a_yes(engine, connection):
+    """The real statement, in a transaction that stays open. The action as it is with that."""
+    now = engine.clock()
+    errand = flow.errand(engine.system.db, engine.action("refund_payment").id)
+    action, person = errand.action, engine.person()
+    changes = approved(action, actor=f"person:{person.email}", now=now)
+    standing = weigh(errand.case, [action], now=now)
+    choice = Choice(Word.APPROVE, action.revision, action.digest)
+    consent = service.consent(person, errand, choice, changes, standing, now=now)
+    statement, values = flow_postgresql.approving(action, consent, now=now)
+    assert connection.execute(statement, values).fetchone() is not None
+    return action.id
+
+
+def start(engine, action_id, **more):
+    return flow.start(
+        engine.system.db,
+        action_id,
+        worker="w",
+        now=engine.clock(),
+        lease=engine.system.settings.lease,
+        policy=engine.system.policy.hash,
+        kinds=list(CATALOGUE),
+        unguarded=list(CATALOGUE),
+        versioned=[],
+        approving=True,
+        **more,
+    )
+
+
+def waits(engine, asked: Future) -> bool:
+    """Whether whoever asked waits for somebody else's transaction."""
+    assert not asked.done()
+    with engine.system.db.read() as tx:
+        return bool(tx.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar_one())
+
+
+def attempts(engine, action_id):
+    with engine.system.db.read() as tx:
+        return actions.attempts_of(tx, action_id)
+
+
+def refuse(engine, change):
+    with engine.system.db.write() as tx:
+        tx.exec_driver_sql(REFUSING.format(change=change))
+
+
+def test_whoever_is_told_before_the_commit_waits_for_it_and_begins_then(engine, somebody, worker):
+    action_id = write_a_yes(engine, somebody)
+
+    asked = worker.submit(start, engine, action_id)
+    until(lambda: waits(engine, asked), "it does not wait")
+    assert attempts(engine, action_id) == []
+    somebody.commit()
+    errand, begun = asked.result(60)
+
+    assert (errand.action.state, errand.action.approved_digest) == (ActionState.APPROVED, errand.action.digest)
+    assert (errand.chain, errand.case) == (flow.errand(engine.system.db, action_id).chain, engine.case())
+    assert begun == (engine.action("refund_payment"), *attempts(engine, action_id))
+    assert begun[0].state == ActionState.EXECUTING
+
+
+def test_a_yes_that_is_rolled_back_begins_nothing(engine, somebody, worker):
+    action_id = write_a_yes(engine, somebody)
+
+    asked = worker.submit(start, engine, action_id)
+    until(lambda: waits(engine, asked), "it does not wait")
+    somebody.rollback()
+    errand, begun = asked.result(60)
+
+    assert (errand.action.state, begun) == (ActionState.PENDING, None)
+    assert attempts(engine, action_id) == []
+    assert engine.decide(errand.action).state == ActionState.APPROVED, "it is held"
+
+
+def test_whoever_is_told_after_the_commit_begins_at_once(engine, somebody):
+    action_id = write_a_yes(engine, somebody)
+    somebody.commit()
+
+    assert start(engine, action_id)[1] is not None
+
+
+def test_whoever_was_told_before_there_was_a_yes_leaves_it_to_the_next(engine, somebody):
+    action_id = engine.action("refund_payment").id
+    assert start(engine, action_id)[1] is None
+
+    write_a_yes(engine, somebody)
+    somebody.commit()
+
+    assert start(engine, action_id)[1] is not None
+    assert start(engine, action_id)[1] is None, "it was begun twice"
+    assert len(attempts(engine, action_id)) == 1
+
+
+def test_two_that_are_told_of_one_yes_begin_it_once(engine, somebody):
+    action_id = write_a_yes(engine, somebody)
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(execute.carry_out, engine.system, engine.writers, action_id, approving=True) for _ in "12"]
+        until(lambda: waits(engine, asked[0]), "nobody waits")
+        somebody.commit()
+        for one in asked:
+            one.result(60)
+
+    assert engine.house.done("refund") == [4000]
+    assert [one.outcome for one in attempts(engine, action_id)] == ["done"]
+
+
+# ── what is told, and when ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Told:
+    """Hints as they are on Redis, and what they saw when they were told."""
+
+    def __init__(self, engine, hints):
+        self.engine, self._hints = engine, hints
+        self.early, self.late = [], []
+
+    def approving(self, action_id):
+        self.early.append(action_id)
+        return True
+
+    def action(self, action_id, known=None):
+        self.late.append(action_id)
+
+    def __getattr__(self, name):
+        return getattr(self._hints, name)
+
+
+def say_yes(engine):
+    action = engine.action("refund_payment")
+    choice = Choice(Word.APPROVE, action.revision, action.digest)
+    errand = flow.errand(engine.system.db, action.id)
+    return service.approve(engine.system, engine.person(), errand, choice)
+
+
+def listening(engine):
+    made = Told(engine, engine.hints)
+    engine.system = replace(engine.system, hints=made)
+    return made
+
+
+@pytest.fixture
+def told(engine):
+    return listening(engine)
+
+
+@pytest.mark.parametrize("limited", [False, True], ids=["within no limits", "within limits"])
+def test_one_hint_is_enough(request, limited):
+    engine = request.getfixturevalue("within_limits" if limited else "engine")
+    told = listening(engine)
+
+    done = say_yes(engine)
+
+    assert done.state == ActionState.APPROVED
+    assert (told.early, told.late) == ([done.id], [])
+    execute.carry_out(engine.system, engine.writers, done.id, approving=True)
+    assert engine.house.done("refund") == [4000]
+
+
+def test_where_no_hint_can_go_before_the_commit_one_goes_after_it(engine, told, monkeypatch):
+    monkeypatch.setattr(told, "approving", lambda _: False)
+
+    assert (say_yes(engine).id, told.late) == (told.late[0], [told.late[0]])
+
+
+def test_a_yes_that_changes_nothing_is_told_to_nobody(engine, told):
+    action = engine.action("refund_payment")
+    errand = flow.errand(engine.system.db, action.id)
+    with engine.system.db.write() as tx:
+        actions.change(tx, action, now=engine.clock(), waiting_for="Something")
+
+    choice = Choice(Word.APPROVE, action.revision, action.digest)
+    assert service.approve(engine.system, engine.person(), errand, choice) is None
+    assert (told.early, told.late) == ([], [])
+
+
+def test_it_is_told_before_the_commit_and_a_commit_that_is_refused_begins_nothing(engine, told):
+    action = engine.action("refund_payment")
+    refuse(engine, "UPDATE ON actions")
+
+    with pytest.raises(psycopg.errors.RaiseException):
+        say_yes(engine)
+    assert (told.early, told.late) == ([action.id], [])
+    execute.carry_out(engine.system, engine.writers, action.id, approving=True)
+
+    assert engine.action("refund_payment") == action
+    assert attempts(engine, action.id) == []
+    assert engine.house.done("refund") == []
+
+
+def test_nothing_is_sent_of_a_begin_whose_commit_is_refused(engine, told):
+    action_id = say_yes(engine).id
+    refuse(engine, "INSERT ON attempts")
+    prepared = []
+
+    with pytest.raises(psycopg.errors.RaiseException):
+        start(engine, action_id, nearly=lambda *begun: prepared.append(begun))
+    assert len(prepared) == 1, "it is not told before the commit"
+    with pytest.raises(psycopg.errors.RaiseException):
+        execute.carry_out(engine.system, engine.writers, action_id, approving=True)
+
+    assert engine.house.done("refund") == []
+    assert engine.action("refund_payment").state == ActionState.APPROVED
+
+
+def test_what_breaks_while_it_is_prepared_breaks_no_connection_and_is_carried_out_all_the_same(
+    engine, told, monkeypatch
+):
+    action_id = say_yes(engine).id
+    prepare, calls = execute._prepare, []
+
+    def breaking(*given):
+        calls.append(given)
+        if len(calls) == 1:
+            raise RuntimeError("once")
+        return prepare(*given)
+
+    monkeypatch.setattr(execute, "_prepare", breaking)
+    execute.carry_out(engine.system, engine.writers, action_id, approving=True)
+
+    assert engine.house.done("refund") == [4000]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_whoever_breaks_when_he_is_told_leaves_the_connection_in_order(engine, several):
+    def breaking(_result):
+        raise RuntimeError("told")
+
+    statements = [("SELECT 1", None), ("SELECT 2", None)]
+    with engine.system.db.direct() as one:
+        asked = [bound(*each) for each in statements[: 1 + several]]
+        with pytest.raises(RuntimeError, match="told"):
+            one.answers(asked, breaking)
+        assert one.is_at_rest()
+        assert [rows.fetchall() for rows in one.together(statements)] == [[(1,)], [(2,)]]
