@@ -21,6 +21,7 @@ WORDS = {
     "9": "2ca9411133cff50af0544d797fee8842e685dfff8a1a6f997f98ed0ae54e639e",
     "4": "5285c6e3562df7da3afc0c211c9f3bee1aa7d7205e84042fd6c668b9ef1e35ba",
     "8": "968f66af98ce7e5645196fd7067a8b194f5faac193698879a058e926a2cfd26d",
+    "16": "4b721683c63347cdae61571f08102e6c15803b1761fc436d740638beaf0bbf46",
 }
 RECORD = {
     "outcome": "allow",
@@ -77,7 +78,7 @@ def test_a_packed_record_is_shorter():
     assert len(packing.packed(RECORD)) < len(json.dumps(RECORD)) / 2
 
 
-@pytest.mark.parametrize("stored", ["", "1:", "1:AAAA", "99:AAAA", "x", "1:\u00e4"])
+@pytest.mark.parametrize("stored", ["", "1:", "1:AAAA", "9:AAAA", "16:AAAA", "99:AAAA", "x", "1:\u00e4"])
 def test_what_nobody_packed_is_refused_and_told_as_it_is_to_whoever_reads_text(stored):
     with pytest.raises(ValueError, match=r".+"):
         packing.unpacked(stored)
@@ -107,7 +108,7 @@ def test_a_column_of_packed_records_has_mappings_in_and_out():
     assert column.process_bind_param(None, None) is column.process_result_value(None, None) is None
 
 
-@pytest.mark.parametrize("stored", [b"", b"\x01", b"\x01AAAA", b"\x7fAAAA", b"x"])
+@pytest.mark.parametrize("stored", [b"", b"\x01", b"\x01AAAA", b"\x09AAAA", b"\x10", b"\x10AAAA", b"x"])
 def test_bytes_that_nobody_packed_are_refused(stored):
     with pytest.raises(ValueError, match=r".+"):
         packing.of_bytes(stored)

@@ -88,7 +88,7 @@ def store_new(db: Database, arrivals: Sequence[Arrival]) -> dict[int, Landed]:
 
 def take(tx: Tx, arrival: Arrival) -> Landed:
     """Store one, whatever it is: new, a duplicate, or one more event of an open case."""
-    row = _event_row(arrival) | {"case_id": None, "position": 0}
+    row = _event_row(arrival, *_parcels([arrival])) | {"case_id": None, "position": 0}
     if not events.insert_once(tx, row):
         known = events.count_duplicate(tx, arrival.source, arrival.delivery_id, arrival.body_key)
         return Landed(known or arrival.delivery_id)
@@ -125,8 +125,7 @@ def _firsts(arrivals: Sequence[Arrival]) -> list[int]:
 
 # ── what is new, on PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────
 
-# Bodies come as one run of bytes, each found by its start and size. They are not packed (`parcels`): each packing lets go of the
-# interpreter, which all others at the door wait for, and a sixth fewer webhooks were accepted.
+# Parcels come as one run of bytes, each found by its start and size.
 # Whether an event is there already is asked of nobody but the unique indexes, and the look for an open case is a
 # sub-select with OFFSET 0, which only one index can serve: a plan that is made on a new, empty database is kept while the
 # tables grow, and whatever it could choose between it would choose wrongly.
@@ -135,22 +134,22 @@ _STORE_NEW = """
 WITH came AS MATERIALIZED (
   SELECT * FROM json_to_recordset(%s::json) AS row(
     n int, id text, case_id text, source text, delivery_id text, body_key text, type text, vendor_type text,
-    subject text, occurred_at timestamptz, received_at timestamptz, data jsonb, start int, size int, headers jsonb,
+    subject text, occurred_at timestamptz, received_at timestamptz, start int, size int,
     secret_id text, door text, domain text, title text, customer text, priority text, pipeline_version int,
     told text)
-), unopened AS MATERIALIZED (
+), new AS MATERIALIZED (
   SELECT * FROM came
   WHERE NOT EXISTS (SELECT FROM cases c
                     WHERE c.domain = came.domain AND c.subject = came.subject AND c.closed_at IS NULL OFFSET 0)
+    AND NOT EXISTS (SELECT FROM events e WHERE e.source = came.source AND e.delivery_id = came.delivery_id OFFSET 0)
+    AND (came.body_key IS NULL
+         OR NOT EXISTS (SELECT FROM events e WHERE e.source = came.source AND e.body_key = came.body_key OFFSET 0))
   ORDER BY source, delivery_id
 ), stored AS (
-  INSERT INTO events (id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at, data,
-    raw, headers, secret_id, door, duplicates, case_id, position)
-  SELECT id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at, data,
-    substring(%b from start for size), headers, secret_id, door, 0, case_id, 1 FROM unopened
-  ON CONFLICT DO NOTHING RETURNING id
-), new AS MATERIALIZED (
-  SELECT * FROM unopened WHERE id IN (SELECT id FROM stored)
+  INSERT INTO events (id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at,
+    packed, secret_id, door, duplicates, case_id, position)
+  SELECT id, source, delivery_id, body_key, type, vendor_type, subject, occurred_at, received_at,
+    substring(%b from start for size), secret_id, door, 0, case_id, 1 FROM new
 ), opened AS (
   INSERT INTO cases (id, domain, subject, source, title, customer, state, step, round, priority, events_total,
     events_worked, wake_at, version, claims, waits, pipeline_version, opened_at, updated_at, chain_seq, chain_hash)
@@ -183,9 +182,9 @@ def _send_new(db: Database, arrivals: Sequence[Arrival], places: Sequence[int]) 
 
 def _sent(arrivals: Sequence[Arrival], places: Sequence[int]) -> tuple[str, bytes]:
     rows = []
-    bodies = []
     start = 1
-    for n in places:
+    packed = _parcels([arrivals[n] for n in places])
+    for n, parcel in zip(places, packed, strict=True):
         one = arrivals[n]
         first = _first(one)
         rows.append(
@@ -201,10 +200,8 @@ def _sent(arrivals: Sequence[Arrival], places: Sequence[int]) -> tuple[str, byte
                 "subject": one.subject,
                 "occurred_at": one.occurred_at,
                 "received_at": one.received_at,
-                "data": one.data,
                 "start": start,
-                "size": len(one.raw),
-                "headers": one.headers,
+                "size": len(parcel),
                 "secret_id": one.secret_id,
                 "door": one.door,
                 "domain": one.domain,
@@ -215,9 +212,8 @@ def _sent(arrivals: Sequence[Arrival], places: Sequence[int]) -> tuple[str, byte
                 "told": packed_opening(first.hash, first.told, one.event_id, one.type, one.source).hex(),
             }
         )
-        bodies.append(one.raw)
-        start += len(one.raw)
-    return to_json(rows).decode(), b"".join(bodies)
+        start += len(parcel)
+    return to_json(rows).decode(), b"".join(packed)
 
 
 # ── what is new, on SQLite ───────────────────────────────────────────────────────────────────────────────────────────
@@ -252,7 +248,8 @@ def _write_new(tx: Tx, arrivals: Sequence[Arrival], places: Sequence[int]) -> li
         entries = [_first(one).row() for one in these]
         ends = [{"chain_seq": entry["seq"], "chain_hash": bytes.fromhex(entry["hash"])} for entry in entries]
         tx.execute(_ADD_CASE, [_case_row(one) | end for one, end in zip(these, ends, strict=True)])
-        tx.execute(_ADD_EVENT, [_event_row(one) | {"case_id": one.case_id, "position": 1} for one in these])
+        events_ = zip(these, _parcels(these), strict=True)
+        tx.execute(_ADD_EVENT, [_event_row(*one) | {"case_id": one[0].case_id, "position": 1} for one in events_])
         tx.execute(_ADD_ENTRY, entries)
     return new
 
@@ -314,7 +311,11 @@ def _join_or_open(tx: Tx, arrival: Arrival) -> tuple[Case, bool]:
         # Another transaction opened it between our update and our insert, and has committed: now it can be joined.
 
 
-def _event_row(one: Arrival) -> dict[str, Any]:
+def _parcels(of: Sequence[Arrival]) -> list[bytes]:
+    return parcels.packed([(one.data, one.headers, one.raw) for one in of])
+
+
+def _event_row(one: Arrival, parcel: bytes) -> dict[str, Any]:
     return {
         "id": one.event_id,
         "source": one.source,
@@ -325,7 +326,7 @@ def _event_row(one: Arrival) -> dict[str, Any]:
         "subject": one.subject,
         "occurred_at": one.occurred_at,
         "received_at": one.received_at,
-        "packed": parcels.packed(one.data, one.headers, one.raw),
+        "packed": parcel,
         "secret_id": one.secret_id,
         "door": one.door,
         "duplicates": 0,

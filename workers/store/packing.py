@@ -4,6 +4,8 @@ A record is three to four thousand characters, of which all but a tenth are the 
 commit of a decision would write them ahead once more. Packed it is a text of five hundred, in the same column. What was
 stored before packing is read as it is. SQLite keeps records plain: it writes no log that others wait for.
 
+What comes in is packed many at a time, by `frames`, with words of its own kind.
+
 The words are a file of their own and are never changed: whatever was packed with them could not be read again. Better words
 get the next number. Called by the column's type and by `flow_postgresql`, which sends rows as one text.
 """
@@ -15,7 +17,6 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -23,20 +24,22 @@ from sqlalchemy import JSON, Column, Dialect, LargeBinary, Text, TypeDecorator, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-WORDS = Path(__file__).parent / "words"
+from workers.store import frames
+from workers.store.frames import WORDS
+
 #: the words in use, for decision records, for what steps came to, for actions, for what came in and for the audit log; every number
 #: that ever was can be read
 NUMBER = 8
 OF_STEPS = 2
 OF_ACTIONS = 4
-OF_EVENTS = 5
+OF_EVENTS = 16
 OF_NOTES = 9
 #: what is shorter than this stays as it is
 LEAST = 256
 #: enough to find what is in the words; more costs five times as much and saves twenty bytes
 _LEVEL, _MEMORY = 3, 5
 #: how far back a packer looks, as a power of two: short words need little room, which is copied for each record
-_REACH = {OF_STEPS: 13, OF_ACTIONS: 13, OF_EVENTS: 13, OF_NOTES: 12}
+_REACH = {OF_STEPS: 13, OF_ACTIONS: 13, OF_NOTES: 12}
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
 
 
@@ -145,6 +148,8 @@ def _text_of(stored: str) -> str:
 
 
 def _inflated(number: int, packed_: bytes) -> tuple[bytes, bytes]:
+    if number >= frames.FROM:
+        return frames.unpacked(packed_, number), b""
     try:
         unpacker = _unpacker(number).copy()
         read: bytes = unpacker.decompress(packed_)

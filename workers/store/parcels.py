@@ -1,9 +1,8 @@
 """What came with an event, packed into one column: what its source made of the body, the headers, and the body to the byte.
 
-The three say nearly the same, so that together they are a fifth of what they are apart, and each event is written ahead whole.
-What opens a case at PostgreSQL's door is not packed, as that takes the web process too long, nor is what was stored before there
-was packing: it is in columns of its own and read from there. Called by whoever stores or reads events;
-words, and how bytes are packed, are `packing`'s.
+The three say nearly the same, so that together they are a sixth of what they are apart, and each event is written ahead whole.
+What was stored before there was packing is in columns of its own and read from there; what was packed with other words is read with
+those. Called by whoever stores or reads events; words, and how bytes are packed, are `packing`'s and `frames`'s.
 """
 
 from __future__ import annotations
@@ -19,17 +18,21 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from workers.store.packing import OF_EVENTS, deflated, inflated
+from workers.store import frames
+from workers.store.packing import OF_EVENTS, inflated
 from workers.store.tables import events
 
 Headers = Sequence[Sequence[str]]
+#: data, headers and body
+Parts = tuple[Mapping[str, Any], Headers, bytes]
 #: between what was made of a body and the body: JSON holds no such byte
 _SEAM = b"\0"
 
 
-def packed(data: Mapping[str, Any], headers: Headers, raw: bytes) -> bytes:
-    """Raise `PydanticSerializationError` for text that is no text."""
-    return deflated(to_json([data, headers], fallback=dict) + _SEAM + raw, OF_EVENTS)
+def packed(came: Sequence[Parts]) -> list[bytes]:
+    """What came with each of many events, in their order. Raise `PydanticSerializationError` for text that is no text."""
+    texts = [to_json([data, headers], fallback=dict) + _SEAM + raw for data, headers, raw in came]
+    return frames.packed(texts, OF_EVENTS)
 
 
 def opened(stored: bytes) -> tuple[dict[str, Any], list[list[str]], bytes]:
@@ -67,8 +70,8 @@ class _Data(TypeDecorator[Any]):
         if value is None:
             return None
         stored = bytes(value)
-        # No JSON begins with so low a byte.
-        return data_of(stored) if stored[:1] == b"%c" % OF_EVENTS else json.loads(stored)
+        # A document begins with its brace, and no words have that number.
+        return json.loads(stored) if stored[:1] == b"{" else data_of(stored)
 
 
 class _Told(FunctionElement[Any]):

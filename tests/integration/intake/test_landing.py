@@ -10,6 +10,7 @@ import pytest
 
 from integrations.base import EventType, InboundEvent
 from tests.kit.engine import START, make_engine
+from workers.intake import landing as landing_module
 from workers.intake.landing import Busy, Landing
 from workers.intake.receive import Provenance, prepare, receive
 from workers.store import cases, events
@@ -87,6 +88,24 @@ def test_what_comes_during_a_commit_is_stored_by_the_next_and_everybody_is_answe
     assert all(len(answer.accepted) == 1 for answer in answers)
     assert stored(engine) == 200
     assert {case for kind, case in engine.hints.waiting} == {answer.cases[0] for answer in answers}
+
+
+def test_what_a_loop_reads_in_one_turn_is_stored_together(engine, monkeypatch):
+    """A writer that has nothing to do would otherwise take the first by itself, and each commit costs as much as many webhooks."""
+    lots = []
+    kept = landing_module.store
+    monkeypatch.setattr(landing_module, "store", lambda system, lot: lots.append(len(lot)) or kept(system, lot))
+    door = landing(engine)
+
+    async def come(numbers):
+        return await asyncio.gather(*(door.begin(request(engine, n)) for n in numbers))
+
+    first = asyncio.run(come(range(1)))
+    rest = asyncio.run(come(range(1, 31)))
+    door.close()
+
+    assert lots == [1, 30]
+    assert all(answer.accepted for answer in (*first, *rest))
 
 
 def test_one_more_than_may_wait_is_turned_away_at_once_and_the_others_are_stored(engine):
@@ -179,6 +198,18 @@ def test_closing_stores_what_waits_and_lets_nothing_more_in(engine):
 
     assert all(answer.accepted for answer in answers)
     assert stored(engine) == 10
+
+
+def test_closing_stores_what_a_loop_has_only_just_read(engine):
+    door = landing(engine)
+
+    async def come():
+        waiting = [door.begin(request(engine, n)) for n in range(3)]
+        door.close()
+        return await asyncio.gather(*waiting)
+
+    assert all(answer.accepted for answer in asyncio.run(come()))
+    assert stored(engine) == 3
 
 
 def test_an_end_is_not_held_up_by_a_database_that_hangs(engine):

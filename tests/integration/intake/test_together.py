@@ -82,6 +82,25 @@ def test_a_body_that_comes_again_under_another_id_is_a_duplicate_where_only_bodi
     assert look(engine, events.find, "house", "d1").duplicates == 2
 
 
+def test_what_is_there_already_is_counted_and_holds_up_nothing_that_comes_with_it(engine):
+    """Neither an event that came before, nor a body that did, nor one whose case is open."""
+    stored(engine, request(engine, event(1)), request(engine, event(2), raw=b"same", body_is_key=True))
+
+    again, body, joins, new = stored(
+        engine,
+        request(engine, event(1, ticket=70)),
+        request(engine, event(3), raw=b"same", body_is_key=True),
+        request(engine, event(4, ticket=1)),
+        request(engine, event(5), raw=b"another", body_is_key=True),
+    )
+
+    assert [len(one.duplicates) for one in (again, body, joins, new)] == [1, 1, 0, 0]
+    assert [len(one.accepted) for one in (joins, new)] == [1, 1]
+    assert [look(engine, events.find, "house", f"d{n}").duplicates for n in (1, 2)] == [1, 1]
+    assert look(engine, cases.get, joins.cases[0]).subject == "house:ticket:1"
+    assert look(engine, proof.verify) == []
+
+
 def test_events_on_one_subject_join_one_case_whether_they_come_together_or_later(engine):
     together = stored(engine, request(engine, event(1, ticket=7)), request(engine, event(2, ticket=7)))
     later = stored(engine, request(engine, event(3, ticket=7)), request(engine, event(4, ticket=8)))
