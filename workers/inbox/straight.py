@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from pydantic import ValidationError
 
@@ -22,6 +23,7 @@ from workers.inbox import service
 from workers.inbox.schemas import ActionOut, DecisionIn
 from workers.inbox.words import Choice, Word
 from workers.store import asking
+from workers.store.database import StoreUnavailable
 from workers.wiring import System
 
 Header = tuple[bytes, bytes]
@@ -30,6 +32,8 @@ _ADDRESS = re.compile(rb"/api/v1/actions/([A-Za-z0-9_]{1,40})/decision")
 _JSON = (b"content-type", b"application/json")
 #: as many decisions at once as the long way has threads; each is a few milliseconds
 THREADS = 40
+#: of so few no connection is kept from others by a thread that is still to come
+FEW = 4
 
 
 class Straight:
@@ -44,6 +48,8 @@ class Straight:
             *((name.lower().encode(), value.encode()) for name, value in headers.items()),
             _JSON,
         ]
+        #: counted where requests are read, and nowhere else
+        self._under_way = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decision")
 
     def concerns(self, url: bytes) -> bool:
@@ -61,20 +67,33 @@ class Straight:
         choice = _plain_yes(body)
         if shown is None or choice is None:
             return None
+        action_id = found[1].decode()
+        loop = asyncio.get_running_loop()
+        # While few are under way each has its thread at once, which hears the answer out.
+        asked = asking.ahead(self._system.db, shown, action_id) if self._under_way < FEW else None
         try:
-            return asyncio.get_running_loop().run_in_executor(
-                self._threads, self._take, shown, found[1].decode(), choice
-            )
+            future = loop.run_in_executor(self._threads, self._take, shown, action_id, choice, asked)
         except RuntimeError:
-            # It is closed: this process is about to end.
+            # It is closed: this process is about to end. What was asked is heard out all the same.
+            with suppress(StoreUnavailable):
+                if asked is not None:
+                    asked()
             return None
+        self._under_way += 1
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, _future: object) -> None:
+        self._under_way -= 1
 
     def close(self) -> None:
         """Wait for what is under way; nothing is begun any more."""
         self._threads.shutdown(wait=True)
 
-    def _take(self, shown: str, action_id: str, choice: Choice) -> tuple[int, list[Header], bytes] | None:
-        who, errand = asking.at_once(self._system.db, shown, action_id)
+    def _take(
+        self, shown: str, action_id: str, choice: Choice, asked: asking.Hearing | None
+    ) -> tuple[int, list[Header], bytes] | None:
+        who, errand = asking.at_once(self._system.db, shown, action_id, asked)
         if who is None or Scope.DECIDE not in who[0].scopes:
             return None
         person = who[1]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,13 @@ class Database:
             lent, era = self._lending.borrow()
         except UNUSABLE as error:
             raise StoreUnavailable(_first_line(getattr(error, "orig", None) or error)) from error
-        try:
+        with self._using(lent, era):
             yield lent
+
+    @contextmanager
+    def _using(self, lent: Statements, era: int) -> Iterator[None]:
+        try:
+            yield
         except (psycopg.OperationalError, psycopg.InternalError) as error:
             if lent.connection.broken:
                 self._leave_all()
@@ -136,6 +141,29 @@ class Database:
             raise StoreUnavailable(_first_line(error)) from error
         finally:
             self._lending.give_back(lent, era)
+
+    def ahead(self, statements: Sequence[tuple[str | bytes, Values]]) -> Callable[[], list[Rows]] | None:
+        """PostgreSQL only: ask several in one transaction, and have what hears the answers, which must be called and may raise
+        `StoreUnavailable`. None, and nothing asked, where asking takes more than sending a few bytes. For questions only: where the
+        connection has died meanwhile, nobody knows what became of them."""
+        asked = [bound(*one) for one in statements]
+        found = self._lending.at_hand()
+        if found is None:
+            return None
+        lent, era = found
+        try:
+            sent = lent.send(asked)
+        except psycopg.Error:
+            sent, era = False, LEFT
+        if not sent:
+            self._lending.give_back(lent, era)
+            return None
+
+        def hear() -> list[Rows]:
+            with self._using(lent, era):
+                return [read(result) for result in lent.heard(asked)]
+
+        return hear
 
     def ask(
         self,

@@ -78,6 +78,28 @@ class Statements:
             self._forget()
             return self._in_one_go(asked, early)
 
+    def send(self, asked: Sequence[Bound]) -> bool:
+        """Ask several in one transaction, and do not wait: `heard` does. False, and nothing sent, of what is not prepared yet, which
+        takes a journey of its own. Raise what psycopg raises."""
+        names = [self._prepared.get((one.text, one.types)) for one in asked]
+        if None in names:
+            return False
+        self._server.enter_pipeline_mode()
+        for name, one in zip(names, asked, strict=True):
+            self._server.send_query_prepared(name or b"", one.params, one.formats)
+        self._server.pipeline_sync()
+        return True
+
+    def heard(self, asked: Sequence[Bound]) -> list[PGresult]:
+        """What the server says to what was sent."""
+        results = self._results(until=ExecStatus.PIPELINE_SYNC)
+        self._server.exit_pipeline_mode()
+        try:
+            return _unless_refused(results)[:-1]
+        except _OUTDATED:
+            self._forget()
+            return self._in_one_go(asked, None)
+
     def _answered(self, asked: Bound, early: Early | None) -> PGresult:
         if early is not None:
             return self._in_one_go([asked], early)[0]
@@ -211,6 +233,16 @@ class Lending:
         except BaseException:
             self._places.release()
             raise
+
+    def at_hand(self) -> tuple[Statements, int] | None:
+        """A connection that nobody has to wait for, and its era. It may have died since it was used."""
+        if not self._places.acquire(blocking=False):
+            return None
+        with self._guard:
+            if self._free:
+                return self._free.pop(), self._era
+        self._places.release()
+        return None
 
     def give_back(self, lent: Statements, era: int) -> None:
         """`era` is that of the loan; another one leaves the connection."""
