@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from integrations.errors import Malformed
+from integrations.webhooks import payload
 from integrations.webhooks.payload import (
     Amount,
     Currency,
@@ -64,6 +68,26 @@ def test_what_is_plain_comes_through_unchanged():
 
 def test_a_nul_in_a_text_is_replaced_where_it_stood():
     assert read_object(b'{"a": ["x\\u0000y"], "b": "\\\\u0000"}') == {"a": ["x\ufffdy"], "b": "\\u0000"}
+
+
+TEXTS = st.text(st.sampled_from('a\\u0dD8{["\0\ud83d\ude00é'))
+VALUES = st.recursive(TEXTS | st.integers() | st.none(), lambda one: st.lists(one) | st.dictionaries(TEXTS, one))
+
+
+@given(VALUES, st.booleans())
+def test_what_need_not_be_walked_through_is_what_walking_through_would_leave_as_it_is(value, in_ascii):
+    text = json.dumps({"it": value, "wide": [[]] * 3}, ensure_ascii=in_ascii)
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        return
+    try:
+        walked = payload._plain(json.loads(text), 0)
+    except ValueError:
+        with pytest.raises(Malformed):
+            read_object(body)
+    else:
+        assert read_object(body) == walked
 
 
 def test_64_levels_are_read():
