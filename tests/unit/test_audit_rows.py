@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.store import audit_rows
-from workers.store.audit import Chain, Note, entry_hash, link, unfolded
+from workers.store.audit import Chain, Note, entry_hash, first_link, link, unfolded
 from workers.store.ids import new_id, number_in, spelled
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -88,6 +88,15 @@ def test_the_opening_of_a_case_is_read_as_it_was_told(event, kind, source):
     entry = audit_rows.entry_in((1, "case_x", 1, NOW, *audit_rows.EMPTY.values(), kept))
 
     assert (entry.actor, entry.verb, entry.data, entry.hash) == (note.actor, note.verb, note.data, made.hash)
+
+
+@given(text(), text(), text())
+def test_the_opening_is_written_out_as_any_entry_is(event, kind, source):
+    note = Note(*audit_rows.opening(event, kind, source))
+
+    told = audit_rows.opening_told(event, kind, source)
+
+    assert first_link("case_x", NOW, note, told) == link("case_x", Chain(), NOW, [note])
 
 
 def test_an_entry_of_before_is_read_as_it_is():

@@ -21,8 +21,8 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import actions, audit, events, parcels
-from workers.store.audit import Chain, Link, Note, link
-from workers.store.audit_rows import opening, packed_opening
+from workers.store.audit import Link, Note, first_link
+from workers.store.audit_rows import opening, opening_told, packed_opening
 from workers.store.audit_tables import audit as audit_entries
 from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.records import ActionState, Case, CaseState
@@ -367,6 +367,5 @@ def _first_note(arrival: Arrival) -> Note:
 
 def _first(arrival: Arrival) -> Link:
     """The first entry of the case that an event opens."""
-    made = link(arrival.case_id, Chain(), arrival.received_at, [_first_note(arrival)])
-    assert made is not None
-    return made
+    told = opening_told(arrival.event_id, arrival.type, arrival.source)
+    return first_link(arrival.case_id, arrival.received_at, _first_note(arrival), told)

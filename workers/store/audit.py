@@ -183,6 +183,11 @@ def link(chain: str, end: Chain, now: datetime, notes: Sequence[Note]) -> Link |
     return Link(chain, seq, now, note, told, _hash(chain, seq, now, told, previous))
 
 
+def first_link(chain: str, now: datetime, note: Note, told: str) -> Link:
+    """The first entry of a chain by somebody who knows its JSON: the door writes it for each event."""
+    return Link(chain, 1, now, note, told, _hash(chain, 1, now, told, GENESIS))
+
+
 def untold(notes: Sequence[Note], *, packed: bool) -> str:
     """Notes that wait, as the case keeps them: packed on PostgreSQL."""
     told = _ENCODER.encode([[note.actor, note.verb, dict(note.data)] for note in notes])

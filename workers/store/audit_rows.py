@@ -14,6 +14,8 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 from sqlalchemy import LargeBinary, RowMapping, func
@@ -53,6 +55,9 @@ _EVENT = re.compile(r"evt_([0-7][0-9a-hjkmnp-tv-z]{25})")
 _ID = 16
 # No JSON holds these: each stands for what was taken out there.
 _LONG, _SHORT, _SPELLED = "\1", "\2", "\3"
+#: without digests and ids most entries of an installation are one of so few texts; one that was packed lately is not packed again,
+#: which would let go of the interpreter twice each time
+_KNOWN = 256
 _SIZES = {_LONG: 32, _SHORT: 8, _SPELLED: _ID}
 _PLAIN = re.compile(r':"([0-9a-f]{64}|[0-9a-f]{16}|[a-z]{3,5}_[0-7][0-9a-hjkmnp-tv-z]{25})"')
 _TAKEN = re.compile(f"[{_LONG}{_SHORT}{_SPELLED}]")
@@ -88,8 +93,13 @@ def _shortened(told: str) -> bytes:
             mark = f"{prefix}_{_SPELLED}"
             taken.append(number_in(number).to_bytes(_ID))
         parts[place] = f':"{mark}"'
-    taken[0] = deflated("".join(parts).encode("utf-8", "surrogatepass"), OF_NOTES)
+    taken[0] = _deflated("".join(parts))
     return b"".join(taken)
+
+
+@lru_cache(maxsize=_KNOWN)
+def _deflated(text: str) -> bytes:
+    return deflated(text.encode("utf-8", "surrogatepass"), OF_NOTES)
 
 
 def packed_opening(digest: str, told: str, event: str, kind: str, source: str) -> bytes:
@@ -104,6 +114,12 @@ def packed_opening(digest: str, told: str, event: str, kind: str, source: str) -
 def opening(event: str, kind: str, source: str) -> tuple[str, str, dict[str, Any]]:
     """Actor, verb and data of that entry."""
     return f"source:{source}", "opened", {"event": event, "type": kind}
+
+
+def opening_told(event: str, kind: str, source: str) -> str:
+    """The JSON of that, as an entry's is hashed: written out, which takes a fifth of the time."""
+    actor = encode_basestring(f"source:{source}")
+    return f'[{actor},"opened",{{"event":{encode_basestring(event)},"type":{encode_basestring(kind)}}}]'
 
 
 def entry_in(row: Sequence[Any]) -> AuditEntry:
