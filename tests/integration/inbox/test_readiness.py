@@ -112,10 +112,11 @@ def test_what_is_carried_out_first_is_begun_without_making_anything_ready(engine
     assert (begun is not None) == (state == ActionState.EXECUTING)
 
 
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), RuntimeError("a bug")], ids=["away", "a bug"])
 @pytest.mark.parametrize("get_ready", [readiness.get_ready, outset.get_ready])
-def test_a_database_that_is_away_keeps_nobody_from_starting(again, get_ready, monkeypatch):
+def test_what_cannot_be_made_ready_keeps_nobody_from_starting(again, get_ready, error, monkeypatch):
     def away(*_, **__):
-        raise StoreUnavailable("it is away")
+        raise error
 
     monkeypatch.setattr(again.system.db, "ask", away)
     monkeypatch.setattr(again.system.db, "direct", away)
