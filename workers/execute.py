@@ -38,6 +38,7 @@ from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, unc
 from workers.log import logger
 from workers.renewal import judge_again
 from workers.store import actions, cases, flow, switches
+from workers.store.action_rows import short_receipt
 from workers.store.flow import Begun, Errand
 from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
@@ -378,4 +379,4 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
 
 
 def _as_json(receipt: Receipt) -> dict[str, Any]:
-    return {name: getattr(receipt, name) for name in _RECEIPT}
+    return short_receipt({name: getattr(receipt, name) for name in _RECEIPT})

@@ -82,6 +82,28 @@ def test_an_action_comes_out_as_it_went_in():
     )
 
 
+def test_a_digest_is_packed_where_a_rule_approved_it_and_stands_by_itself_where_a_person_is_asked():
+    assert kept()["digest"] is None
+    assert kept(approved_digest=None)["digest"] == DIGEST
+    assert kept(digest="not a hash", approved_digest="not a hash")["digest"] == "not a hash"
+    changed = action(**{**kept(), "digest": "0" * 64})
+    assert (changed.digest, changed.approved_digest) == ("0" * 64, DIGEST[: action_rows.SHORT])
+    of_before = {**kept(approved_digest=None), "approved_digest": DIGEST[: action_rows.SHORT]}
+    assert action(**of_before).approved_digest == DIGEST
+    assert action_rows.whole("actions", dict.fromkeys(ONCE) | kept())["digest"] == DIGEST
+
+
+def test_a_receipt_is_stored_without_what_says_nothing_and_read_in_full():
+    full = {"ref": "re_1", "version_before": "", "version_after": "", "data": {}}
+    assert action_rows.short_receipt(full) == {"ref": "re_1"}
+    assert action(**ROW, receipt={"ref": "re_1"}).receipt == full
+    telling = {"ref": "", "version_before": "1", "version_after": "2", "data": {"a": 0}}
+    assert action_rows.short_receipt(telling) == telling
+    assert action(**ROW, receipt=telling).receipt == telling
+    assert action_rows.whole("attempts", {"receipt": {"ref": "re_1"}}) == {"receipt": full}
+    assert action_rows.whole("attempts", {"receipt": None}) == {"receipt": None}
+
+
 def test_what_was_never_packed_is_read_as_it_is():
     assert action(**ROW).verdict is VERDICT
 

@@ -29,6 +29,10 @@ SHORT = 16
 #: in place of a hash, which is kept as bytes after what is packed: no JSON has this character
 _HASH = "\x01"
 _HASH_BYTES = 32
+#: what the byte before a policy's hash says: that there are limits, and that the digest comes before it
+_LIMITS, _DIGEST = 1, 2
+#: what is left out of a receipt that says nothing of it
+_NO_RECEIPT: Mapping[str, Any] = {"version_before": "", "version_after": "", "data": {}}
 #: how much was packed beside a record where that is the digest, too
 _WITH_DIGEST = 4
 #: how packed bytes begin as text: no JSON does
@@ -41,12 +45,16 @@ def packed_action(row: Mapping[str, Any]) -> dict[str, Any]:
     once = {name: row[name] for name in OF_ACTION}
     kept = {name: value for name, value in row.items() if name not in once}
     hashed = once["policy_hash"]
+    approved, digest = row["approved_digest"], row["digest"]
     tail = b""
     if _is_hash(hashed):
         del once["policy_hash"]
-        # Before it, whether there are limits: both are asked for by the statement that begins an action.
-        tail = bytes(["limits" in once["verdict"]]) + bytes.fromhex(hashed)
-    approved, digest = row["approved_digest"], row["digest"]
+        said = _LIMITS if "limits" in once["verdict"] else 0
+        if approved == digest and _is_hash(digest):
+            # What waits for a person keeps it in its column: it is what the person's word is of.
+            kept["digest"], tail, said = None, bytes.fromhex(digest), said | _DIGEST
+        # All of it is asked for by the statements that begin an action and end it.
+        tail += bytes([said]) + bytes.fromhex(hashed)
     if approved == digest and len(digest) > SHORT:
         kept["approved_digest"] = digest[:SHORT]
     return {**kept, "packed": _literal(packing.in_bytes(once, OF_ACTIONS) + tail)}
@@ -58,7 +66,30 @@ def action_of(packed: bytes | str) -> dict[str, Any]:
     once: dict[str, Any] = packing.of_bytes(stored)
     if "policy_hash" not in once:
         once["policy_hash"] = stored[-_HASH_BYTES:].hex()
+        rest = stored[:-_HASH_BYTES]
+        if rest[-1] & _DIGEST:
+            once["digest"] = rest[-_HASH_BYTES - 1 : -1].hex()
     return once
+
+
+def digest_in(alias: str) -> str:
+    """An action's digest in words of PostgreSQL, wherever it is kept."""
+    packed = f"{alias}.packed"
+    return f"COALESCE({alias}.digest, encode(substr({packed}, length({packed}) - {2 * _HASH_BYTES}, {_HASH_BYTES}), 'hex'))"
+
+
+def limited_in(alias: str) -> str:
+    """Whether what was packed of an action says that it uses up of limits."""
+    return f"get_byte({alias}.packed, length({alias}.packed) - {_HASH_BYTES + 1}) & {_LIMITS} = {_LIMITS}"
+
+
+def short_receipt(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """A receipt without what says nothing."""
+    return {name: value for name, value in receipt.items() if name not in _NO_RECEIPT or value}
+
+
+def full_receipt(kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_NO_RECEIPT, **kept}
 
 
 def approved_digest(kept: str, digest: str) -> str:
@@ -109,13 +140,16 @@ def empty_of(name: str, row: Mapping[Any, Any]) -> dict[str, Any]:
         return {}
     packed, short = row["packed"], row.get("approved_digest")
     found = {} if packed is None else {n: value for n, value in made[name](packed).items() if row[n] is None}
-    return found if short is None else {**found, "approved_digest": approved_digest(short, row["digest"])}
+    if short is None:
+        return found
+    return {**found, "approved_digest": approved_digest(short, found.get("digest", row["digest"]))}
 
 
 def whole(name: str, row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row of a table as its columns were before anything was packed: for files that are read without this code."""
     dropped = _KEPT_ALONG.get(name, ())
-    return {n: value for n, value in row.items() if n not in dropped} | empty_of(name, row)
+    made = {n: value for n, value in row.items() if n not in dropped} | empty_of(name, row)
+    return made | {"receipt": full_receipt(made["receipt"])} if made.get("receipt") else made
 
 
 def column_of(value: Any, packed: bytes | None, name: str) -> Any:

@@ -106,7 +106,8 @@ def _changed(names: tuple[str, ...]) -> Any:
             actions.c.id == bindparam("action_id"),
             actions.c.state == bindparam("was_state"),
             actions.c.version == bindparam("was_version"),
-            actions.c.digest == bindparam("was_digest"),
+            # Empty is what was packed: once it is another, it is in the column.
+            or_(actions.c.digest.is_(None), actions.c.digest == bindparam("was_digest")),
         )
         .values(
             version=actions.c.version + 1,

@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
+from workers.store.action_rows import column_of
 from workers.store.database import Tx
 from workers.store.parcels import DATA
 from workers.store.records import Action, ActionState, Case
@@ -44,7 +45,7 @@ def initiators(tx: Tx, of: Collection[str]) -> dict[str, frozenset[str]]:
 def last_approvers(tx: Tx, action: Action, case: Case) -> frozenset[str]:
     """The ids of those who said yes, or for whom it was said, to the newest action of this kind for this customer that was
     carried out; where nobody knows the customer, on this target. Nobody where a rule allowed it."""
-    done = select(actions.c.id, actions.c.digest, actions.c.settled_at).where(
+    done = select(actions.c.id, actions.c.digest, actions.c.packed, actions.c.settled_at).where(
         actions.c.kind == action.kind, actions.c.state == ActionState.DONE, actions.c.id != action.id
     )
     newest_first = done.order_by(actions.c.settled_at.desc(), actions.c.id.desc()).limit(1)
@@ -60,7 +61,8 @@ def last_approvers(tx: Tx, action: Action, case: Case) -> frozenset[str]:
     if not rows:
         return frozenset()
     before = max(rows, key=lambda row: (row.settled_at, row.id))
+    digest = column_of(before.digest, before.packed, "digest")
     said = select(decisions.c.person_id, decisions.c.on_behalf_of).where(
-        decisions.c.action_id == before.id, decisions.c.decision == "approve", decisions.c.digest == before.digest
+        decisions.c.action_id == before.id, decisions.c.decision == "approve", decisions.c.digest == digest
     )
     return frozenset(person for row in tx.execute(said) for person in row if person is not None)

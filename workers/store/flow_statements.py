@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, DateTime, Integer, LargeBinary, Numeric, Table, TypeDecorator
 
 from workers.store import tables
+from workers.store.action_rows import digest_in, limited_in
 from workers.store.limit_statements import Shape, spent
 from workers.store.records import Action, Case, CaseState, Event
 from workers.store.step_rows import COLUMNS, UNUSED
@@ -112,6 +113,7 @@ FROM actions a JOIN cases c ON c.id = a.case_id
     LEFT JOIN revisions r ON a.state = 'pending' AND r.action_id = a.id AND r.revision = a.revision
 WHERE a.id = %(action)s"""
 
+_DIGEST = digest_in("actions")
 _EXECUTING = """UPDATE actions SET state = 'executing', standing = 'executing', claimed_by = %(worker)s, wake_at = %(until)s, tries = tries + 1,
         waiting_for = NULL, version = actions.version + 1, updated_at = %(now)s"""
 
@@ -124,9 +126,9 @@ _TRIED = """tried AS (
 BEGIN = f"""
 WITH started AS (
     {_EXECUTING}
-    WHERE id = %(action)s AND state = %(state)s AND version = %(version)s AND digest = %(digest)s
+    WHERE id = %(action)s AND state = %(state)s AND version = %(version)s AND {_DIGEST} = %(digest)s
         AND NOT EXISTS (SELECT FROM switches WHERE scope = ANY(%(unless)s))
-    RETURNING id, digest
+    RETURNING id, {_DIGEST} AS digest
 ), {_TRIED}
 SELECT number FROM tried"""
 
@@ -153,7 +155,7 @@ def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool,
         f"""ended AS (
     UPDATE actions SET {_assignments(changes, "act_")}, version = actions.version + 1, updated_at = %(now)s
     FROM settled WHERE actions.id = %(action)s AND actions.state = %(state)s AND actions.version = %(version)s
-        AND actions.digest = %(digest)s
+        AND {_DIGEST} = %(digest)s
     RETURNING actions.id
 )""",
     ]
@@ -232,7 +234,7 @@ def approve(
                 f"""approved AS (
     UPDATE actions SET {_assignments(changes, "act_")}, version = actions.version + 1, updated_at = %(now)s
     FROM held WHERE actions.id = %(action)s AND actions.state = %(state)s AND actions.version = %(version)s
-        AND actions.digest = %(digest)s AND NOT EXISTS (SELECT FROM decisions WHERE action_id = %(action)s)
+        AND {_DIGEST} = %(digest)s AND NOT EXISTS (SELECT FROM decisions WHERE action_id = %(action)s)
     RETURNING {_columns(Action, "actions")}
 )""",
                 f"""said AS (
@@ -298,16 +300,16 @@ START = f"""
 WITH clear AS MATERIALIZED (
     SELECT a.id, a.version FROM actions a JOIN cases c ON c.id = a.case_id
     WHERE a.id = %(action)s AND a.state::text = 'approved' AND COALESCE(a.wake_at, 'infinity') <= %(now)s
-        AND a.approved_digest IN (a.digest, left(a.digest, 16))
+        AND a.approved_digest IN ({digest_in("a")}, left({digest_in("a")}, 16))
         AND COALESCE(a.policy_hash, encode(substr(a.packed, length(a.packed) - 31), 'hex')) = %(policy)s
         AND a.kind = ANY(%(kinds)s) AND (a.target_version = '' OR a.kind = ANY(%(unguarded)s)
             OR split_part(a.target, ':', 1) <> ALL(%(versioned)s))
-        AND (COALESCE(NOT a.verdict ? 'limits', substr(a.packed, length(a.packed) - 32, 1) = '\\x00') OR {_HOLDS})
+        AND (COALESCE(NOT a.verdict ? 'limits', NOT ({limited_in("a")})) OR {_HOLDS})
         AND NOT EXISTS (SELECT {_THROWN})
         AND NOT EXISTS (SELECT FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id AND o.target = a.target
             AND o.state::text IN ('approved', 'executing'))
 ), started AS (
     {_EXECUTING} FROM clear WHERE actions.id = clear.id AND actions.version = clear.version
-    RETURNING actions.id, actions.digest
+    RETURNING actions.id, {_DIGEST} AS digest
 ), {_TRIED}
 """ + ERRAND.replace("SELECT ", "SELECT (SELECT number FROM tried), ", 1)

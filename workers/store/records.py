@@ -167,6 +167,8 @@ class Action:
         approved = self.approved_digest
         if approved is not None and approved != self.digest:
             object.__setattr__(self, "approved_digest", action_rows.approved_digest(approved, self.digest))
+        if self.receipt is not None:
+            object.__setattr__(self, "receipt", action_rows.full_receipt(self.receipt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,10 @@ class Attempt:
     outcome: str | None
     receipt: Mapping[str, Json] | None
     error: str | None
+
+    def __post_init__(self) -> None:
+        if self.receipt is not None:
+            object.__setattr__(self, "receipt", action_rows.full_receipt(self.receipt))
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,8 +177,8 @@ actions = Table(
     Column("arguments", Json, nullable=False),
     Column("target", String(300), nullable=False),
     Column("target_version", String(200), nullable=False),
-    Column("digest", String(64), nullable=False),
     # Empty where they are packed: see `action_rows`.
+    Column("digest", String(64)),
     Column("policy_hash", String(64)),
     Column("verdict", Json),
     Column("sentence", Text),

@@ -240,7 +240,7 @@ def test_a_database_of_the_version_before_has_all_that_is_open_where_it_is_looke
     begun.drain(limit=1)
     db = begun.system.db
 
-    schema.downgrade(db, "0020")
+    schema.downgrade(db, "0021")
     with db.read() as tx:
         rows = dict(tx.execute(text("SELECT id, wake_at FROM actions WHERE settled_at IS NULL")).all())
         assert len(rows) == 2

@@ -185,7 +185,7 @@ def _row(action: str, now: datetime) -> dict[str, object]:
 
 def _filled(column, now):
     # SQLite keeps them in plain columns, which are never empty there.
-    if column.nullable and column.name not in action_rows.OF_ACTION:
+    if column.nullable and column.name not in (*action_rows.OF_ACTION, "digest"):
         return None
     plain = {"JSON": {}, "INTEGER": 1, "FLOAT": 1.0, "BOOLEAN": False, "UTCDATETIME": now}
     return plain.get(type(column.type).__name__.upper(), "x")

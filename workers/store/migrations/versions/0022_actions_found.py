@@ -1,5 +1,5 @@
 """Where an action is found until it is over, in a column of its own, so that the end of one that was begun with its decision writes
-the row and none of its indexes.
+the row and none of its indexes. The digest of what a rule allowed is packed with what else is written once.
 
 Code of the version before may go on beside it for as long as no process of this version has begun anything: it knows nothing of
 `standing`, so a trigger sees to it that no action is left where nobody looks, whoever writes. What this version has begun it would not
@@ -43,15 +43,16 @@ def upgrade() -> None:
         op.add_column("actions", sa.Column("standing", sa.String(20), nullable=True))
         op.add_column("actions", sa.Column("held_until", sa.DateTime(timezone=True), nullable=True))
         op.execute("UPDATE actions SET standing = state WHERE settled_at IS NULL")
-        op.create_index("ix_actions_standing", "actions", ["standing", "created_at"], sqlite_where=sa.text(STANDING))
-        op.create_index("ix_actions_done_to", "actions", ["target"])
         op.drop_index("ix_actions_open", "actions")
         op.drop_index("ix_actions_target", "actions")
+        op.create_index("ix_actions_standing", "actions", ["standing", "created_at"], sqlite_where=sa.text(STANDING))
+        op.create_index("ix_actions_done_to", "actions", ["target"])
     else:
         with op.get_context().autocommit_block():
             op.execute(SHORTLY)
             op.execute("ALTER TABLE actions ADD COLUMN IF NOT EXISTS standing VARCHAR(20)")
             op.execute("ALTER TABLE actions ADD COLUMN IF NOT EXISTS held_until TIMESTAMP WITH TIME ZONE")
+            op.execute("ALTER TABLE actions ALTER COLUMN digest DROP NOT NULL")
             op.execute(SEE_TO_IT)
             op.execute(SEEN_TO)
             op.execute(PATIENT)
@@ -81,6 +82,10 @@ def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP TRIGGER actions_standing ON actions")
         op.execute("DROP FUNCTION actions_standing()")
+        op.execute(
+            "UPDATE actions SET digest = encode(substr(packed, length(packed) - 64, 32), 'hex') WHERE digest IS NULL"
+        )
+        op.execute("ALTER TABLE actions ALTER COLUMN digest SET NOT NULL")
     # What was begun with its decision is due at its lease's end, as code of before has it.
     op.execute(
         "UPDATE actions SET wake_at = held_until "
