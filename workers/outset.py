@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import psycopg
+
 from integrations.base import VersionReader
 from workers import faults
 from workers.actions.base import Delivery
@@ -59,10 +61,9 @@ def get_ready(system: System) -> None:
     try:
         for approving in REHEARSALS * (False, True):
             flow.start(system.db, _NONE, **_terms(system), approving=approving)
-    except StoreUnavailable as error:
-        logger.info("not_ready_to_carry_out", error=str(error))
-    except Exception:  # noqa: BLE001 - nobody waits for this: what is wrong is told where it is in the way, and keeps nobody from starting
-        logger.exception("not_ready_to_carry_out")
+    except (StoreUnavailable, psycopg.Error) as error:
+        # What is wrong is told where it is in the way, and keeps nobody from starting.
+        logger.info("not_ready_to_carry_out", error=type(error).__name__)
 
 
 def _terms(system: System) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
+import psycopg
+
 from policies.record import verdict_json
 from policies.types import Outcome, Requirement, Use, Verdict
 from workers.inbox import service
@@ -46,10 +48,9 @@ def get_ready(system: System) -> None:
         flow.errand(system.db, _NONE)
         for _ in range(REHEARSALS):
             _rehearse(system)
-    except StoreUnavailable as error:
-        logger.info("not_ready_to_decide", error=str(error))
-    except Exception:  # noqa: BLE001 - nobody waits for this: what is wrong is told where it is in the way, and keeps nobody from starting
-        logger.exception("not_ready_to_decide")
+    except (StoreUnavailable, psycopg.Error) as error:
+        # What is wrong is told where it is in the way, and keeps nobody from starting.
+        logger.info("not_ready_to_decide", error=type(error).__name__)
 
 
 def _rehearse(system: System) -> None:
