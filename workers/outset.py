@@ -11,15 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import psycopg
-
 from integrations.base import VersionReader
 from workers import faults
 from workers.actions.base import Delivery
 from workers.actions.catalogue import CATALOGUE
 from workers.log import logger
 from workers.store import flow
-from workers.store.database import StoreUnavailable
+from workers.store.database import UNANSWERED
 from workers.store.flow import Begun, Errand
 from workers.store.records import Action, Attempt
 from workers.wiring import System
@@ -61,7 +59,7 @@ def get_ready(system: System) -> None:
     try:
         for approving in REHEARSALS * (False, True):
             flow.start(system.db, _NONE, **_terms(system), approving=approving)
-    except (StoreUnavailable, psycopg.Error) as error:
+    except UNANSWERED as error:
         # What is wrong is told where it is in the way, and keeps nobody from starting.
         logger.info("not_ready_to_carry_out", error=type(error).__name__)
 

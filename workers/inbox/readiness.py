@@ -12,8 +12,6 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-import psycopg
-
 from policies.record import verdict_json
 from policies.types import Outcome, Requirement, Use, Verdict
 from workers.inbox import service
@@ -24,7 +22,7 @@ from workers.log import logger
 from workers.settlement import weigh
 from workers.store import asking, flow, spending
 from workers.store.audit import Chain
-from workers.store.database import StoreUnavailable
+from workers.store.database import UNANSWERED
 from workers.store.flow import Errand
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
@@ -48,7 +46,7 @@ def get_ready(system: System) -> None:
         flow.errand(system.db, _NONE)
         for _ in range(REHEARSALS):
             _rehearse(system)
-    except (StoreUnavailable, psycopg.Error) as error:
+    except UNANSWERED as error:
         # What is wrong is told where it is in the way, and keeps nobody from starting.
         logger.info("not_ready_to_decide", error=type(error).__name__)
 
