@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, Dialect, Text, cast, func, literal, type_coerce
+from sqlalchemy import ColumnElement, Dialect, Text, cast, func, literal, type_coerce
 
 from workers.store import packing
 from workers.store.packing import NUMBER, OF_ACTIONS
@@ -22,8 +22,10 @@ from workers.store.packing import NUMBER, OF_ACTIONS
 #: columns of `actions` that are packed, and of `revisions`
 OF_ACTION = ("verdict", "sentence", "rationale", "citations", "origins", "rests_on", "policy_hash")
 OF_REVISION = ("arguments", "target", "target_version", "digest", "record")
+#: columns of `actions` that are another row's (`revision_rows`)
+FIRST_REVISION = ("first_revision", "author")
 #: columns that say nothing of an action or a revision but how it is kept, and found while it is open
-_KEPT_ALONG = {"actions": ("packed", "standing", "held_until"), "revisions": ("packed",)}
+_KEPT_ALONG = {"actions": ("packed", "standing", "held_until", *FIRST_REVISION), "revisions": ("packed",)}
 #: so many letters of an approved digest are kept while it is the action's own
 SHORT = 16
 #: in place of a hash, which is kept as bytes after what is packed: no JSON has this character
@@ -175,7 +177,7 @@ class _KeptText(packing.RecordText):
             return value
 
 
-def record_text(record: Column[Any], packed: Column[Any], *, sqlite: bool) -> Any:
+def record_text(record: ColumnElement[Any], packed: ColumnElement[Any], *, sqlite: bool) -> Any:
     """A revision's record as text: whoever wants the values reads it, once."""
     if sqlite:
         return type_coerce(record, Text)

@@ -6,6 +6,7 @@ Each change of state is one UPDATE that names the state, version or digest it st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -17,15 +18,17 @@ from workers.store import unsettled as open_ones
 from workers.store.database import Tx
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Attempt, Decision, Revision
+from workers.store.revision_rows import WRITTEN, revisions
 from workers.store.rows import columns, many, one
-from workers.store.tables import actions, attempts, decisions, revisions
+from workers.store.tables import actions, attempts, decisions
+from workers.store.tables import revisions as revision_rows
 
 _ACTION = columns(actions, Action)
-_REVISION = columns(revisions, Revision)
+_REVISION = tuple(revisions.c[field.name] for field in fields(Revision))
 _DECISION = columns(decisions, Decision)
 _ATTEMPT = columns(attempts, Attempt)
 _ADD = insert(actions)
-_ADD_REVISION = insert(revisions)
+_ADD_REVISION = insert(revision_rows)
 _OF_CASE = select(*_ACTION).where(actions.c.case_id == bindparam("case")).order_by(actions.c.round, actions.c.ordinal)
 # Those of one case are found by the case, not among all that are open: see `cases`.
 _UNSETTLED_OF = (
@@ -34,7 +37,9 @@ _UNSETTLED_OF = (
     .order_by(actions.c.ordinal)
 )
 _GET = select(*_ACTION).where(actions.c.id == bindparam("action"))
-_REVISIONS_OF = select(*_REVISION).where(revisions.c.action_id == bindparam("action")).order_by(revisions.c.revision)
+_REVISIONS_OF = (
+    select(*_REVISION).where(revisions.c.action_id == bindparam("action"), WRITTEN).order_by(revisions.c.revision)
+)
 _DECISIONS_OF = select(*_DECISION).where(decisions.c.action_id == bindparam("action")).order_by(decisions.c.decided_at)
 _ATTEMPTS_OF = select(*_ATTEMPT).where(attempts.c.action_id == bindparam("action")).order_by(attempts.c.number)
 _TRIES = select(func.count()).where(attempts.c.action_id == bindparam("action"))

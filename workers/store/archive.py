@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, text, update
 
-from workers.store import action_rows, audit, limit_upkeep
+from workers.store import action_rows, audit, limit_upkeep, revision_rows
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import Note
 from workers.store.audit_rows import laid_open as entry_laid_open
@@ -186,10 +187,15 @@ def whole(tx: Tx, case_ids: Sequence[str]) -> list[Json]:
             found[row["case_id"]][name].append(_plain(plain))
             if table is actions:
                 of_action[row["id"]] = row["case_id"]
+                if (first := revision_rows.first_in(row)) is not None:
+                    found[row["case_id"]]["revisions"].append(_plain(action_rows.whole("revisions", first)))
     for name, table in BY_ACTION.items():
         query = select(table).where(table.c.action_id.in_(list(of_action)))
         for row in tx.execute(query.order_by(*table.c[:2])).mappings():
             found[of_action[row["action_id"]]][name].append(_plain(action_rows.whole(name, row)))
+    for case in found.values():
+        # Some came with their actions.
+        case["revisions"].sort(key=itemgetter("action_id", "revision"))
     log = select(audit_table).where(audit_table.c.chain.in_(case_ids)).order_by(audit_table.c.chain, audit_table.c.seq)
     for row in tx.execute(log).mappings():
         found[row["chain"]]["audit"].append(_plain(entry_laid_open(row)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -18,8 +18,9 @@ from workers.store.examples import ERASED
 from workers.store.ids import new_id
 from workers.store.learning_tables import examples
 from workers.store.records import ActionState
+from workers.store.revision_rows import WRITTEN, revisions
 from workers.store.rows import columns, many, one
-from workers.store.tables import actions, people, revisions
+from workers.store.tables import actions, people
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Proposed:
 
 _DECIDED = columns(autonomy_decisions, Decided)
 _PROPOSED = columns(autonomy_proposals, Proposed)
-FRESH: tuple[Column[Any], ...] = (
+FRESH: tuple[ColumnElement[Any], ...] = (
     *(
         examples.c[name]
         for name in ("id", "case_id", "customer", "domain", "kind", "person_id", "verdict", "decided_at")
@@ -92,7 +93,7 @@ def fresh(tx: Tx, domain: str, since: datetime | None, limit: int) -> list[Fresh
     query = (
         select(*FRESH)
         .join(revisions, and_(revisions.c.action_id == examples.c.id, revisions.c.revision == 1))
-        .where(examples.c.domain == domain, examples.c.verdict != ERASED, ~kept)
+        .where(examples.c.domain == domain, examples.c.verdict != ERASED, ~kept, WRITTEN)
         .order_by(examples.c.decided_at, examples.c.id)
         .limit(limit)
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -20,8 +20,9 @@ from workers.store.autonomy_tables import autonomy_outcomes, autonomy_watches
 from workers.store.database import Tx
 from workers.store.examples import ERASED
 from workers.store.learning_tables import examples
+from workers.store.revision_rows import WRITTEN, along, revisions
 from workers.store.rows import columns, many, one
-from workers.store.tables import actions, revisions
+from workers.store.tables import actions
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,17 @@ class Passed:
 WATCHED, TAKEN_BACK = "watched", "taken_back"
 _WATCH = columns(autonomy_watches, Watch)
 _OUTCOME = columns(autonomy_outcomes, Outcome)
-_PASSED: tuple[Column[Any], ...] = (
+#: as it was when it was decided
+_LET_THROUGH = along(actions.c.revision)
+_PASSED: tuple[ColumnElement[Any], ...] = (
     actions.c.id,
     actions.c.kind,
     actions.c.state,
     actions.c.settled_at,
     actions.c.decided_at,
     actions.c.created_at,
-    revisions.c.record,
-    revisions.c.packed,
+    _LET_THROUGH.record,
+    _LET_THROUGH.packed,
 )
 
 
@@ -96,8 +99,12 @@ def passed(tx: Tx, after: str, limit: int) -> list[Passed]:
     """Actions that the policy let through, by id from `after` on."""
     query = (
         select(*_PASSED)
-        .join(revisions, and_(revisions.c.action_id == actions.c.id, revisions.c.revision == actions.c.revision))
-        .where(actions.c.id > after, actions.c.decided_by.startswith("policy:", autoescape=True))
+        .select_from(_LET_THROUGH.both)
+        .where(
+            actions.c.id > after,
+            actions.c.decided_by.startswith("policy:", autoescape=True),
+            _LET_THROUGH.there,
+        )
         .order_by(actions.c.id)
         .limit(limit)
     )
@@ -110,7 +117,7 @@ def decided_since(tx: Tx, domain: str, since: datetime | None, limit: int) -> li
     query = (
         select(*FRESH)
         .join(revisions, and_(revisions.c.action_id == examples.c.id, revisions.c.revision == 1))
-        .where(examples.c.domain == domain, examples.c.verdict != ERASED)
+        .where(examples.c.domain == domain, examples.c.verdict != ERASED, WRITTEN)
         .order_by(examples.c.decided_at, examples.c.id)
         .limit(limit)
     )

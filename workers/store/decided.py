@@ -12,14 +12,16 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal, select
 
 from workers.store import judgements
 from workers.store.action_rows import column_of, record_text
 from workers.store.archive_tables import archives
 from workers.store.database import Database, Tx
 from workers.store.judgements import as_text
-from workers.store.tables import actions, cases, decisions, revisions
+from workers.store.revision_rows import FIRST, WRITTEN, along, revisions
+from workers.store.tables import actions, cases, decisions
+from workers.store.tables import revisions as rows
 
 PAGE = 1_000
 #: clocks of several machines may differ by so much, and with them the order of ids
@@ -108,10 +110,11 @@ def stream(db: Database, window: Window, *, page: int = PAGE) -> Iterator[Decide
 
 def after(tx: Tx, floor: str, *, until: datetime, limit: int) -> list[Kept]:
     """First judgements of the actions that follow the id `floor` and were drafted by `until`, oldest first."""
+    first = along(FIRST, rows.c.action_id > floor)
     query = (
-        select(revisions.c.action_id, revisions.c.revision, revisions.c.author, actions.c.created_at, _unread(tx))
-        .join(actions, (revisions.c.action_id == actions.c.id) & (revisions.c.revision == 1))
-        .where(actions.c.id > floor)
+        select(actions.c.id, literal(FIRST), first.author, actions.c.created_at, _unread(tx, first))
+        .select_from(first.both)
+        .where(actions.c.id > floor, first.there)
         .order_by(actions.c.id)
         .limit(limit)
     )
@@ -164,6 +167,7 @@ def archived(tx: Tx, since: datetime | None) -> int:
 
 
 def _page(tx: Tx, window: Window, *, before: str, size: int) -> list[Decided]:
+    first = along(FIRST, rows.c.action_id < before)
     query = (
         select(
             actions.c.id,
@@ -172,16 +176,16 @@ def _page(tx: Tx, window: Window, *, before: str, size: int) -> list[Decided]:
             actions.c.decided_by,
             actions.c.revision,
             actions.c.created_at,
-            _unread(tx),
+            _unread(tx, first),
         )
-        .join(revisions, (revisions.c.action_id == actions.c.id) & (revisions.c.revision == 1))
-        .where(actions.c.id < before)
+        .select_from(first.both)
+        .where(actions.c.id < before, first.there)
         .order_by(actions.c.id.desc())
         .limit(size)
     )
-    rows = tx.execute(_chosen(query, window)).all()
-    changed = _edited(tx, [row.id for row in rows if row.revision > 1])
-    return [Decided(r.id, r.kind, r.state, r.decided_by, r.id in changed, r.created_at, r.record) for r in rows]
+    found = tx.execute(_chosen(query, window)).all()
+    changed = _edited(tx, [row.id for row in found if row.revision > FIRST])
+    return [Decided(r.id, r.kind, r.state, r.decided_by, r.id in changed, r.created_at, r.record) for r in found]
 
 
 def _records(tx: Tx, ids: Sequence[str]) -> list[Kept]:
@@ -194,15 +198,17 @@ def _records(tx: Tx, ids: Sequence[str]) -> list[Kept]:
             revisions.c.revision,
             revisions.c.author,
             revisions.c.created_at,
-            _unread(tx),
+            _unread(tx, revisions.c),
         )
         .join(actions, actions.c.id == revisions.c.action_id)
-        .where(revisions.c.action_id.in_(ids))
+        .where(revisions.c.action_id.in_(ids), WRITTEN)
         .order_by(revisions.c.action_id.desc(), revisions.c.revision)
     )
-    rows = tx.execute(query).all()
-    told = judgements.told_of(tx, sorted({row.case_id for row in rows}))
-    return [Kept(*row[1:], told.digests.get((row.action_id, row.revision)), row.case_id in told.erased) for row in rows]
+    found = tx.execute(query).all()
+    told = judgements.told_of(tx, sorted({row.case_id for row in found}))
+    return [
+        Kept(*row[1:], told.digests.get((row.action_id, row.revision)), row.case_id in told.erased) for row in found
+    ]
 
 
 def _chosen(query: Select[Any], window: Window) -> Select[Any]:
@@ -223,7 +229,7 @@ def _edited(tx: Tx, ids: Sequence[str]) -> set[str]:
     return set(tx.execute(query).scalars())
 
 
-def _unread(tx: Tx) -> Any:
+def _unread(tx: Tx, kept: Any) -> Any:
     """The record as text: whoever wants it reads it, once."""
     sqlite = tx.dialect.name == "sqlite"
-    return record_text(revisions.c.record, revisions.c.packed, sqlite=sqlite).label("record")
+    return record_text(kept.record, kept.packed, sqlite=sqlite).label("record")

@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 
-from workers.store import action_rows, audit_rows, closed, findings, limit_upkeep, notices, step_rows
+from workers.store import action_rows, audit_rows, closed, findings, limit_upkeep, notices, revision_rows, step_rows
 from workers.store.audit_tables import audit
 from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
@@ -100,6 +100,7 @@ def count(tx: Tx, ids: Sequence[str], address: str) -> dict[str, int]:
         told[table.name] = _number(tx, select(func.count()).select_from(table).where(link.in_(_linked(link, ids))))
     for table in GONE:
         told[table.name] = _number(tx, select(func.count()).select_from(table).where(_learned_of(table, ids, address)))
+    told[revisions.name] += revision_rows.count_in_actions(tx, ids)
     told[notice_table.name] = notices.count_of(tx, ids)
     told[limit_holds.name] = limit_upkeep.count_of(tx, ids)
     told[memories.name] = len(_memories(tx, ids, address))
@@ -260,6 +261,8 @@ def _made_of(column: Column[Any]) -> Any:
 
 def _write_out(tx: Tx, ids: Sequence[str]) -> None:
     """Put what is packed of these cases' actions into the columns that it is of: some of it stays."""
+    # Their first revisions become rows, of which the same is done.
+    revision_rows.set_apart(tx, ids)
     theirs = select(actions).where(actions.c.case_id.in_(ids), actions.c.packed.is_not(None))
     of_theirs = select(revisions).where(
         revisions.c.action_id.in_(select(actions.c.id).where(actions.c.case_id.in_(ids))),

@@ -22,7 +22,7 @@ from sqlalchemy import Table
 from workers.store import audit, tables
 from workers.store import events as all_events
 from workers.store import flow_statements as statements
-from workers.store.action_rows import packed_action, packed_revision, record_of
+from workers.store.action_rows import record_of
 from workers.store.audit import Chain, Note, link
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
@@ -34,6 +34,7 @@ from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import unpacked
 from workers.store.parcels import data_in
 from workers.store.records import Action, ActionState, Attempt, Case, Event, Switch
+from workers.store.revision_rows import together
 from workers.store.step_rows import packed_row, plain_row
 from workers.store.unsettled import after, placed
 
@@ -99,12 +100,13 @@ def _recorded(case: Case, progress: Progress, now: datetime) -> dict[str, Any]:
     """What a commit writes but for the chain, by the names of the statement."""
     changes = {"claims": 0, "waits": 0, "waiting_for": None, "updated_at": now, **progress.changes}
     one = plain_row(progress.steps[0]) if len(progress.steps) == 1 else {}
+    drafted, revised = together([placed(row) for row in progress.actions], progress.revisions)
     parts = {
         "steps": () if one else [packed_row(row) for row in progress.steps],
         "model_usage": progress.usage,
         "facts": progress.facts,
-        "actions": [packed_action(placed(row)) for row in progress.actions],
-        "revisions": [packed_revision(row) for row in progress.revisions],
+        "actions": drafted,
+        "revisions": revised,
     }
     return {
         **{f"set_{name}": value for name, value in changes.items()},

@@ -108,7 +108,7 @@ SELECT {action}, {case}, {chain},
     (SELECT json_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
     (SELECT json_agg(s ORDER BY s.scope LIKE 'rule:%%', s.scope) {thrown}),
     {holds},
-    r.record, r.packed
+    r.record, COALESCE(r.packed, CASE WHEN a.state = 'pending' AND a.revision = 1 THEN a.first_revision END)
 FROM actions a JOIN cases c ON c.id = a.case_id
     LEFT JOIN revisions r ON a.state = 'pending' AND r.action_id = a.id AND r.revision = a.revision
 WHERE a.id = %(action)s"""

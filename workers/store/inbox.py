@@ -13,8 +13,9 @@ from workers.store import exclusions, unsettled
 from workers.store.audit_tables import audit
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case, CaseState, Decision
+from workers.store.revision_rows import WRITTEN, revisions
 from workers.store.rows import columns, many
-from workers.store.tables import actions, attempts, cases, decisions, revisions
+from workers.store.tables import actions, attempts, cases, decisions
 
 _ACTION = columns(actions, Action)
 _CASE = columns(cases, Case)
@@ -231,7 +232,7 @@ def _with_people(tx: Tx, rows: Sequence[tuple[Action, Case]]) -> list[Waiting]:
     asked: dict[tuple[str, int], datetime] = {}
     for action_id, revision, author, at in tx.execute(
         select(revisions.c.action_id, revisions.c.revision, revisions.c.author, revisions.c.created_at).where(
-            revisions.c.action_id.in_(ids)
+            revisions.c.action_id.in_(ids), WRITTEN
         )
     ):
         asked[action_id, revision] = at

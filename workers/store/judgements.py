@@ -21,7 +21,8 @@ from workers.store.audit_rows import READ, entries
 from workers.store.audit_tables import audit
 from workers.store.database import Tx
 from workers.store.record_digest import digest_of
-from workers.store.tables import actions, revisions
+from workers.store.revision_rows import WRITTEN, revisions
+from workers.store.tables import actions
 
 #: cases that are looked at together
 PAGE = 500
@@ -98,7 +99,7 @@ def _unfitting(tx: Tx, chains: Sequence[str]) -> Iterator[str]:
     query = (
         select(actions.c.case_id, revisions.c.action_id, revisions.c.revision, record)
         .join(actions, actions.c.id == revisions.c.action_id)
-        .where(actions.c.case_id.in_(chains))
+        .where(actions.c.case_id.in_(chains), WRITTEN)
         .order_by(actions.c.case_id, revisions.c.action_id, revisions.c.revision)
     )
     for case_id, action_id, revision, text in tx.execute(query):

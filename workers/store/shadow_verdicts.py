@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -20,8 +20,10 @@ from workers.store.action_rows import record_text
 from workers.store.database import Tx
 from workers.store.ids import first_id, made_at
 from workers.store.rehearsal_tables import policy_shadows
+from workers.store.revision_rows import FIRST, along
 from workers.store.rows import columns, many
-from workers.store.tables import actions, cases, decisions, revisions
+from workers.store.tables import actions, cases, decisions
+from workers.store.tables import revisions as rows
 
 #: how far before its mark a look begins: commits of several machines come in so late, at most
 OVERLAP = timedelta(minutes=5)
@@ -83,15 +85,20 @@ _VERDICT = columns(policy_shadows, ShadowVerdict)
 
 def drafted(tx: Tx, shadow: str, *, floor: str, limit: int) -> list[Waiting]:
     """First judgements after the action `floor` that the shadow has not seen, oldest first."""
-    query = _unseen(tx, shadow).where(revisions.c.revision == 1, revisions.c.action_id > floor)
-    return [Waiting(*row) for row in tx.execute(query.order_by(revisions.c.action_id).limit(limit))]
+    first = along(FIRST, rows.c.action_id > floor)
+    query = _unseen(tx, shadow, literal(FIRST), actions.c.created_at, first).select_from(first.both)
+    query = query.where(actions.c.id > floor, first.there).order_by(actions.c.id).limit(limit)
+    return [Waiting(*row) for row in tx.execute(query)]
 
 
 def judged_anew(tx: Tx, shadow: str, *, floor: str, upto: str) -> list[Waiting]:
     """Later judgements, not seen yet, of actions on which somebody decided after the decision `floor` up to `upto`."""
     touched = select(decisions.c.action_id).where(decisions.c.id > floor, decisions.c.id <= upto)
-    query = _unseen(tx, shadow).where(revisions.c.revision > 1, revisions.c.action_id.in_(touched))
-    return [Waiting(*row) for row in tx.execute(query.order_by(revisions.c.action_id, revisions.c.revision))]
+    both = rows.join(actions, actions.c.id == rows.c.action_id)
+    query = _unseen(tx, shadow, rows.c.revision, rows.c.created_at, rows.c).select_from(both)
+    # Of which no first one is.
+    query = query.where(rows.c.revision > FIRST, rows.c.action_id.in_(touched))
+    return [Waiting(*row) for row in tx.execute(query.order_by(rows.c.action_id, rows.c.revision))]
 
 
 def newest_decision(tx: Tx) -> str:
@@ -168,26 +175,12 @@ def drop_before(tx: Tx, moment: datetime) -> None:
     tx.execute(delete(policy_shadows).where(_S.at < moment))
 
 
-def _unseen(tx: Tx, shadow: str) -> Any:
-    record = record_text(revisions.c.record, revisions.c.packed, sqlite=tx.dialect.name == "sqlite")
-    seen = (
-        select(_S.action_id)
-        .where(_S.shadow == shadow, _S.action_id == revisions.c.action_id, _S.revision == revisions.c.revision)
-        .exists()
-    )
-    return (
-        select(
-            revisions.c.action_id,
-            revisions.c.revision,
-            cases.c.domain,
-            actions.c.kind,
-            revisions.c.created_at,
-            record,
-        )
-        .join(actions, actions.c.id == revisions.c.action_id)
-        .join(cases, cases.c.id == actions.c.case_id)
-        .where(~seen)
-    )
+def _unseen(tx: Tx, shadow: str, number: Any, made: Any, kept: Any) -> Select[Any]:
+    """Of revisions with this number, made then and kept so, those that the shadow has not seen."""
+    record = record_text(kept.record, kept.packed, sqlite=tx.dialect.name == "sqlite")
+    domain = select(cases.c.domain).where(cases.c.id == actions.c.case_id).scalar_subquery()
+    seen = select(_S.action_id).where(_S.shadow == shadow, _S.action_id == actions.c.id, _S.revision == number).exists()
+    return select(actions.c.id, number, domain, actions.c.kind, made, record).where(~seen)
 
 
 def _pg_day() -> Any:

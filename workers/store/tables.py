@@ -69,8 +69,7 @@ cases = Table(
     partial("ix_cases_attention", "opened_at", where="attention IS NOT NULL AND closed_at IS NULL"),
     # What must not wait behind bulk. No index knows who has claimed: a claim would write every index of the row anew.
     partial("ix_cases_urgent_due", "domain", "wake_at", where="priority = 'urgent' AND wake_at IS NOT NULL"),
-    # What else is going on for a customer. By the outcome, which is set as a case is closed: of a question that does not ask for
-    # `closed_at` the planner cannot believe that another index of open cases, which it takes for empty, answers it sooner.
+    # What else is going on for a customer. Not by `closed_at`: the planner would take any index of open cases for an empty one.
     partial("ix_cases_going_on", "customer", where="outcome IS NULL AND customer <> ''"),
     # Room on each page for the next versions of its rows, so that a step that moves no index stays on the page.
     postgresql_with={"fillfactor": "70"},
@@ -113,8 +112,7 @@ steps = Table(
     held("case_id", "cases.id"),
     Column("round", Integer, nullable=False),
     Column("name", String(16), nullable=False),
-    # Filled by versions before; the audit log has it.
-    Column("input_digest", String(64), nullable=False),
+    Column("input_digest", String(64), nullable=False),  # filled by versions before; the audit log has it
     # Read through `step_rows`: on PostgreSQL the output is `packed`.
     Column("output", Record(OF_STEPS), nullable=False),
     at("started_at"),
@@ -208,6 +206,8 @@ actions = Table(
     # Where it is found until it is over: `unsettled`.
     Column("standing", String(20)),
     at("held_until", nullable=True),
+    Column("first_revision", LargeBinary),  # and whose it was, where it has no row of its own (`revision_rows`)
+    Column("author", String(200)),
     UniqueConstraint("case_id", "round", "ordinal"),
     partial("ix_actions_due", "wake_at", where="wake_at IS NOT NULL"),
     partial("ix_actions_standing", "standing", "created_at", where="standing IS NOT NULL"),

@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from tests.kit.engine import reply
 from tests.kit.log import entries
+from tests.kit.revisions import in_rows
 from workers.store import audit, judgements, proof, schema
 from workers.store.audit import Note
 from workers.store.audit_tables import audit as log
@@ -131,6 +132,7 @@ def test_the_record_of_a_case_that_is_gone_is_missed_as_long_as_the_log_tells_of
     worked(engine)
     with engine.system.db.write() as tx:
         tx.execute(update(cases).values(chain_seq=None, chain_hash=None))
+        in_rows(tx)
         tx.execute(delete(revisions))
 
     with engine.system.db.read() as tx:

@@ -15,6 +15,7 @@ from workers.store import archive as store
 from workers.store import cases, proof
 from workers.store.archive_tables import archived_entries
 from workers.store.audit_tables import audit, audit_anchors
+from workers.store.revision_rows import WRITTEN, revisions
 from workers.store.tables import actions, metadata
 from workers.store.tables import cases as case_table
 
@@ -295,4 +296,6 @@ def test_an_archive_of_entries_without_anchor_waits(worked, tmp_path):
 
 
 def _rows(tx):
-    return {table.name: tx.execute(select(table)).all() for table in metadata.sorted_tables}
+    rows = {table.name: tx.execute(select(table)).all() for table in metadata.sorted_tables}
+    # Wherever they are kept.
+    return rows | {"revisions": tx.execute(select(revisions).where(WRITTEN)).all()}

@@ -18,7 +18,22 @@ from tests.servers.postgres import Postgres, binaries
 from workers.archive import monthly
 from workers.inbox import lists, timeline
 from workers.limits import counters
-from workers.store import actions, audit, cases, due, events, examples, figures, inbox, processes, schema, switches
+from workers.store import (
+    actions,
+    audit,
+    autonomy_watches,
+    cases,
+    decided,
+    due,
+    events,
+    examples,
+    figures,
+    inbox,
+    processes,
+    schema,
+    shadow_verdicts,
+    switches,
+)
 from workers.store import archive as store
 from workers.store.database import Database
 
@@ -29,6 +44,7 @@ A_FEW = 700
 RECENT = inbox.RECENT + A_FEW
 BIG = set(history.FILLED)
 AN_OLD = "case_00" + "50000".zfill(24)
+AN_ACTION = "act_00" + "50000".zfill(24)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -111,6 +127,11 @@ def looking(engine):
         "a redelivery": lambda tx: events.count_duplicate(tx, "house", "old77", None),
         "a redelivery by its body": lambda tx: events.count_duplicate(tx, "house", "other", "0" * 64),
         "what rules count": lambda tx: counters.read(tx, "support", "reply_to_customer", "customer7@example.com", now),
+        "an action's revisions": lambda tx: actions.revisions_of(tx, AN_ACTION),
+        "an action's records": lambda tx: decided.records_of(tx, AN_ACTION),
+        "first judgements": lambda tx: decided.after(tx, AN_ACTION, until=now, limit=200),
+        "what a shadow has not judged": lambda tx: shadow_verdicts.drafted(tx, "0" * 64, floor=AN_ACTION, limit=200),
+        "what rules let through": lambda tx: autonomy_watches.passed(tx, AN_ACTION.replace("50000", "99900"), 200),
         "the same done before": lambda tx: actions.same_kind_and_target(tx, "reply_to_customer", "house:ticket:old9"),
     }
 

@@ -10,6 +10,7 @@ from policies.loader import loads
 from tests.integration.inbox.test_templates import problems
 from tests.integration.rehearsal.policies import files, policy
 from tests.kit.engine import POLICY, refund, reply, tags
+from tests.kit.revisions import in_rows
 from workers.rehearsal.shadow import follow
 from workers.store import actions, audit
 from workers.store.tables import revisions
@@ -20,6 +21,7 @@ def tampered(site, action_id, change):
         where = revisions.c.action_id == action_id
         (revision,) = actions.revisions_of(tx, action_id)
         stored = json.loads(json.dumps(revision.record))
+        in_rows(tx)
         tx.execute(update(revisions).where(where).values(record=change(stored)))
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import update
 from policies.loader import loads
 from tests.integration.rehearsal.policies import files
 from tests.kit.engine import POLICY, tags
+from tests.kit.revisions import in_rows
 from workers.store import actions, decided
 from workers.store.tables import revisions
 
@@ -35,6 +36,7 @@ def tampered(engine, action_id, change, revision=1):
     with engine.system.db.write() as tx:
         where = (revisions.c.action_id == action_id, revisions.c.revision == revision)
         (stored,) = [one.record for one in actions.revisions_of(tx, action_id) if one.revision == revision]
+        in_rows(tx)
         tx.execute(update(revisions).where(*where).values(record=change(json.loads(json.dumps(stored)))))
 
 

@@ -14,6 +14,7 @@ from tests.integration.rehearsal.policies import files
 from tests.integration.rehearsal.stored import kept, known, limited_to_one_a_day, tampered
 from tests.kit.engine import POLICY, tags
 from tests.kit.log import entries as log_entries
+from tests.kit.revisions import in_rows
 from workers import renewal
 from workers.inbox.explanation import chosen, explain
 from workers.memory.erasing import erase
@@ -89,6 +90,7 @@ def test_a_changed_record_under_a_policy_that_is_not_kept_is_told(made):
 def test_a_record_that_is_gone_is_told_by_the_log(made):
     target = made.action("add_tags")
     with made.system.db.write() as tx:
+        in_rows(tx)
         tx.execute(delete(revisions).where(revisions.c.action_id == target.id))
 
     (told,) = unfitting(made)

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from tests.integration.rehearsal.policies import files, policy
 from tests.kit.engine import refund, reply, tags
+from tests.kit.revisions import in_rows
 from workers.rehearsal import shadow
 from workers.rehearsal.shadow import Shadows, follow
 from workers.rehearsal.upkeep import Upkeep
@@ -78,6 +79,7 @@ def test_many_are_judged_in_lots_and_a_record_that_is_none_holds_up_nothing(engi
         action = drafted(engine, number)[0]
         if number < 3:
             with engine.system.db.write() as tx:
+                in_rows(tx)
                 tx.execute(update(revisions).where(revisions.c.action_id == action.id).values(record={}))
 
     assert follow(engine.system, DENY) == 2

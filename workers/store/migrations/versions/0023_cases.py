@@ -1,11 +1,15 @@
-"""What an action holds of limits is found by its key, and what a counter has by an index of the counter alone: an entry names the
-action once where two did.
+"""An action's first revision may stand in its own row; what an action holds of limits is found by its key, and what a counter has
+by an index of the counter alone, so that an entry names the action once where two did.
 
-The key stands over the same two columns as before, the other way round. Nothing that code of before says depends on which of the
-two comes first; it runs on, with a longer way to what a counter has until the second index is there, which is built first.
+Columns are added and may be empty: rows from before stay as they are and are read as they were. Code of before does not look for a
+revision in an action's row and would take such an action for one without; so the floor says that it must not run any more. The
+key of holds stands over the same two columns as before, the other way round, which no statement depends on; the index by
+counters is built before it changes. Going back gives each first revision a row again.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +17,15 @@ from alembic import op
 revision = "0023"
 down_revision = "0022"
 
+COLUMNS: tuple[tuple[str, sa.types.TypeEngine[Any]], ...] = (
+    ("first_revision", sa.LargeBinary()),
+    ("author", sa.String(length=200)),
+)
+#: as the version before looks for them
+APART = (
+    "INSERT INTO revisions (action_id, revision, author, created_at, packed) "
+    "SELECT id, 1, author, created_at, first_revision FROM actions WHERE first_revision IS NOT NULL"
+)
 KEY = "pk_limit_holds"
 #: as the new key is called while it is built
 BUILT = "uq_limit_holds_action_id_counter"
@@ -27,6 +40,9 @@ def upgrade() -> None:
         op.drop_index(BY_ACTION, "limit_holds")
         _key_of("action_id", "counter")
         op.create_index(BY_COUNTER, "limit_holds", ["counter"])
+    for name, kind in COLUMNS:
+        op.add_column("actions", sa.Column(name, kind, nullable=True))
+    op.execute("UPDATE schema_floor SET revision = '0023'")
 
 
 def _upgrade_beside_work() -> None:
@@ -48,6 +64,10 @@ def _upgrade_beside_work() -> None:
 
 
 def downgrade() -> None:
+    op.execute("UPDATE schema_floor SET revision = '0022'")
+    op.execute(APART)
+    for name, _ in reversed(COLUMNS):
+        op.drop_column("actions", name)
     op.create_index(BY_ACTION, "limit_holds", ["action_id"])
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
