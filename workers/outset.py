@@ -17,7 +17,7 @@ from workers.actions.base import Delivery
 from workers.actions.catalogue import CATALOGUE
 from workers.log import logger
 from workers.store import flow
-from workers.store.database import StoreUnavailable
+from workers.store.database import UNANSWERED
 from workers.store.flow import Begun, Errand
 from workers.store.records import Action, Attempt
 from workers.wiring import System
@@ -59,10 +59,9 @@ def get_ready(system: System) -> None:
     try:
         for approving in REHEARSALS * (False, True):
             flow.start(system.db, _NONE, **_terms(system), approving=approving)
-    except StoreUnavailable as error:
-        logger.info("not_ready_to_carry_out", error=str(error))
-    except Exception:  # noqa: BLE001 - nobody waits for this: what is wrong is told where it is in the way, and keeps nobody from starting
-        logger.exception("not_ready_to_carry_out")
+    except UNANSWERED as error:
+        # What is wrong is told where it is in the way, and keeps nobody from starting.
+        logger.info("not_ready_to_carry_out", error=type(error).__name__)
 
 
 def _terms(system: System) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from workers.log import logger
 from workers.settlement import weigh
 from workers.store import asking, flow, spending
 from workers.store.audit import Chain
-from workers.store.database import StoreUnavailable
+from workers.store.database import UNANSWERED
 from workers.store.flow import Errand
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
@@ -46,10 +46,9 @@ def get_ready(system: System) -> None:
         flow.errand(system.db, _NONE)
         for _ in range(REHEARSALS):
             _rehearse(system)
-    except StoreUnavailable as error:
-        logger.info("not_ready_to_decide", error=str(error))
-    except Exception:  # noqa: BLE001 - nobody waits for this: what is wrong is told where it is in the way, and keeps nobody from starting
-        logger.exception("not_ready_to_decide")
+    except UNANSWERED as error:
+        # What is wrong is told where it is in the way, and keeps nobody from starting.
+        logger.info("not_ready_to_decide", error=type(error).__name__)
 
 
 def _rehearse(system: System) -> None:

@@ -35,6 +35,10 @@ class StoreUnavailable(Exception):
     """The database cannot be used just now: locked, full, unreachable. Nothing of the transaction was kept."""
 
 
+#: what asking the database may come to instead of an answer
+UNANSWERED: tuple[type[Exception], ...] = (StoreUnavailable, psycopg.Error)
+
+
 class Database:
     """One per process. `url` is a SQLAlchemy URL; `connections` bounds how many are open at once: on PostgreSQL so many
     for the flow's statements and so many for all others, and two for statements that go together; each is opened when

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from sqlalchemy import func, select
 
@@ -112,7 +113,9 @@ def test_what_is_carried_out_first_is_begun_without_making_anything_ready(engine
     assert (begun is not None) == (state == ActionState.EXECUTING)
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), RuntimeError("a bug")], ids=["away", "a bug"])
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("away"), psycopg.ProgrammingError("not allowed")], ids=["away", "not allowed"]
+)
 @pytest.mark.parametrize("get_ready", [readiness.get_ready, outset.get_ready])
 def test_what_cannot_be_made_ready_keeps_nobody_from_starting(again, get_ready, error, monkeypatch):
     def away(*_, **__):
