@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 
 import pytest
@@ -117,13 +118,15 @@ def test_a_locked_database_is_named_and_nothing_of_the_commit_is_kept(tmp_path):
 
 def test_a_full_disk_keeps_nothing_of_the_event_and_frees_itself(tmp_path):
     engine = make_engine(tmp_path)
+    # No packing makes it small.
+    text = random.Random(7).randbytes(1_000_000).hex()
     limit = f"PRAGMA max_page_count = {_pages(tmp_path / 'engine.db')}"
     event.listen(engine.system.db.engine, "checkout", lambda connection, *_: connection.execute(limit))
     with pytest.raises(StoreUnavailable, match="full"):
-        engine.event(text="x" * 2_000_000)
+        engine.event(text=text)
 
     limit = "PRAGMA max_page_count = 1000000"
-    engine.event(text="x" * 2_000_000)
+    engine.event(text=text)
     engine.drain()
 
     assert engine.case().events_total == 1
