@@ -184,7 +184,13 @@ class Driver:
     def _click(self, action: dict[str, Any], person: str, word: str) -> None:
         with self.journal.lock:
             self.journal.said.setdefault((action["id"], action["digest"]), []).append(word)
-        body = {"decision": word, "revision": action["revision"], "digest": action["digest"], "reason": "seen"}
+        body = {
+            "decision": word,
+            "revision": action["revision"],
+            "digest": action["digest"],
+            "state": action["state"],
+            "reason": "seen",
+        }
         while not self._stop.is_set():
             answer = self._ask("POST", f"/api/v1/actions/{action['id']}/decision", person, body)
             if answer is not None and answer.status_code < 500:

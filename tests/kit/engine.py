@@ -29,7 +29,7 @@ from workers.rulebook.book import Fixed
 from workers.settings import SHIPPED_POLICY, Settings
 from workers.store import actions, cases, people
 from workers.store.database import Database
-from workers.store.records import Action, Case, Person
+from workers.store.records import Action, ActionState, Case, Person
 from workers.wiring import System
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -292,7 +292,8 @@ class Engine:
             )
 
     def decide(self, action: Action, word: str = "approve", *, by: Person | None = None, **more: Any) -> Action:
-        choice = Choice(Word(word), more.pop("revision", action.revision), more.pop("digest", action.digest), **more)
+        seen = {"revision": action.revision, "digest": action.digest, "state": ActionState(action.state), **more}
+        choice = Choice(Word(word), **seen)
         return service.decide(self.system, by or self.person(), action.id, choice)
 
 

@@ -24,7 +24,7 @@ from workers.inbox.words import Choice, Word
 from workers.obligations import telling
 from workers.store import actions, cases, notices
 from workers.store.database import Database
-from workers.store.records import Action, Case
+from workers.store.records import Action, ActionState, Case
 from workers.wiring import System
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="See and decide what waits for people.")
@@ -34,6 +34,9 @@ ActionId = Annotated[
 ]
 Revision = Annotated[int | None, typer.Option(help="The revision that you looked at. [default: the present one]")]
 Digest = Annotated[str | None, typer.Option(help="The digest that you looked at. [default: the present one]")]
+State = Annotated[
+    ActionState | None, typer.Option(help="The state that you looked at. Needed to decide what is uncertain.")
+]
 
 
 @app.command("list")
@@ -82,6 +85,7 @@ def approve(
     as_person: AsPerson = None,
     revision: Revision = None,
     digest: Digest = None,
+    state: State = None,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change an argument first (amount=40.00). May be repeated."),
@@ -96,7 +100,13 @@ def approve(
             _describe(action, case)
         arguments = edited(action, change) if change else None
         choice = Choice(
-            Word.APPROVE, revision or action.revision, digest or action.digest, arguments, reason, channel="cli"
+            Word.APPROVE,
+            revision or action.revision,
+            digest or action.digest,
+            arguments,
+            reason,
+            channel="cli",
+            state=state,
         )
         _decide(system, as_person, action_id, choice, as_json=as_json)
 
@@ -108,10 +118,11 @@ def reject(
     as_person: AsPerson = None,
     revision: Revision = None,
     digest: Digest = None,
+    state: State = None,
     as_json: AsJson = False,
 ) -> None:
     """Reject an action. It is never carried out."""
-    _refuse(Word.REJECT, action_id, reason, as_person, revision, digest, as_json=as_json)
+    _refuse(Word.REJECT, action_id, reason, as_person, revision, digest, state, as_json=as_json)
 
 
 @app.command()
@@ -124,7 +135,7 @@ def stop(
     as_json: AsJson = False,
 ) -> None:
     """Stop an approved action that has not gone out yet. It counts as rejected."""
-    _refuse(Word.STOP, action_id, reason, as_person, revision, digest, as_json=as_json)
+    _refuse(Word.STOP, action_id, reason, as_person, revision, digest, None, as_json=as_json)
 
 
 def _refuse(
@@ -134,6 +145,7 @@ def _refuse(
     as_person: str | None,
     revision: int | None,
     digest: str | None,
+    state: ActionState | None,
     *,
     as_json: bool,
 ) -> None:
@@ -141,7 +153,14 @@ def _refuse(
         action, case = _find(system.db, action_id)
         if not as_json:
             _describe(action, case)
-        choice = Choice(word, revision or action.revision, digest or action.digest, reason=reason, channel="cli")
+        choice = Choice(
+            word,
+            revision or action.revision,
+            digest or action.digest,
+            reason=reason,
+            channel="cli",
+            state=state,
+        )
         _decide(system, as_person, action_id, choice, as_json=as_json)
 
 

@@ -151,6 +151,7 @@ def decide_on_action(
         until=body.until,
         group=body.group,
         channel="api",
+        state=body.state,
     )
     done = ActionOut.model_validate(service.decide(system_of(request), person, action_id, choice))
     # Written out here: whoever waits for the effect has a use for the processor that checking it once more would take.

@@ -35,6 +35,7 @@ from workers.inbox.preview import preview
 from workers.inbox.signin import Door, TooManyTries, WrongCredentials
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
 from workers.store import actions
+from workers.store.records import ActionState
 
 MOST_BYTES = 262_144
 SEE_OTHER = 303
@@ -196,6 +197,8 @@ def _choice(form: FormData, filled: Filled | None) -> Choice:
         until=_time(_text(form, "until")),
         group=_text(form, "group") or None,
         channel="page",
+        # Only the card of what is uncertain has these buttons.
+        state=ActionState.UNCERTAIN if button in ("again", "leave") else None,
     )
 
 

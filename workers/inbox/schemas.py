@@ -184,6 +184,9 @@ class DecisionIn(BaseModel):
     decision: Word
     revision: StrictInt = Field(description="The revision that was seen.")
     digest: Annotated[str, Field(min_length=64, max_length=64)] = Field(description="The digest that was seen.")
+    state: ActionState | None = Field(
+        None, description="The state that was seen. Needed to approve or reject what is `uncertain`."
+    )
     arguments: Annotated[dict[str, Any], AfterValidator(_storable)] | None = Field(
         None, description="With `approve`: the whole arguments as they shall be instead. Judged by the policy anew."
     )

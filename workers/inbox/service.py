@@ -93,6 +93,7 @@ def approve(system: System, person: Person, errand: Errand | None, choice: Choic
         return None
     action, now = errand.action, system.clock()
     seen = (action.state, action.revision, action.digest) == (ActionState.PENDING, choice.revision, choice.digest)
+    seen = seen and choice.state in (None, ActionState.PENDING)
     untouched = action.revision == 1 and not action.tries
     if not (seen and untouched and _suffices(person, action, now)):
         return None
@@ -161,7 +162,11 @@ def _is_what_was_seen(tx: Tx, action: Action, choice: Choice) -> None:
         open_to = (ActionState.APPROVED,)
     if action.state not in open_to or action.revision != choice.revision or action.digest != choice.digest:
         raise _too_late(tx, action.id, choice.word)
-    if choice.word is Word.CONFIRM and action.state != ActionState.UNCERTAIN:
+    uncertain = action.state == ActionState.UNCERTAIN
+    if choice.word in (Word.APPROVE, Word.REJECT) and uncertain != (choice.state == ActionState.UNCERTAIN):
+        # The same draft, and another question: a yes to it would do it once more.
+        raise _tried_since(tx, action) if uncertain else _too_late(tx, action.id, choice.word)
+    if choice.word is Word.CONFIRM and not uncertain:
         raise Invalid("Only an uncertain action can be confirmed as done.")
     if choice.arguments is not None and (choice.word is not Word.APPROVE or action.state != ActionState.PENDING):
         raise Invalid("Arguments can be changed only together with an approval.")
@@ -222,6 +227,17 @@ def _too_late(tx: Tx, action_id: str, word: Word) -> AlreadyDecided:
         reason = action.reason if action is not None else ""
         message = f"No longer open: it is {state}. {reason or ''}".strip()
     return AlreadyDecided(message, state=state, decided_by=by, decision=last)
+
+
+def _tried_since(tx: Tx, action: Action) -> AlreadyDecided:
+    taken = actions.decisions_of(tx, action.id)
+    message = (
+        "It was tried, and nobody can know whether it happened: a yes would do it again, a no would leave it at that. "
+        "Load it again, look, and say with the decision that you saw it “uncertain”."
+    )
+    return AlreadyDecided(
+        message, state=action.state, decided_by=action.decided_by, decision=taken[-1] if taken else None
+    )
 
 
 def _write_down(

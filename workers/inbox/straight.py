@@ -114,4 +114,6 @@ def _plain_yes(body: bytes) -> Choice | None:
         return None
     if wanted.decision is not Word.APPROVE or wanted.arguments is not None:
         return None
-    return Choice(wanted.decision, wanted.revision, wanted.digest, reason=wanted.reason, channel="api")
+    return Choice(
+        wanted.decision, wanted.revision, wanted.digest, reason=wanted.reason, channel="api", state=wanted.state
+    )

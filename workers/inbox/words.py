@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from workers.store.records import Decision
+from workers.store.records import ActionState, Decision
 
 
 class Word(StrEnum):
@@ -38,6 +38,8 @@ class Choice:
     until: datetime | None = None
     group: str | None = None
     channel: str = "api"
+    #: the state that was seen: what nobody can know the outcome of is decided only by who knows that it is so
+    state: ActionState | None = None
 
 
 class DecisionError(Exception):

@@ -104,7 +104,7 @@ class Web:
 
 def seen(action) -> dict:
     """The revision that was looked at, as a decision has to name it."""
-    return {"revision": action.revision, "digest": action.digest}
+    return {"revision": action.revision, "digest": action.digest, "state": action.state}
 
 
 @pytest.fixture

@@ -254,6 +254,33 @@ def test_an_uncertain_action_can_be_done_again_by_whoever_approved_it_first(site
     assert len(site.engine.house.done("mail")) == 2
 
 
+def test_a_yes_to_the_draft_is_no_yes_to_a_second_try(site):
+    """Whoever still has the draft before their eyes does not know that it was tried: a second effect needs a yes of its own."""
+    uncertain = site.uncertain()
+    draft = {"revision": uncertain.revision, "digest": uncertain.digest}
+
+    for late in ({}, {"state": "pending"}):
+        for word in ("approve", "reject"):
+            answer = site.signed_in("ana").post(
+                path(uncertain), json={"decision": word, "reason": "ok", **draft, **late}
+            )
+            assert answer.status_code == 409
+            assert "nobody can know whether it happened" in answer.json()["detail"]
+    site.engine.drain()
+
+    assert site.engine.action("request_documents").state == ActionState.UNCERTAIN
+    assert len(site.engine.house.done("mail")) == 1
+
+
+def test_a_yes_to_a_second_try_is_no_yes_to_a_draft(site):
+    action = site.drafted(refund())[0]
+
+    answer = site.signed_in().post(path(action), json={"decision": "approve", **seen(action), "state": "uncertain"})
+
+    assert answer.status_code == 409
+    assert site.engine.action("refund_payment").state == ActionState.PENDING
+
+
 def test_an_uncertain_action_can_be_confirmed(site):
     uncertain = site.uncertain()
 
