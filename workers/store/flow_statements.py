@@ -292,8 +292,9 @@ ERRAND = ERRAND.format(
 )
 
 #: waits for whoever approves it at this moment, and finds no row then. A statement sees what was committed when it began, so that
-#: what is made of it is for the next one to read
-AWAITED = "SELECT FROM actions WHERE id = %(action)s AND state::text = 'pending' FOR SHARE"
+#: what is made of it is for the next one to read. Held as whoever changes it holds it: of two that shared it, each would wait for
+#: the other
+AWAITED = "SELECT FROM actions WHERE id = %(action)s AND state::text = 'pending' FOR NO KEY UPDATE"
 
 #: an errand as it was read, and begun by this very statement where nothing stands in the way that rows can tell
 START = f"""

@@ -108,6 +108,13 @@ def waits(engine, asked: Future) -> bool:
         return bool(tx.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar_one())
 
 
+def waiting(engine) -> int:
+    """How many wait for a row, or behind somebody who waits for it."""
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with engine.system.db.read() as tx:
+        return int(tx.exec_driver_sql(asking).scalar_one())
+
+
 def attempts(engine, action_id):
     with engine.system.db.read() as tx:
         return actions.attempts_of(tx, action_id)
@@ -177,6 +184,20 @@ def test_two_that_are_told_of_one_yes_begin_it_once(engine, somebody):
 
     assert engine.house.done("refund") == [4000]
     assert [one.outcome for one in attempts(engine, action_id)] == ["done"]
+
+
+def test_two_that_wait_for_one_yes_do_not_wait_for_each_other(engine, somebody):
+    """Each that finds the row free holds it alone until its transaction is over."""
+    action_id = write_a_yes(engine, somebody)
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(start, engine, action_id) for _ in "12"]
+        until(lambda: waiting(engine) == 2, "they do not wait")
+        somebody.commit()
+        begun = [one.result(60)[1] for one in asked]
+
+    assert begun.count(None) == 1, "each of the two took the other's row, or both began it"
+    assert len(attempts(engine, action_id)) == 1
 
 
 # ── what is told, and when ───────────────────────────────────────────────────────────────────────────────────────────
