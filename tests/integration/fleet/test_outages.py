@@ -92,7 +92,7 @@ def test_an_ending_whose_answer_was_lost_is_not_written_twice(beyond):
     engine.model.drafts = [[refund(1200)]]
     engine.event()
     engine.drain(1)
-    proxy.lose('"executed"')
+    proxy.lose('"ref"')
     engine.drain()
 
     assert proxy.lost == 1
