@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
@@ -92,7 +93,20 @@ class RabbitServer:
         """Nothing waits in any queue any more. Those of one connection alone hold no work, and nobody else may empty them."""
         for queue in self.manage("GET", f"queues/{vhost}"):
             if not queue["exclusive"]:
-                self.manage("DELETE", f"queues/{vhost}/{queue['name']}/contents")
+                self._purge(f"queues/{vhost}/{queue['name']}/contents")
+
+    def _purge(self, contents: str) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.manage("DELETE", contents)
+            except urllib.error.HTTPError as error:
+                # A quorum queue that is only just being declared has no leader yet, and takes no orders.
+                if error.code != 400 or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def manage(self, method: str, path: str, body: object = None) -> Any:
         passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
