@@ -24,8 +24,6 @@ from workers.wiring import System
 
 Prepared = TypeVar("Prepared")
 
-#: Python makes code that runs often quicker, and has seen enough of it then
-REHEARSALS = 8
 #: the id of no action
 _NONE = ""
 
@@ -57,7 +55,7 @@ def get_ready(system: System) -> None:
     if system.db.is_sqlite:
         return
     try:
-        for approving in REHEARSALS * (False, True):
+        for approving in (False, True):
             flow.start(system.db, _NONE, **_terms(system), approving=approving)
     except UNANSWERED as error:
         # What is wrong is told where it is in the way, and keeps nobody from starting.

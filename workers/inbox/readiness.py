@@ -31,8 +31,6 @@ from workers.wiring import System
 _NONE = ""
 #: whoever was asked for it would have this one
 _ROLE = "nobody's"
-#: Python makes code that runs often quicker, and has seen enough of it then
-REHEARSALS = 8
 #: as long as a digest, and a link of a chain
 _DIGEST = "0" * 64
 
@@ -44,8 +42,7 @@ def get_ready(system: System) -> None:
     system.hints.get_ready()
     try:
         flow.errand(system.db, _NONE)
-        for _ in range(REHEARSALS):
-            _rehearse(system)
+        _rehearse(system)
     except UNANSWERED as error:
         # What is wrong is told where it is in the way, and keeps nobody from starting.
         logger.info("not_ready_to_decide", error=type(error).__name__)
