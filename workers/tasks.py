@@ -62,7 +62,8 @@ class _Hands:
         here = self._here
         here.deciding = True
         try:
-            _run(self._post.system, partial(pipeline.advance, self._post.system), case_id=case_id)
+            with self._post.system.guards.turnstile.through():
+                _run(self._post.system, partial(pipeline.advance, self._post.system), case_id=case_id)
         finally:
             here.deciding = False
         begun, here.begun = here.begun, None

@@ -141,6 +141,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
             db,
             utc_now,
             embedder,
+            guards.turnstile,
         ),
         embedder=embedder,
         model=ObservedModel(teach(Classifying(model, redaction), db), failures=False),

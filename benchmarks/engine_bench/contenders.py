@@ -244,7 +244,7 @@ def _caseworker() -> Contender:
         web=(*cli, "web", "--port", "{port}"),
         worker=(sys.executable, "-m", "engine_bench.caseworker_start", "--threads", "{slots}"),
         beside=((*cli, "sweep"),),
-        fast=Crew(2, 16),
+        fast=Crew(2, 32),
         slow=Crew(2, 500),
         very_slow=Crew(1, 1000),
         prepare=_caseworker_prepare,

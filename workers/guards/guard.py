@@ -1,7 +1,8 @@
 """The guard of each vendor: quiet asked for, breaker, limit, in this order before a call; and what its end teaches.
 
 `wiring` wraps readers, writers and the model. A call that may not be made raises `Postponed`: nothing was sent, and the
-reason is fit for the card of whatever waits. Without limits a call costs about a microsecond more.
+reason is fit for the card of whatever waits. Without limits a call costs about a microsecond more. All of it happens aside, so
+that others of this process work meanwhile (`workers.turnstile`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from workers.log import logger
 from workers.patience import LONGEST_ASKED
 from workers.store.database import StoreUnavailable
 from workers.telemetry import metrics, traces
+from workers.turnstile import Turnstile
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,7 +84,7 @@ class Guard:
             self.breaker.answered()
             return answer
 
-        return guarded
+        return self._guards.turnstile.aside(guarded)
 
     def _enter(self) -> None:
         """Return when the call may be made. Raise `Postponed`."""
@@ -157,6 +159,8 @@ class Guards:
         self.limits = dict(limits or {}) if bucket is not None else {}
         self.monotonic = monotonic
         self.sleep = sleep
+        #: that calls are made aside of
+        self.turnstile = Turnstile()
         self.look_at = float("-inf") if quiet is not None else float("inf")
         self._bucket = bucket
         self._quiet = quiet

@@ -23,6 +23,7 @@ from workers.settings import Settings
 from workers.store import memories
 from workers.store.database import Database
 from workers.store.memories import Memory
+from workers.turnstile import Turnstile
 
 T = TypeVar("T")
 
@@ -38,12 +39,18 @@ class Recall:
     """Speaks `MemoryReader`."""
 
     def __init__(
-        self, db: Database, terms: Terms, clock: Callable[[], datetime], embedder: Embedder | None = None
+        self,
+        db: Database,
+        terms: Terms,
+        clock: Callable[[], datetime],
+        embedder: Embedder | None = None,
+        turnstile: Turnstile | None = None,
     ) -> None:
         self._db = db
         self._terms = terms
         self._clock = clock
         self._embedder = embedder
+        self._embed = None if embedder is None else (turnstile or Turnstile()).aside(embedder.embed)
 
     def recall(self, about: Sequence[About], question: str) -> Sequence[Record]:
         now = self._clock()
@@ -75,10 +82,10 @@ class Recall:
         return [everything[i] for i in fused(rankings)[:told]]
 
     def _vector(self, question: str) -> Sequence[float] | None:
-        if self._embedder is None or not question.strip():
+        if self._embed is None or not question.strip():
             return None
         try:
-            return self._embedder.embed([question])[0]
+            return self._embed([question])[0]
         except IntegrationError as error:
             # Words do as well: a case is not held up for the order of its memories.
             logger.info("question_not_embedded", reason=type(error).__name__)
@@ -103,10 +110,17 @@ class WithMemory(Readers):
 
 
 def with_memory(
-    readers: Readers, settings: Settings, db: Database, clock: Callable[[], datetime], embedder: Embedder | None = None
+    readers: Readers,
+    settings: Settings,
+    db: Database,
+    clock: Callable[[], datetime],
+    embedder: Embedder | None = None,
+    turnstile: Turnstile | None = None,
 ) -> Readers:
-    """These readers and memory, where the settings want it."""
-    return WithMemory(readers, Recall(db, Terms.of(settings), clock, embedder)) if settings.memory else readers
+    """These readers and memory, where the settings want it. Questions are embedded aside of the `turnstile`."""
+    if not settings.memory:
+        return readers
+    return WithMemory(readers, Recall(db, Terms.of(settings), clock, embedder, turnstile))
 
 
 def fused(rankings: Iterable[Sequence[str]]) -> list[str]:
