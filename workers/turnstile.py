@@ -19,7 +19,7 @@ from typing import Final, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: with fewer too few statements travel together, with more a case costs more again (docs/queue.md)
+#: with fewer too few statements travel together, with more a case costs more again (docs/decisions/0025)
 PLACES: Final = 32
 
 
