@@ -24,6 +24,7 @@ from workers.store import asking, flow, spending
 from workers.store.audit import Chain
 from workers.store.database import UNANSWERED
 from workers.store.flow import Errand
+from workers.store.flow_types import Foretold
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
 
@@ -58,8 +59,10 @@ def _rehearse(system: System) -> None:
     changes = approved(errand.action, actor="", now=now)
     standing = weigh(errand.case, [replace(errand.action, **changes)], now=now)
     consent = service.consent(person, errand, choice, changes, standing, now=now)
+    foretold = Foretold(lambda: False)
     for uses in _used(system):
-        spending.approve(system.db, errand.action, consent, holdings(_NONE, uses), rooms(refusing(uses)), now=now)
+        held, refused = holdings(_NONE, uses), rooms(refusing(uses))
+        spending.approve(system.db, errand.action, consent, held, refused, now=now, foretold=foretold)
 
 
 def _used(system: System) -> list[Sequence[Use]]:

@@ -7,7 +7,7 @@ that is not a decision is refused, never read as yes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from workers.store import actions, audit, cases, flow, inbox, spending
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.flow import Consent, Errand
+from workers.store.flow_types import Foretold
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
 from workers.wiring import System
@@ -101,17 +102,12 @@ def approve(system: System, person: Person, errand: Errand | None, choice: Choic
     standing = weigh(errand.case, [*errand.others, replace(action, **changes)], now=now)
     if standing.actions.keys() - {action.id}:
         return None
-    told: set[str] = set()
-
-    def written() -> None:
-        if action.id in standing.due and system.hints.approving(action.id):
-            told.add(action.id)
-
+    foretold = Foretold(lambda: action.id in standing.due and system.hints.approving(action.id))
     given = consent(person, errand, choice, changes, standing, now=now)
-    done = _approve(system, errand, given, now=now, written=written)
+    done = _approve(system, errand, given, now=now, foretold=foretold)
     if done is not None:
         for due in standing.due:
-            if due not in told:
+            if due != action.id or not foretold.heard:
                 system.hints.action(due)
     return done
 
@@ -134,12 +130,10 @@ def consent(
     )
 
 
-def _approve(
-    system: System, errand: Errand, consent: Consent, *, now: datetime, written: Callable[[], None]
-) -> Action | None:
+def _approve(system: System, errand: Errand, consent: Consent, *, now: datetime, foretold: Foretold) -> Action | None:
     action = errand.action
     if not action.verdict.get("limits"):
-        return flow.approve(system.db, action, consent, now=now, written=written)
+        return flow.approve(system.db, action, consent, now=now, foretold=foretold)
     if system.db.is_sqlite:
         # Nothing is gained there: whoever writes is alone, and no statement is a journey.
         return None
@@ -147,7 +141,7 @@ def _approve(
     if not uses:
         return None
     return spending.approve(
-        system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now, written=written
+        system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now, foretold=foretold
     )
 
 

@@ -25,6 +25,8 @@ from workers.store.phrasing import Rows, Values, bound, read
 from workers.store.together import LOCK_MILLISECONDS, MOST_IN_TURN, TURN_MILLISECONDS, Lost, Together
 
 Tx = Connection
+#: a statement and its values
+Asked = tuple[str | bytes, Values]
 
 BUSY_SECONDS = 10.0
 #: No compiling on the server: it takes half a second for a statement that runs in a tenth of a millisecond.
@@ -146,7 +148,7 @@ class Database:
         finally:
             self._lending.give_back(lent, era)
 
-    def ahead(self, statements: Sequence[tuple[str | bytes, Values]]) -> Callable[[], list[Rows]] | None:
+    def ahead(self, statements: Sequence[Asked]) -> Callable[[], list[Rows]] | None:
         """PostgreSQL only: ask several in one transaction, and have what hears the answers, which must be called and may raise
         `StoreUnavailable`. None, and nothing asked, where asking takes more than sending a few bytes. For questions only: where the
         connection has died meanwhile, nobody knows what became of them."""
@@ -177,15 +179,17 @@ class Database:
         *,
         in_turn: bool = False,
         early: Early | None = None,
+        first: Asked | None = None,
     ) -> Rows:
         """PostgreSQL only: one statement, committed when this returns, together with those that other threads ask at this
         moment (`together`). `order` is the case that it is about. Those that take turns wait for other processes: they go by
         themselves, and hold their turn once for all of them. `early` is called with the rows before they are committed, in most
-        cases, and again where the statement has to be asked again. Raises `StoreUnavailable`, and psycopg's own errors."""
+        cases, and again where the statement has to be asked again. With a statement that goes `first`, in the same transaction, it is
+        called with the rows of that, in most cases. Raises `StoreUnavailable`, and psycopg's own errors."""
         asked = bound(statement, values)
         group = self._in_turn if in_turn else self._together
         try:
-            result = group.answer(order, asked, early)
+            result = group.answer(order, asked, early, first and bound(*first))
         except (psycopg.OperationalError, psycopg.InternalError) as error:
             if isinstance(error, Lost):
                 self._leave_all()

@@ -69,14 +69,17 @@ class Statements:
             self._forget()
             return self._answered(asked, early)
 
-    def answers(self, asked: Sequence[Bound], early: Early | None = None) -> list[PGresult]:
+    def answers(
+        self, asked: Sequence[Bound], early: Early | None = None, *, after: int | None = None
+    ) -> list[PGresult]:
         """The same for several: what is sent before one `Sync` is one transaction, committed with it. `early` is called with the rows
-        of the last as soon as there are any, while the server writes its commit to disk, which may still fail."""
+        of the last as soon as there are any, while the server writes its commit to disk, which may still fail; or with those of the
+        last of the first so many (`after`), while the server goes on to the others."""
         try:
-            return self._in_one_go(asked, early)
+            return self._in_one_go(asked, early, after)
         except _OUTDATED:
             self._forget()
-            return self._in_one_go(asked, early)
+            return self._in_one_go(asked, early, after)
 
     def send(self, asked: Sequence[Bound]) -> bool:
         """Ask several in one transaction, and do not wait: `heard` does. False, and nothing sent, of what is not prepared yet, which
@@ -98,7 +101,7 @@ class Statements:
             return _unless_refused(results)[:-1]
         except _OUTDATED:
             self._forget()
-            return self._in_one_go(asked, None)
+            return self._in_one_go(asked)
 
     def _answered(self, asked: Bound, early: Early | None) -> PGresult:
         if early is not None:
@@ -107,19 +110,22 @@ class Statements:
         (result,) = _unless_refused(self._results())
         return result
 
-    def _in_one_go(self, asked: Sequence[Bound], early: Early | None) -> list[PGresult]:
+    def _in_one_go(
+        self, asked: Sequence[Bound], early: Early | None = None, after: int | None = None
+    ) -> list[PGresult]:
         names = [self._prepared_as(one) for one in asked]
+        heard = 0 if early is None else after or len(asked)
         self._server.enter_pipeline_mode()
-        for name, one in zip(names, asked, strict=True):
+        for number, (name, one) in enumerate(zip(names, asked, strict=True), 1):
             self._server.send_query_prepared(name, one.params, one.formats)
+            if number == heard:
+                # What the server has to say by then it says before it goes on, and not with the rest.
+                self._server.send_flush_request()
         results: list[PGresult] = []
         try:
-            if early is not None:
-                # What the server has to say by then it says before it commits, and not with that.
-                self._server.send_flush_request()
             self._server.pipeline_sync()
             if early is not None:
-                results += self._results(most=len(asked))
+                results += self._results(most=heard)
                 if results[-1].status == ExecStatus.TUPLES_OK:
                     early(results[-1])
         finally:

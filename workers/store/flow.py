@@ -21,9 +21,9 @@ from workers.store.flow_types import (
     Consent,
     Ending,
     Errand,
+    Foretold,
     Nearly,
     Progress,
-    Written,
     stopping,
 )
 from workers.store.records import Action, Attempt, Case
@@ -153,14 +153,14 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
 
 
 def approve(
-    db: Database, action: Action, consent: Consent, *, now: datetime, written: Written | None = None
+    db: Database, action: Action, consent: Consent, *, now: datetime, foretold: Foretold | None = None
 ) -> Action | None:
     """Write down a plain yes, and bring the case in line. None, and nothing written, where the action or its case is no
-    longer as it was read, or somebody has decided something of the action before. On PostgreSQL `written` is called, in most cases,
-    when it stands in its row and is being committed."""
+    longer as it was read, or somebody has decided something of the action before. On PostgreSQL it is `foretold`, in most cases,
+    while its rows are held until it is committed."""
     if db.is_sqlite:
         return flow_portable.approve(db, action, consent, now=now)
-    return flow_postgresql.approve(db, action, consent, now=now, written=written)
+    return flow_postgresql.approve(db, action, consent, now=now, foretold=foretold)
 
 
 def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from psycopg.errors import DivisionByZero, UniqueViolation
+from psycopg.pq.abc import PGresult
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Table
 
@@ -27,8 +28,7 @@ from workers.store.audit import Chain, Note, link
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
-from workers.store.direct import Early
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress, Written, stopping
+from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Foretold, Progress, stopping
 from workers.store.ids import new_id
 from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import unpacked
@@ -236,25 +236,32 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
 
 
 def approve(
-    db: Database, action: Action, consent: Consent, *, now: datetime, written: Written | None = None
+    db: Database, action: Action, consent: Consent, *, now: datetime, foretold: Foretold | None = None
 ) -> Action | None:
     """None where the action or its case is no longer as it was read, or somebody has said something of it before."""
     statement, values = approving(action, consent, now=now)
-    row = _unless_overtaken(db, action, statement, values, early=telling(written))
+    row = _unless_overtaken(db, action, statement, values, **telling(foretold, values))
     return Action(*row) if row is not None else None
 
 
-def telling(written: Written | None) -> Early | None:
-    """Tells of a row that is written, and of none that is not."""
-    return None if written is None else lambda result: result.ntuples and written()
+def telling(foretold: Foretold | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """How a yes with these values is asked so that it is told as soon as its rows are held."""
+    if foretold is None:
+        return {}
+
+    def early(result: PGresult) -> None:
+        if result.ntuples:
+            foretold.held()
+
+    return {"first": (statements.TAKEN, values), "early": early}
 
 
 def _unless_overtaken(
-    db: Database, action: Action, statement: str, values: dict[str, Any], *, early: Early | None = None
+    db: Database, action: Action, statement: str, values: dict[str, Any], **telling: Any
 ) -> tuple[Any, ...] | None:
     """The row of a commit; None where anything is not as it was read any more, the end of the case's chain included."""
     try:
-        return db.ask(action.case_id, statement, values, early=early).fetchone()
+        return db.ask(action.case_id, statement, values, **telling).fetchone()
     except DivisionByZero:
         # By none of the actions that should have changed.
         return None

@@ -146,6 +146,13 @@ _HELD = f"""held AS (
 )"""
 
 
+#: takes hold of what a yes will change, where that is as it was read: in the order in which the yes takes hold of it
+TAKEN = f"""
+WITH {_HELD}
+SELECT FROM actions, held WHERE actions.id = %(action)s AND actions.state = %(state)s AND actions.version = %(version)s
+FOR NO KEY UPDATE OF actions"""
+
+
 @cache
 def end(changes: tuple[str, ...], case_changes: tuple[str, ...], *, apart: bool, in_rows: bool) -> str:
     """First the case, changed where it is as it was read, and not held before it is changed, which would be written ahead for

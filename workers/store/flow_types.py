@@ -79,8 +79,23 @@ class Errand:
     begun: Begun | None = None
 
 
-#: told that something is written, and is being committed
-Written = Callable[[], object]
+@dataclass(slots=True)
+class Foretold:
+    """What is said of a yes as soon as nobody else can change what it changes, and before it is written: `say` returns whether
+    somebody was told."""
+
+    say: Callable[[], bool]
+    #: whether somebody knows of it who waits until it is written
+    heard: bool = False
+
+    def held(self) -> None:
+        self.heard = self.say()
+
+    def let_go(self) -> None:
+        """It is asked for once more: whoever was told found nothing."""
+        self.heard = False
+
+
 #: told of an action as it was read and as it is begun, while that is being committed
 Nearly = Callable[[Errand, Action, Attempt], object]
 

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.errors import LockNotAvailable
 from psycopg.pq.abc import PGresult
 
-from workers.store.direct import UNUSABLE, Early, Lending
+from workers.store.direct import UNUSABLE, Early, Lending, Statements
 from workers.store.phrasing import Bound
 
 #: longest wait for others, where there are others
@@ -50,12 +50,13 @@ class Lost(psycopg.OperationalError):
 class _Rider:
     """A statement on its way; `order` is what groups are sorted by, so that no two of them wait for each other in a ring."""
 
-    __slots__ = ("asked", "came_at", "early", "error", "leads", "order", "result", "woken")
+    __slots__ = ("asked", "came_at", "early", "error", "first", "leads", "order", "result", "woken")
 
-    def __init__(self, order: str, asked: Bound, early: Early | None, now: float) -> None:
+    def __init__(self, order: str, asked: Bound, early: Early | None, first: Bound | None, now: float) -> None:
         self.order = order
         self.asked = asked
         self.early = early
+        self.first = first
         self.came_at = now
         self.woken = threading.Lock()
         self.woken.acquire()
@@ -89,11 +90,14 @@ class Together:
         self._full.acquire()
         self._recent: deque[tuple[float, int]] = deque(maxlen=LOOKED_AT)
 
-    def answer(self, order: str, asked: Bound, early: Early | None = None) -> PGresult | None:
+    def answer(
+        self, order: str, asked: Bound, early: Early | None = None, first: Bound | None = None
+    ) -> PGresult | None:
         """What the server says to a statement, once it is committed. None where it must be asked for alone: nothing of it was
-        carried out then. `early` is told of its rows before that (`direct`), where nobody goes along. Raise what psycopg raises."""
+        carried out then. `early` is told of its rows before that (`direct`), where nobody goes along; with `first`, which is
+        asked before it then, of the rows of that. Raise what psycopg raises."""
         now = time.monotonic()
-        rider = _Rider(order, asked, early, now)
+        rider = _Rider(order, asked, early, first, now)
         with self._guard:
             self._recent.append((now, threading.get_ident()))
             self._waiting.append(rider)
@@ -181,7 +185,7 @@ class Together:
             return None
         try:
             if len(group) == 1:
-                group[0].result = lent.answer(group[0].asked, group[0].early)
+                group[0].result = _by_itself(lent, group[0])
             else:
                 for one, result in zip(group, lent.answers([one.asked for one in group]), strict=True):
                     one.result = result
@@ -193,3 +197,9 @@ class Together:
         finally:
             self._lending.give_back(lent, era)
         return None
+
+
+def _by_itself(lent: Statements, one: _Rider) -> PGresult:
+    if one.first is None or one.early is None:
+        return lent.answer(one.asked, one.early)
+    return lent.answers([one.first, one.asked], one.early, after=1)[-1]

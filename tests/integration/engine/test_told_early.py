@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from psycopg.errors import UniqueViolation
+from psycopg.pq import DiagnosticField
 
 from integrations.registry import Readers
 from tests.integration.limits.house import a_day, under, within
@@ -267,6 +269,58 @@ def test_a_yes_that_changes_nothing_is_told_to_nobody(engine, told):
     choice = Choice(Word.APPROVE, action.revision, action.digest)
     assert service.approve(engine.system, engine.person(), errand, choice) is None
     assert (told.early, told.late) == ([], [])
+
+
+def refuse_the_statement(engine, change):
+    """And not only its commit, after a second in which it holds what it holds."""
+    refusing = REFUSING.format(change=change).replace("INITIALLY DEFERRED", "INITIALLY IMMEDIATE")
+    with engine.system.db.write() as tx:
+        tx.exec_driver_sql(refusing.replace("BEGIN RAISE", "BEGIN PERFORM pg_sleep(1); RAISE"))
+
+
+@pytest.mark.parametrize("limited", [False, True], ids=["within no limits", "within limits"])
+def test_it_is_told_before_it_is_written_as_soon_as_nobody_else_can_change_it(request, limited, somebody):
+    engine = request.getfixturevalue("within_limits" if limited else "engine")
+    told = listening(engine)
+    action = engine.action("refund_payment")
+    refuse_the_statement(engine, "UPDATE ON actions")
+    rows = []
+
+    def looking(action_id):
+        rows.append(somebody.execute("SELECT state FROM actions WHERE id = %s", (action_id,)).fetchone()[0])
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            somebody.execute("SELECT FROM actions WHERE id = %s FOR NO KEY UPDATE NOWAIT", (action_id,))
+        return True
+
+    told.approving = looking
+    with pytest.raises(psycopg.errors.RaiseException):
+        say_yes(engine)
+
+    assert rows == [ActionState.PENDING]
+    assert engine.action("refund_payment") == action
+
+
+def test_a_yes_that_is_asked_for_again_tells_again_of_itself(within_limits, monkeypatch):
+    """Whoever was told of the first asking has found nothing, and the second may go along with others, and tell nobody early."""
+    engine = within_limits
+    told = listening(engine)
+    ask, asked = engine.system.db.ask, []
+
+    def overtaken(order, statement, values, **how):
+        if not how.get("first"):
+            return ask(order, statement, values, **how)
+        asked.append(values)
+        if len(asked) == 1:
+            with engine.system.db.direct() as one:
+                how["early"](one.answer(bound("SELECT 1", None)))
+                raise UniqueViolation(info={DiagnosticField.CONSTRAINT_NAME: b"pk_limit_counters"})
+        return ask(order, statement, values, **{**how, "early": None, "first": None})
+
+    monkeypatch.setattr(engine.system.db, "ask", overtaken)
+    done = say_yes(engine)
+
+    assert len(asked) == 2
+    assert (told.early, told.late) == ([done.id], [done.id])
 
 
 def test_it_is_told_before_the_commit_and_a_commit_that_is_refused_begins_nothing(engine, told):
