@@ -11,6 +11,8 @@ from typing import Any
 
 import psycopg
 
+from workers.cli import interpreter
+
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -107,7 +109,7 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(int(memory) / 1024 / 1024, 1),
         "system": platform.platform(),
-        "python": platform.python_version(),
+        "python": platform.python_version() + (", built without optimisations" if interpreter.plain() else ""),
         "load_before": [round(value, 2) for value in os.getloadavg()],
     }
 

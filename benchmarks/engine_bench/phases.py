@@ -161,7 +161,8 @@ def approvals(world: World, running: Running, sizes: Sizes) -> Figures:
 
 
 def slow(world: World, running: Running, *, delay: float, backlog: int, ramp: float, window: float) -> Figures:
-    """How many calls are kept open while the model thinks, and what that takes."""
+    """How many calls are kept open while the model thinks, and what that takes. What begins at one moment moves on in waves: the window
+    has to be longer than some of them."""
     warm(world, running)
     running.signal_workers(signal.SIGSTOP)
     world("reset", delay=delay)

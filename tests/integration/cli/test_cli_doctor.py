@@ -1,6 +1,9 @@
 """The doctor names each thing that is wrong, with what to do, and shows no secret."""
 
 import json
+import platform
+import sys
+import sysconfig
 from datetime import timedelta
 
 import pytest
@@ -112,3 +115,24 @@ def test_settings_are_shown_without_what_is_secret_in_them(caseworker, engine, m
 
     assert shown["CASEWORKER_BROKER_URL"] == "amqp://u:…@127.0.0.1:1/v"
     assert "hidden" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(
+    ("configured", "prefix", "level"),
+    [
+        ("'--prefix=/home/me/.pyenv/versions/3.11.7' '--enable-shared'", "/home/me/.pyenv/versions/3.11.7", "note"),
+        ("'--build=x86_64-linux-gnu' '--enable-optimizations' '--with-lto'", "/usr/local", "ok"),
+        # Debian's tells of its shared build, and is optimised.
+        ("'--enable-shared' '--prefix=/usr'", "/usr", "ok"),
+        # Windows has no such thing.
+        (None, "C:\\Python311", "ok"),
+    ],
+)
+def test_an_interpreter_that_was_built_without_optimisations_is_named(findings, monkeypatch, configured, prefix, level):
+    monkeypatch.setattr(sysconfig, "get_config_var", {"CONFIG_ARGS": configured}.get)
+    monkeypatch.setattr(sys, "base_prefix", prefix)
+
+    ran, found = findings()
+
+    assert ran.status == 0
+    assert platform.python_version() in found["python", level]["told"]
