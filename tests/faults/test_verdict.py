@@ -38,7 +38,7 @@ def action(name: str, **but: Any) -> dict[str, Any]:
 
 
 def effect(key: str, kind: str = "refund", answer: str = "well", what: Any = ARGUMENTS) -> dict[str, Any]:
-    return {"key": key, "kind": kind, "ref": f"sample:{kind}:7", "what": json.dumps(what), "answer": answer}
+    return {"at": AT, "key": key, "kind": kind, "ref": f"sample:{kind}:7", "what": json.dumps(what), "answer": answer}
 
 
 def call(request_id: str, began: float, digest: str = "x", caller: str = "think-1.77") -> dict[str, Any]:
@@ -145,6 +145,23 @@ def test_a_call_in_flight_when_its_process_was_killed_may_be_lost() -> None:
 
     assert broken(evidence(calls=[call("req_1", AT)], timeline=[killed])) == set()
     assert broken(evidence(calls=[call("req_1", AT, caller="think-2.78")], timeline=[killed])) != set()
+
+
+@pytest.mark.parametrize(
+    ("stopped", "answer", "known"),
+    [
+        (Happening(AT + 1, "stop", "act-1", 77, AT + 14), "late", True),
+        (Happening(AT + 1, "stop", "act-1", 77, AT + 14), "cut", False),
+        (Happening(AT + 2, "stop", "act-1", 77, AT + 14), "late", False),
+        (Happening(AT - 9, "stop", "act-1", 77, AT + 2), "late", False),
+        (Happening(AT + 1, "stop", "think-1", 77, AT + 14), "late", False),
+    ],
+)
+def test_whoever_stood_still_while_his_patience_ran_out_has_heard_a_late_answer(stopped, answer, known) -> None:
+    mail = action("act_1", kind="request_documents")
+    seen = evidence(actions=[mail], effects=[effect("act_1", "mail", answer)], timeline=[stopped])
+
+    assert bool(verdict.told_as_it_was(seen)) != known
 
 
 def test_two_cases_about_one_ticket_may_each_pay() -> None:

@@ -19,7 +19,9 @@ from psycopg.rows import dict_row
 
 from tests.faults import script
 from tests.faults.chaos import Happening
+from tests.faults.clients import PATIENCE
 from tests.faults.driver import Journal
+from tests.faults.house import LATE_SECONDS
 from tests.faults.stack import Stack
 from workers.store import action_rows, proof
 from workers.store.audit_rows import laid_open
@@ -139,11 +141,23 @@ def told_as_it_was(seen: Evidence) -> list[str]:
             broken.append(f"{action['id']} ({action['kind']}) is done, and nothing happened")
         elif effects and state not in ("done", "uncertain"):
             broken.append(f"{action['id']} ({action['kind']}) happened, and is {state}: {action['reason']}")
-        elif state != "uncertain" and effects and effects[0]["kind"] == "mail" and effects[0]["answer"] in UNHEARD:
+        elif state != "uncertain" and effects and effects[0]["kind"] == "mail" and not _could_know(seen, effects[0]):
             broken.append(f"{action['id']}: nobody could know whether the mail went out, and it is {state}")
         if state == "uncertain" and seen.cases[action["case_id"]]["state"] not in ("inbox", "taken_over"):
             broken.append(f"{action['id']} is uncertain, and its case is not in the inbox")
     return broken
+
+
+def _could_know(seen: Evidence, effect: Row) -> bool:
+    """Whether its client could hear how it went: in time, or late where it stood still while its patience ran out, and looked again
+    when the answer was there."""
+    if effect["answer"] not in UNHEARD:
+        return True
+    gives_up, answered = effect["at"] + PATIENCE.read, effect["at"] + LATE_SECONDS
+    return effect["answer"] == "late" and any(
+        one.what == "stop" and one.target.startswith("act") and one.at <= gives_up and one.until >= answered
+        for one in seen.timeline
+    )
 
 
 def sent_as_approved(seen: Evidence) -> list[str]:
