@@ -23,8 +23,7 @@ from workers.settlement import weigh
 from workers.store import asking, flow, spending
 from workers.store.audit import Chain
 from workers.store.database import UNANSWERED
-from workers.store.flow import Errand
-from workers.store.flow_types import Foretold
+from workers.store.flow import Errand, Foretold
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
 

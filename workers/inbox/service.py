@@ -25,8 +25,7 @@ from workers.settlement import Standing, at_rest, settle, weigh
 from workers.store import actions, audit, cases, flow, inbox, spending
 from workers.store.audit import Note
 from workers.store.database import Tx
-from workers.store.flow import Consent, Errand
-from workers.store.flow_types import Foretold
+from workers.store.flow import Consent, Errand, Foretold
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
 from workers.wiring import System

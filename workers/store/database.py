@@ -184,8 +184,8 @@ class Database:
         """PostgreSQL only: one statement, committed when this returns, together with those that other threads ask at this
         moment (`together`). `order` is the case that it is about. Those that take turns wait for other processes: they go by
         themselves, and hold their turn once for all of them. `early` is called with the rows before they are committed, in most
-        cases, and again where the statement has to be asked again. With a statement that goes `first`, in the same transaction, it is
-        called with the rows of that, in most cases. Raises `StoreUnavailable`, and psycopg's own errors."""
+        cases, and again where the statement has to be asked again. With a statement that goes `first`, in the same transaction and for
+        `early` alone, it is called with the rows of that, in most cases. Raises `StoreUnavailable`, and psycopg's own errors."""
         asked = bound(statement, values)
         group = self._in_turn if in_turn else self._together
         try:

@@ -73,8 +73,8 @@ class Statements:
         self, asked: Sequence[Bound], early: Early | None = None, *, after: int | None = None
     ) -> list[PGresult]:
         """The same for several: what is sent before one `Sync` is one transaction, committed with it. `early` is called with the rows
-        of the last as soon as there are any, while the server writes its commit to disk, which may still fail; or with those of the
-        last of the first so many (`after`), while the server goes on to the others."""
+        of statement number `after`, counted from one, as soon as there are any, while the server goes on to the next; with those of
+        the last, if it is not told which, while the server writes its commit to disk. All of it may still fail then."""
         try:
             return self._in_one_go(asked, early, after)
         except _OUTDATED:

@@ -34,6 +34,7 @@ __all__ = [
     "Consent",
     "Ending",
     "Errand",
+    "Foretold",
     "Progress",
     "approve",
     "begin",
