@@ -46,7 +46,7 @@ def work(
         _in_each_process(post, anew)
         system.db.dispose()
         # Threads can only be left; a process that hangs is ended, and what it worked on goes on elsewhere.
-        limit = max(system.settings.lease_seconds * 5, system.settings.model_timeout_seconds * 3)
+        limit = system.settings.longest.total_seconds()
         options = {"pool": "prefork", "max_tasks_per_child": CASES_PER_PROCESS, "time_limit": limit}
     else:
         system.leases.begin(queues)

@@ -151,6 +151,12 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.lease_seconds)
 
     @property
+    def longest(self) -> timedelta:
+        """How long one piece of work may hold its row, however often its lease is renewed: a draft with look-ups may take its own
+        time, and the calls before and after it theirs."""
+        return max(self.lease * 5, timedelta(seconds=self.model_timeout_seconds * 3 + self.loop_seconds))
+
+    @property
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{self.data / 'caseworker.db'}"

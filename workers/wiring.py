@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from celery import Celery
 
@@ -154,22 +154,18 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
             db if db.is_sqlite else Database(settings.database, connections=1),
             utc_now,
             lease=settings.lease,
-            # A draft with look-ups may take its own time, and the calls before and after it theirs.
-            longest=max(
-                settings.lease * 5, timedelta(seconds=settings.model_timeout_seconds * 3 + settings.loop_seconds)
-            ),
+            longest=settings.longest,
             process=worker,
         ),
         worker=worker,
     )
 
 
-def hands(settings: Settings, *, environment: Mapping[str, str] | None = None, guards: Guards | None = None) -> Writers:
+def hands(settings: Settings, *, guards: Guards, environment: Mapping[str, str] | None = None) -> Writers:
     """The Writers, for the worker of the ``actions`` queue alone; under the same `guards` as its readers."""
     env = vendor_environment() if environment is None else environment
-    wrap = guards.wrap if guards is not None else None
     own = {SYSTEM_NAME: Enacting(settings.database, utc_now)}
-    return registry.writers(env, data=settings.data, sample_company=settings.sample_company, own=own, wrap=wrap)
+    return registry.writers(env, data=settings.data, sample_company=settings.sample_company, own=own, wrap=guards.wrap)
 
 
 def redaction_of(settings: Settings) -> Redaction:

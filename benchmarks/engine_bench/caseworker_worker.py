@@ -110,12 +110,12 @@ def work(queues: list[str], threads: int, env: Mapping[str, str]) -> None:
         opening.log_to(found.log_level, found.log_format)
         system = replace(
             built,
-            readers=Readers({"sample": BenchReaders(env["BENCH_DSN"], env["BENCH_WORLD"])}),
+            readers=Readers({"sample": BenchReaders(env["BENCH_DSN"], env["BENCH_WORLD"])}, built.guards.wrap),
             agents={"support": AGENT},
         )
         code = crew.work(
             system,
-            Writers({"sample": BenchWriters(env["BENCH_WORLD"])}),
+            Writers({"sample": BenchWriters(env["BENCH_WORLD"])}, built.guards.wrap),
             queues=queues,
             pool="threads",
             concurrency=threads,

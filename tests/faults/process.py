@@ -24,6 +24,7 @@ from tests.faults.clients import House, HouseWriter
 from workers import wiring
 from workers.agents.base import Agent, Inquiry, Source, Triage
 from workers.cli import main, wired
+from workers.guards import Guards
 from workers.rulebook.book import Fixed
 from workers.settings import SHIPPED_POLICY, Settings
 from workers.wiring import System
@@ -78,16 +79,16 @@ def connected(settings: Settings) -> Iterator[System]:
         caller = f"{os.environ['PROCESS_NAME']}.{os.getpid()}"
         yield replace(
             system,
-            readers=Readers({script.SYSTEM: House(os.environ["HOUSE_URL"])}),
+            readers=Readers({script.SYSTEM: House(os.environ["HOUSE_URL"])}, system.guards.wrap),
             agents={"support": AGENT},
             rulebook=Fixed(rules()),
             model=AnthropicModel(caller, model="model-x", base_url=os.environ["ANTHROPIC_BASE_URL"]),
         )
 
 
-def hands(_settings: Settings, **_: object) -> Writers:
+def hands(_settings: Settings, *, guards: Guards, **_: object) -> Writers:
     """The Writers: asked for by the worker of ``actions`` and by nobody else."""
-    return Writers({script.SYSTEM: HouseWriter(os.environ["HOUSE_URL"])})
+    return Writers({script.SYSTEM: HouseWriter(os.environ["HOUSE_URL"])}, guards.wrap)
 
 
 _plain = wired.system

@@ -58,7 +58,8 @@ def worker(
         raise Failure("The queue events is worked with threads: storing an event waits for the database and no more.")
     with wired.system(found) as system:
         watching.begin(found, system, "worker")
-        writers = wiring.hands(found, environment=wiring.environment(found)) if "actions" in chosen else None
+        env = wiring.environment(found)
+        writers = wiring.hands(found, environment=env, guards=system.guards) if "actions" in chosen else None
         code = crew.work(
             system,
             writers,
@@ -76,7 +77,7 @@ def _in_a_process(found: Settings, chosen: Sequence[str]) -> tuple[System, Write
     system = wiring.build(found.model_copy(update={"database_connections": FEW}), environment=env)
     system.rulebook.begin()
     system.leases.begin(chosen)
-    return system, wiring.hands(found, environment=env) if "actions" in chosen else None
+    return system, wiring.hands(found, environment=env, guards=system.guards) if "actions" in chosen else None
 
 
 def named(queues: str) -> list[str]:
