@@ -19,6 +19,7 @@ from workers.store.audit import SYSTEM, Note
 from workers.store.database import StoreUnavailable
 from workers.store.deadletters import DeadLetter
 from workers.store.ids import new_id
+from workers.telemetry import metrics
 from workers.wiring import System
 
 TASK = "task"
@@ -126,6 +127,7 @@ def _bury(system: System, letter: Letter, reason: str, detail: str) -> str:
     )
     with system.db.write() as tx:
         deadletters.add(tx, kept)
+    metrics.received(letter.door, refused=1)
     return "dead"
 
 

@@ -57,12 +57,13 @@ from workers.inbox.rendering import STATIC, Pages
 from workers.inbox.signin import Door
 from workers.inbox.straight import Straight
 from workers.inbox.words import AlreadyDecided, DecisionError, NotAllowed, NotFound
+from workers.intake.door_threads import DoorThreads
 from workers.intake.landing import Landing
 from workers.intake.shortcut import protocol
 from workers.intake.web import Doors
 from workers.log import logger
 from workers.store.database import StoreUnavailable
-from workers.store.schema import pending
+from workers.store.schema import Standing, standing
 from workers.telemetry.requests import Measured
 from workers.wiring import System
 
@@ -95,6 +96,7 @@ def make_app(
     """The application. `extra_routes` are mounted as they are: the sample company's pages."""
     live = Live(system.db)
     landing = Landing(system)
+    threads = DoorThreads(system.settings.door_wait_seconds)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -102,6 +104,7 @@ def make_app(
         yield
         live.stop()
         await run_in_threadpool(landing.close)
+        threads.close()
         await run_in_threadpool(straight.close)
 
     app = FastAPI(
@@ -161,10 +164,13 @@ def make_app(
     app.add_middleware(NoNul)
     app.add_middleware(SecurityHeaders, https=https)
     headers = {**security_headers(https=https), "Cache-Control": "no-store"}
-    app.state.doors = partial(Doors, system=system, webhooks=webhooks, landing=landing, headers=headers)
+    app.state.doors = partial(
+        Doors, system=system, webhooks=webhooks, landing=landing, threads=threads, headers=headers
+    )
     app.state.straight = straight = Straight(system, headers=headers)
-    app.add_middleware(app.state.doors)
+    # The doors time their own answers: the server puts them in front of all this, see there.
     app.add_middleware(Measured)
+    app.add_middleware(app.state.doors)
     return app
 
 
@@ -261,11 +267,18 @@ def _healthz(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+_NOT_READY = {
+    Standing.BEHIND: "run “caseworker migrate”",
+    Standing.TOO_NEW: "the database belongs to a newer version: start that one",
+}
+
+
 def _readyz(request: Request) -> Response:
     """The process can serve: the database is there and migrated. Raises `StoreUnavailable`, answered with 503."""
     system: System = request.app.state.system
-    if pending(system.db):
-        return JSONResponse({"status": "not ready", "detail": "run “caseworker migrate”"}, status_code=503)
+    lacking = _NOT_READY.get(standing(system.db))
+    if lacking is not None:
+        return JSONResponse({"status": "not ready", "detail": lacking}, status_code=503)
     return JSONResponse({"status": "ready"})
 
 

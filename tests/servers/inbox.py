@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from starlette.routing import BaseRoute
 
+from integrations.base import WebhookSource
 from tests.kit.patience import until
 from workers import web
 from workers.wiring import System
@@ -18,9 +19,14 @@ GRACE = 40
 
 
 @contextmanager
-def serving(system: System, *, extra_routes: Sequence[BaseRoute] = ()) -> Iterator[str]:
+def serving(
+    system: System,
+    *,
+    webhooks: Mapping[str, WebhookSource | None] | None = None,
+    extra_routes: Sequence[BaseRoute] = (),
+) -> Iterator[str]:
     """Yield the address. Fails when the server does not end after it was asked to."""
-    app = web.make_app(system, webhooks={}, extra_routes=extra_routes)
+    app = web.make_app(system, webhooks=webhooks or {}, extra_routes=extra_routes)
     server = web.server(app, host="127.0.0.1", port=0)
     server.config.timeout_graceful_shutdown = GRACE
     with socket.socket() as listening:

@@ -23,6 +23,13 @@ from workers.store.records import ActionState
 #: what has been due for so long is worked by nobody
 NOBODY_WORKS = timedelta(minutes=2)
 CLOCK_SLACK = timedelta(seconds=5)
+_LACKING = {
+    schema.Standing.BEHIND: ("lacks tables of this version", "Run `caseworker migrate`."),
+    schema.Standing.TOO_NEW: (
+        "belongs to a newer version, which took away what this one needs",
+        "Start the newer version.",
+    ),
+}
 
 
 def shown(found: Settings) -> dict[str, str]:
@@ -77,10 +84,10 @@ def _database(found: Settings) -> Iterator[Finding]:
         return
     db = Database(found.database, connections=2)
     try:
-        if schema.pending(db):
-            yield Finding(
-                "database", Level.PROBLEM, f"{shown_url} lacks tables of this version.", "Run `caseworker migrate`."
-            )
+        lacking = _LACKING.get(schema.standing(db))
+        if lacking is not None:
+            what, remedy = lacking
+            yield Finding("database", Level.PROBLEM, f"{shown_url} {what}.", remedy)
             return
         yield Finding("database", Level.OK, f"{shown_url}, up to date")
         with db.read() as tx:

@@ -18,7 +18,6 @@ from typing import Any, ClassVar, Protocol, cast
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from workers.intake.landing import Busy
 from workers.intake.receive import Received
 from workers.intake.web import HOOKS, Answer, Doors, Header
 from workers.log import logger
@@ -163,7 +162,10 @@ class _Delivered(_Passage):
 
     def _begin(self) -> None:
         body = bytes(self.body)
-        request = self._doors.ready(self._protocol.url, self._protocol.headers, body)
+        try:
+            request = self._doors.ready(self._protocol.url, self._protocol.headers, body)
+        except Exception:  # noqa: BLE001 - whoever reads requests would answer with 400; the long way says whose fault it is
+            request = None
         if request is None:
             self.response_complete = True
             self._protocol.long_way(body)
@@ -171,7 +173,7 @@ class _Delivered(_Passage):
         self._doors.courtesy.arrive()
         try:
             future = self._doors.landing.begin(request)
-        except Busy as error:
+        except Exception as error:  # noqa: BLE001 - as above: the event is its sender's until we said 2xx
             self._answer(self._doors.failed(self._protocol.url.decode("latin-1"), error))
         else:
             future.add_done_callback(self._stored)
@@ -205,7 +207,11 @@ class _Asked(_Passage):
         }
 
     def _begin(self) -> None:
-        future = self._way.begin(self._url, self._headers, bytes(self.body))
+        try:
+            future = self._way.begin(self._url, self._headers, bytes(self.body))
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.error("short_way_failed", door=self._way.door, exc_info=error)
+            future = None
         if future is None:
             self._leave()
         else:

@@ -10,12 +10,12 @@ and parses on the event loop, which takes a twentieth of a millisecond, and wait
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from pydantic_core import to_json
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from integrations import cloudevents
@@ -24,11 +24,13 @@ from integrations.errors import IntegrationError, Malformed, NotAuthentic, Unkno
 from workers import access
 from workers.access import bearer
 from workers.intake import isolation
+from workers.intake.door_threads import DoorThreads
 from workers.intake.landing import Busy, Landing
 from workers.intake.receive import NotStored, Provenance, Received, Request, prepare
 from workers.log import logger
 from workers.store.database import StoreUnavailable
-from workers.store.records import Token
+from workers.telemetry import metrics
+from workers.telemetry.requests import door_of
 from workers.wiring import System
 
 RETRY_AFTER_SECONDS = 10
@@ -51,7 +53,7 @@ class Answer(Exception):
 
 
 class Doors:
-    """Answers deliveries; whatever else is asked goes on to `app`. `webhooks` has None where no secret is set."""
+    """Answers deliveries, and times them; whatever else is asked goes on to `app`. `webhooks` has None where no secret is set."""
 
     def __init__(
         self,
@@ -60,12 +62,14 @@ class Doors:
         system: System,
         webhooks: Mapping[str, WebhookSource | None],
         landing: Landing,
+        threads: DoorThreads,
         headers: Mapping[str, str],
     ) -> None:
         self._app = app
         self._system = system
         self._webhooks = webhooks
         self.landing = landing
+        self._threads = threads
         self.courtesy = system.courtesy
         self.largest_body = system.settings.max_body_bytes
         self._headers: list[Header] = [
@@ -77,7 +81,11 @@ class Doors:
         if scope["type"] != "http" or not (scope["path"].startswith(HOOKS) or scope["path"] == EVENTS):
             await self._app(scope, receive, send)
             return
+        began = time.perf_counter()
         answer = await self._answer(scope, receive)
+        if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            metrics.received("events" if scope["path"] == EVENTS else "webhook", refused=1)
+        metrics.answered(door_of(scope["path"]), int(answer.status), time.perf_counter() - began)
         headers, body = self.rendered(answer)
         await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -138,7 +146,7 @@ class Doors:
             if len(delivery.body) <= SMALL_BYTES:
                 secret_id, inbound = _prove_and_parse(source, delivery)
             else:
-                secret_id, inbound = await run_in_threadpool(_prove_and_parse, source, delivery)
+                secret_id, inbound = await self._threads.run(_prove_and_parse, source, delivery)
         except NotAuthentic as error:
             await self._put_aside(delivery, error.reason)
             raise Answer(HTTPStatus.UNAUTHORIZED, {"error": "not authentic"}) from error
@@ -165,7 +173,7 @@ class Doors:
     async def _cloudevents(self, scope: Scope, receive: Receive) -> Answer:
         """CloudEvents over HTTP define no signature, so the sender proves itself with a token of scope ``events``."""
         delivery = await self._read(scope, receive, "cloudevents")
-        token: Token | None = await run_in_threadpool(bearer, self._system, delivery.headers, access.Scope.EVENTS)
+        token = await self._threads.run(bearer, self._system, delivery.headers, access.Scope.EVENTS)
         if token is None:
             challenge = (b"www-authenticate", b"Bearer")
             error = {"error": "a bearer token with the scope “events” is needed"}
@@ -191,7 +199,7 @@ class Doors:
     async def _put_aside(self, delivery: Delivery, reason: str) -> None:
         """Keep what is refused. The sender hears nothing of the reason: that is for log and operators."""
         logger.warning("delivery_refused", source=delivery.source, reason=reason, bytes=len(delivery.body))
-        await run_in_threadpool(isolation.keep, self._system, delivery, reason)
+        await self._threads.run(isolation.keep, self._system, delivery, reason)
 
 
 def _prove_and_parse(source: WebhookSource, delivery: Delivery) -> tuple[str, Sequence[InboundEvent]]:

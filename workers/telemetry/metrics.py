@@ -106,7 +106,8 @@ def answered(door: str, status: int, seconds: float) -> None:
 
 
 def received(door: str, *, accepted: int = 0, duplicates: int = 0, refused: int = 0) -> None:
-    """Events came in through a door: ``webhook``, ``events``, ``queue``."""
+    """Events came in through a door: ``webhook``, ``events``, ``task``, ``exchange``. `refused` is what is not taken as it is, and
+    will not be at the next try."""
     if accepted:
         _series(_events, door, "accepted").inc(accepted)
     if duplicates:
@@ -187,7 +188,8 @@ class outside:  # noqa: N801 - used as a function: `with metrics.outside("stripe
 
 
 def action_ended(kind: str, outcome: str) -> None:
-    """An action came to its end: ``done``, ``failed``, ``uncertain``, ``stale``, …"""
+    """An action came to its end, by being tried (``done``, ``failed``, ``uncertain``, ``stale``), by a decision on it
+    (``rejected``, ``cancelled``, …) or by its deadline (``expired``)."""
     _series(_actions, kind, outcome).inc()
 
 

@@ -7,6 +7,7 @@ import sysconfig
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from integrations.registry import sources
 
@@ -45,6 +46,22 @@ def test_a_database_that_does_not_answer_is_a_problem(findings, monkeypatch):
     assert ran.status == 1
     assert ("database", "problem") in found
     assert "hidden" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("revision", "floor", "remedy"),
+    [("0002", "0001", "Run `caseworker migrate`."), ("1000", "0999", "Start the newer version.")],
+    ids=["an older version's", "a newer version's"],
+)
+def test_a_database_of_another_version_is_a_problem_with_a_remedy_that_helps(findings, engine, revision, floor, remedy):
+    with engine.system.db.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        tx.execute(text("UPDATE schema_floor SET revision = :floor"), {"floor": floor})
+
+    ran, found = findings()
+
+    assert ran.status == 1
+    assert found["database", "problem"]["remedy"] == remedy
 
 
 def test_a_broker_that_does_not_answer_is_a_problem(findings, engine, monkeypatch):

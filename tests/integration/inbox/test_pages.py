@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -275,6 +276,18 @@ def test_an_unmigrated_database_is_not_ready(site, tmp_path):
     assert answer.status_code == 503
     assert "caseworker migrate" in answer.text
     assert site.anonymous().get("/readyz").status_code == 200
+
+
+def test_a_database_of_a_newer_version_is_not_ready_and_migrating_would_not_help(site):
+    with site.engine.system.db.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '1000'"))
+        tx.execute(text("UPDATE schema_floor SET revision = '0999'"))
+
+    answer = site.anonymous().get("/readyz")
+
+    assert answer.status_code == 503
+    assert "newer version" in answer.text
+    assert "migrate" not in answer.text
 
 
 def test_a_bug_is_answered_with_a_page_and_written_down(site):

@@ -19,6 +19,7 @@ from integrations.webhooks.schemes import STANDARD_V1
 from tests.kit.engine import make_engine
 from workers.access import make_token
 from workers.intake import isolation
+from workers.intake.door_threads import DoorThreads
 from workers.intake.landing import Landing
 from workers.intake.web import Doors
 from workers.store import cases, people, quarantine
@@ -48,7 +49,10 @@ class Door:
         self.secret = load_secrets(STANDARD_V1, secret)
         self.webhooks = {"sample": SampleWebhook(self.secret), "stripe": None}
         self.landing = Landing(engine.system)
-        app = Doors(Starlette(), system=engine.system, webhooks=self.webhooks, landing=self.landing, headers={})
+        threads = DoorThreads(engine.system.settings.door_wait_seconds)
+        app = Doors(
+            Starlette(), system=engine.system, webhooks=self.webhooks, landing=self.landing, threads=threads, headers={}
+        )
         self.client = TestClient(app, raise_server_exceptions=True)
 
     def body(self, **changes):
