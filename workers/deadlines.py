@@ -17,6 +17,7 @@ from workers.store import actions, audit, cases, inbox
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case
+from workers.telemetry import metrics
 from workers.wiring import System
 
 
@@ -27,17 +28,21 @@ def lapse(system: System, action: Action) -> None:
         if action.expires_at is not None and action.expires_at <= now:
             hints = _expire(tx, action, now)
         else:
-            hints = []
+            hints = None
             _look_again(tx, action, now)
+    if hints is None:
+        return
+    metrics.action_ended(action.kind, ActionState.EXPIRED.value)
     for action_id in hints:
         system.hints.action(action_id)
 
 
-def _expire(tx: Tx, action: Action, now: datetime) -> list[str]:
+def _expire(tx: Tx, action: Action, now: datetime) -> list[str] | None:
+    """The actions that are due by that; None where it was decided meanwhile."""
     why = "Nobody decided in time. That counts as a refusal."
     changed = actions.change(tx, action, now=now, state=ActionState.EXPIRED, reason=why, wake_at=None, settled_at=now)
     if changed is None:
-        return []
+        return None
     audit.append(tx, action.case_id, now, Note("caseworker", "expired", {"action": action.id}))
     case = cases.lock(tx, action.case_id)
     return settle(tx, case, now=now) if case is not None else []

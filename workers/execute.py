@@ -26,6 +26,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from integrations.base import Receipt, VersionReader
 from integrations.errors import Permanent, Postponed, Stale, Temporary
 from integrations.registry import Writers
@@ -101,7 +103,10 @@ def carry_out(
         return
     faults.point("action.begun")
     action = errand.action
-    with traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state):
+    with (
+        bound_contextvars(case_id=action.case_id, action_id=action.id),
+        traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
+    ):
         if action.state == ActionState.PENDING:
             lapse(system, action)
         elif action.state == ActionState.APPROVED:
@@ -146,6 +151,7 @@ def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call:
     faults.point("action.begun")
     action = errand.action
     with (
+        bound_contextvars(case_id=action.case_id, action_id=action.id),
         traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
         system.leases.action(action.id, action.version),
     ):

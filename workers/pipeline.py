@@ -26,6 +26,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from integrations.errors import IntegrationError, Permanent, Temporary
 from integrations.models.base import Usage
 from integrations.models.failures import paid
@@ -72,7 +74,11 @@ def advance(system: System, case_id: str) -> None:
         # An urgent case went first, in the place that this one had.
         system.hints.case(case_id, work.case.domain)
     faults.point("case.claimed")
-    with traces.span("advance", case_id=work.case.id), system.leases.case(work.case.id, work.case.version):
+    with (
+        bound_contextvars(case_id=work.case.id, event_id=work.thread[-1].id),
+        traces.span("advance", case_id=work.case.id),
+        system.leases.case(work.case.id, work.case.version),
+    ):
         try:
             while work.case.claimed_by:
                 work = _next(system, work)

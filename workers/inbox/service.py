@@ -28,6 +28,7 @@ from workers.store.database import Tx
 from workers.store.flow import Consent, Errand, Foretold
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
+from workers.telemetry import metrics
 from workers.wiring import System
 
 #: why what was approved can be stopped no longer
@@ -73,11 +74,18 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
             wake = fresh
         elif fresh is not None:
             hints = settle(tx, fresh, now=now)
+    _pass_on(system, taken.action, hints, wake)
+    return taken.action
+
+
+def _pass_on(system: System, action: Action, hints: Sequence[str], wake: Case | None) -> None:
+    """What follows the commit of a decision."""
+    if action.settled_at is not None:
+        metrics.action_ended(action.kind, str(action.state))
     for due in hints:
         system.hints.action(due)
     if wake is not None:
         system.hints.case(wake.id, wake.domain)
-    return taken.action
 
 
 def _approved_at_once(system: System, person: Person, action_id: str, choice: Choice) -> Action | None:
