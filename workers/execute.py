@@ -20,7 +20,6 @@ between that and the call then, and where a crash came in between, by who finds 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import partial
@@ -29,20 +28,28 @@ from typing import Any
 from structlog.contextvars import bound_contextvars
 
 from integrations.base import Receipt, VersionReader
-from integrations.errors import Permanent, Postponed, Stale, Temporary
+from integrations.errors import Permanent, Stale, Temporary
 from integrations.registry import Writers
 from workers import faults, outset
 from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
-from workers.actions.digest import row_digest
 from workers.deadlines import lapse
-from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, uncertain
+from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, uncertain, withdrawn
 from workers.log import logger
-from workers.renewal import judge_again
-from workers.store import actions, cases, flow, switches
+from workers.obstacles import (
+    ANOTHER,
+    is_what_was_approved,
+    postpone_if_stopped,
+    postpone_if_stopped_meanwhile,
+    redraft_if_changed,
+    refuse_if_late,
+    rejudge_if_unreserved,
+    wait_for_turn,
+)
+from workers.store import actions, flow
 from workers.store.action_rows import short_receipt
 from workers.store.flow import Begun, Errand
-from workers.store.records import Action, ActionState, Attempt
+from workers.store.records import ActionState, Attempt
 from workers.switchboard import RULE
 from workers.telemetry import traces
 from workers.turns import before, carried_forward
@@ -57,10 +64,9 @@ CRASH_POINTS = (
     "action.recorded",
 )
 
-SWITCH_CHECK_SECONDS = 5.0
-ANOTHER = "What was approved is not what would be sent."
 #: what was written longer ago is read again before anything rests on it
 JUST_NOW = timedelta(seconds=1)
+_UNKNOWN_KIND = "The catalogue no longer has {!r}."
 _RECEIPT = tuple(field.name for field in fields(Receipt))
 
 
@@ -94,7 +100,7 @@ def carry_out(
         prepare = partial(_prepared, writers)
         errand, begun, call = outset.set_out(system, action_id, approving=approving, prepare=prepare)
         if errand is not None and begun is not None:
-            if call is not None or _is_what_was_approved(errand.action):
+            if call is not None or is_what_was_approved(errand.action):
                 _go_on(system, writers, errand, begun, call)
             else:
                 redraft(system, errand.action, ANOTHER)
@@ -115,10 +121,6 @@ def carry_out(
             _recover(system, writers, errand)
 
 
-def _is_what_was_approved(action: Action) -> bool:
-    return row_digest(action) == action.digest == action.approved_digest
-
-
 def ready(system: System, writers: Writers, errand: Errand) -> bool:
     """Whether an action that is about to be decided may be begun in that very commit, by whoever carries it out at once.
 
@@ -129,7 +131,7 @@ def ready(system: System, writers: Writers, errand: Errand) -> bool:
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.policy_hash != system.policy.hash:
         return False
-    if not _is_what_was_approved(action):
+    if not is_what_was_approved(action):
         return False
     if before(action, errand.others) or (action.verdict.get("limits") and not errand.held):
         return False
@@ -140,10 +142,12 @@ def ready(system: System, writers: Writers, errand: Errand) -> bool:
 
 
 def _prepared(writers: Writers, errand: Errand) -> _Call | None:
-    """The call of what is being begun, if it is what was approved. Whatever is wrong with it is found again, and told, in its place."""
-    with suppress(Exception):
-        return _prepare(writers, errand) if _is_what_was_approved(errand.action) else None
-    return None
+    """The call of what is being begun, if it is what was approved; None for what cannot be called, which is found again and told
+    in its place."""
+    try:
+        return _prepare(writers, errand) if is_what_was_approved(errand.action) else None
+    except Exception:  # noqa: BLE001 - this runs between a commit and its answer, which would be lost
+        return None
 
 
 def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call: _Call | None = None) -> None:
@@ -166,10 +170,18 @@ def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call:
 
 def _begin(system: System, writers: Writers, errand: Errand) -> None:
     action = errand.action
-    if _held_back(system, errand) or _changed_since_approval(system, action) or _lost_its_place(system, errand):
+    if action.kind not in CATALOGUE:
+        # Before it is judged anew, which nobody could.
+        ended(system, errand, ActionState.FAILED, error=_UNKNOWN_KIND.format(action.kind))
+        return
+    if (
+        postpone_if_stopped(system, errand)
+        or redraft_if_changed(system, action)
+        or rejudge_if_unreserved(system, errand)
+    ):
         return
     if before(action, errand.others):
-        if not _waits_its_turn(system, action):
+        if not wait_for_turn(system, action):
             # The one before has ended since this was read, and what it made of the target is not known here.
             carry_out(system, writers, action.id)
         return
@@ -186,73 +198,18 @@ def _begin(system: System, writers: Writers, errand: Errand) -> None:
     except Permanent as error:
         ended(system, errand, ActionState.FAILED, error=str(error))
         return
+    except Exception as error:  # noqa: BLE001 - a bug of a reader: nothing was sent, and people hear of it after so many tries
+        logger.exception("preparing_broke", action_id=action.id)
+        again(system, errand, _broke(error), counted=True)
+        return
     _attempt(system, call)
-
-
-def _held_back(system: System, errand: Errand, *, doubtful: bool = False) -> bool:
-    """A thrown switch holds the action where it is; releasing the switch lets it go on. Where the permission of the rule that
-    allowed it is suspended, the policy is asked again, and people with it."""
-    switch = errand.switch
-    if switch is None:
-        return False
-    if switch.scope.startswith(RULE):
-        if errand.action.state == ActionState.APPROVED:
-            system.switchboard.forget()
-            judge_again(system, errand.action)
-            return True
-        if doubtful:
-            # What may have been done under a rule is brought to its end, though the rule allows nothing new.
-            return False
-    again(system, errand, Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS), doubtful=doubtful)
-    return True
-
-
-def _waits_its_turn(system: System, action: Action) -> bool:
-    """Two writes to one target at once would make each other stale, so a case's actions on it go one after the other.
-
-    The one that waits is due again when the other has ended (`settle` wakes it). False where none is before it any more.
-    """
-    with system.db.write() as tx:
-        cases.lock(tx, action.case_id)
-        first = before(action, actions.unsettled(tx, action.case_id))
-        if first:
-            actions.change(
-                tx,
-                action,
-                now=system.clock(),
-                wake_at=None,
-                waiting_for=f"Waits its turn after “{first[0].sentence}”.",
-            )
-    return bool(first)
-
-
-def _changed_since_approval(system: System, action: Action) -> bool:
-    """True when what is about to be sent is not what was approved, or was approved under another policy."""
-    if not _is_what_was_approved(action):
-        redraft(system, action, ANOTHER)
-        return True
-    if action.policy_hash == system.policy.hash:
-        return False
-    logger.info("policy_changed_since_approval", action_id=action.id)
-    judge_again(system, action)
-    return True
-
-
-def _lost_its_place(system: System, errand: Errand) -> bool:
-    """True when what it uses up of limits is not reserved: then it is judged anew, and reserved or not."""
-    action = errand.action
-    if errand.held or not action.verdict.get("limits"):
-        return False
-    logger.warning("reservation_missing", action_id=action.id)
-    judge_again(system, action)
-    return True
 
 
 def _prepare(writers: Writers, errand: Errand) -> _Call:
     action, case = errand.action, errand.case
     kind = CATALOGUE.get(action.kind)
     if kind is None:
-        raise Permanent(f"The catalogue no longer has {action.kind!r}.")
+        raise Permanent(_UNKNOWN_KIND.format(action.kind))
     target_system, _, rest = action.target.partition(":")
     writer = writers.find(target_system, kind.writer)
     if writer is None:
@@ -297,7 +254,7 @@ def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
         unless=[scope for scope in flow.stopping(before, case) if not (doubtful and scope.startswith(RULE))],
     )
     if started is None:
-        _hold_if_stopped(system, before, doubtful=doubtful)
+        postpone_if_stopped_meanwhile(system, before, doubtful=doubtful)
         return
     faults.point("action.attempt_committed")
     action, attempt = started
@@ -311,7 +268,7 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
     """Make the call of an attempt that is written down since then, and write down how it ended."""
     errand, action = call.errand, call.errand.action
     try:
-        _refuse_if_late(system, since)
+        refuse_if_late(system, errand, since, doubtful=doubtful)
         with traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number):
             receipt = call.kind.perform(call.writer, call.arguments, call.effect)
     except Stale as error:
@@ -335,20 +292,6 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
         ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
 
 
-def _hold_if_stopped(system: System, action: Action, *, doubtful: bool) -> None:
-    """The attempt was not begun: somebody else has it, or a switch was thrown since the action was read."""
-    errand = flow.errand(system.db, action.id)
-    if errand is not None and errand.action == action:
-        _held_back(system, errand, doubtful=doubtful)
-
-
-def _refuse_if_late(system: System, since: float) -> None:
-    """A process that was stopped since it wrote its attempt down may have been taken for dead: another one may have looked,
-    found nothing and done it. So it does not send what it has not sent, and says so if the action is still its own."""
-    if system.monotonic() - since > system.settings.dead_after_seconds / 2:
-        raise Postponed("This process stood still before it could send it.")
-
-
 def _recover(system: System, writers: Writers, errand: Errand) -> None:
     """An attempt was begun and its end was never recorded."""
     action = errand.action
@@ -356,7 +299,7 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.tries >= MOST_TRIES:
         uncertain(system, action, "The process stopped while this was being carried out.")
         return
-    if not _is_what_was_approved(action):
+    if not is_what_was_approved(action):
         uncertain(system, action, ANOTHER)
         return
     now = system.clock()
@@ -377,11 +320,21 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
         except Permanent as error:
             uncertain(system, claimed, str(error))
             return
+        except Exception as error:  # noqa: BLE001 - a bug of what looks: people are asked after so many tries, as of a vendor
+            logger.exception("look_broke", action_id=claimed.id)
+            still_unknown(system, claimed, _broke(error))
+            return
         if receipt is not None:
             ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
             return
-    if not _held_back(system, errand, doubtful=kind.look is None):
-        _attempt(system, call, doubtful=kind.look is None)
+    doubtful = kind.look is None
+    if not withdrawn(system, claimed, doubtful=doubtful) and not postpone_if_stopped(system, errand, doubtful=doubtful):
+        _attempt(system, call, doubtful=doubtful)
+
+
+def _broke(error: Exception) -> Temporary:
+    """What a person reads of an error that nobody foresaw; its words stay in the log."""
+    return Temporary(f"Something broke on our side ({type(error).__name__}); the log says what.")
 
 
 def _as_json(receipt: Receipt) -> dict[str, Any]:

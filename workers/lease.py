@@ -109,7 +109,7 @@ class Leases:
         with self._lock:
             self._held.pop(key, None)
             if error is not None:
-                after = 0.0 if isinstance(error, StoreUnavailable) else UNFORESEEN_SECONDS
+                after = 0.0 if isinstance(error, StoreUnavailable | cases.LostClaim) else UNFORESEEN_SECONDS
                 self._left[key] = (version, time.monotonic() + after)
 
     def _start(self) -> None:

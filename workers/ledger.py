@@ -23,7 +23,7 @@ from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.flow import Ending, Errand
 from workers.store.record_digest import DIGITS
-from workers.store.records import Action, ActionState, Attempt, CaseState
+from workers.store.records import Action, ActionState, Attempt, Case, CaseState
 from workers.telemetry import metrics
 from workers.wiring import System
 
@@ -121,12 +121,18 @@ def uncertain(system: System, action: Action, why: str) -> None:
 
 @outage.insisting
 def again(
-    system: System, errand: Errand, error: Temporary, attempt: Attempt | None = None, *, doubtful: bool = False
+    system: System,
+    errand: Errand,
+    error: Temporary,
+    attempt: Attempt | None = None,
+    *,
+    doubtful: bool = False,
+    counted: bool = False,
 ) -> None:
     """Not this time: wait, with the reason on the card. What may have been done stays `executing`, to be looked up.
 
     `attempt` is the one that ended so. That it did nothing says nothing of those before it: while one of them may have been
-    carried out (`doubtful`), the action is not merely approved again.
+    carried out (`doubtful`), the action is not merely approved again. `counted`: it uses up a try though nothing was sent.
     """
     action, now = errand.action, system.clock()
     unasked = isinstance(error, Postponed)
@@ -137,21 +143,88 @@ def again(
         else:
             ended(system, errand, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
         return
+    # What was not even asked used up no try.
+    tries = max(action.tries - 1, 0) if unasked and attempt is not None else action.tries + counted
     with system.db.write() as tx:
-        changed = actions.change(
-            tx,
-            action,
-            now=now,
-            state=ActionState.EXECUTING if unknown else ActionState.APPROVED,
-            wake_at=now + pause(max(action.tries - 1, 0), error.retry_after),
-            waiting_for=str(error),
-            claimed_by=None,
-            # What was not even asked used up no try.
-            tries=max(action.tries - 1, 0) if unasked and attempt is not None else action.tries,
-        )
-        if changed is not None and attempt is not None and not error.maybe_done:
-            actions.finish_attempts(tx, action, number=attempt.number, outcome="not_done", now=now, error=str(error))
+        # Before the action: who takes a case over, or begins a new round, has the case in hand while withdrawing what waits.
+        left = None if unknown else _left_behind(cases.lock(tx, action.case_id), action)
+        hints = _withdraw(system, tx, action, left) if left is not None else []
+        if left is None:
+            changed = actions.change(
+                tx,
+                action,
+                now=now,
+                state=ActionState.EXECUTING if unknown else ActionState.APPROVED,
+                wake_at=now + pause(max(action.tries - 1, 0), error.retry_after),
+                waiting_for=str(error),
+                claimed_by=None,
+                tries=tries,
+            )
+            if changed is not None and attempt is not None and not error.maybe_done:
+                actions.finish_attempts(
+                    tx, action, number=attempt.number, outcome="not_done", now=now, error=str(error)
+                )
+    if left is not None:
+        _told_of(system, action, left, hints)
+        return
     logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=unknown)
+
+
+@outage.insisting
+def withdrawn(system: System, action: Action, *, doubtful: bool) -> bool:
+    """Whether its case went on without an action that is to be tried once more. Then it is over, or uncertain where an earlier try
+    may have been carried out."""
+    with system.db.write() as tx:
+        left = _left_behind(cases.lock(tx, action.case_id), action)
+        if left is None:
+            return False
+        hints = None if doubtful else _withdraw(system, tx, action, left)
+    if doubtful:
+        uncertain(system, action, f"The process stopped while this was being carried out, and now: {left[1]}")
+    else:
+        _told_of(system, action, left, hints)
+    return True
+
+
+def _left_behind(case: Case | None, action: Action) -> tuple[ActionState, str] | None:
+    """How an action ends whose case went on without it while it was being tried, and why; None where it did not. What merely
+    waits is withdrawn where a case goes on (`settle_open`); what was under way then, when it comes back with nothing done."""
+    if case is None:
+        return None
+    if case.closed_at is not None:
+        return ActionState.CANCELLED, "The case was closed meanwhile."
+    if case.state == CaseState.TAKEN_OVER:
+        return ActionState.CANCELLED, "Somebody took the case over meanwhile."
+    if case.round > action.round:
+        return ActionState.STALE, "The case was drafted anew meanwhile."
+    if case.events_total > case.events_worked:
+        return ActionState.STALE, "A new message came in."
+    return None
+
+
+def _withdraw(system: System, tx: Tx, action: Action, left: tuple[ActionState, str]) -> list[str] | None:
+    """End an action that has done nothing; the ids of those that are due by that, None where it changed meanwhile."""
+    state, why = left
+    now = system.clock()
+    changed = actions.change(
+        tx, action, now=now, state=state, reason=why, claimed_by=None, wake_at=None, waiting_for=None, settled_at=now
+    )
+    if changed is None:
+        return None
+    actions.finish_attempts(tx, action, outcome="not_done", now=now, error=why)
+    data = {"action": action.id, "kind": action.kind, "outcome": state.value}
+    audit.append(tx, action.case_id, now, Note("caseworker", "executed", data))
+    return _settle(system, tx, action, None)
+
+
+def _told_of(system: System, action: Action, left: tuple[ActionState, str], hints: list[str] | None) -> None:
+    """What follows the commit of `_withdraw`."""
+    if hints is None:
+        return
+    logger.info("action_withdrawn", action_id=action.id, reason=left[1])
+    metrics.action_ended(action.kind, left[0].value)
+    for action_id in hints:
+        system.hints.action(action_id)
 
 
 @outage.insisting
@@ -176,6 +249,8 @@ def redraft(system: System, action: Action, why: str) -> None:
     now = system.clock()
     logger.info("action_stale", action_id=action.id, reason=why)
     with system.db.write() as tx:
+        # Before the actions, as in `again`: what is under way comes back to a case that has gone on, or waits and is withdrawn.
+        case = cases.lock(tx, action.case_id)
         changed = actions.change(
             tx,
             action,
@@ -192,7 +267,6 @@ def redraft(system: System, action: Action, why: str) -> None:
         withdrawn = actions.settle_open(tx, action.case_id, ActionState.STALE, why, now)
         data = {"action": action.id, "reason": discreet(why), "withdrawn": withdrawn}
         audit.append(tx, action.case_id, now, Note("caseworker", "stale", data))
-        case = cases.lock(tx, action.case_id)
         # What nobody drafts again is over.
         kind = CATALOGUE.get(action.kind)
         over = kind is not None and kind.fixed

@@ -74,21 +74,28 @@ def advance(system: System, case_id: str) -> None:
         # An urgent case went first, in the place that this one had.
         system.hints.case(case_id, work.case.domain)
     faults.point("case.claimed")
-    with (
-        bound_contextvars(case_id=work.case.id, event_id=work.thread[-1].id),
-        traces.span("advance", case_id=work.case.id),
-        system.leases.case(work.case.id, work.case.version),
-    ):
-        try:
-            while work.case.claimed_by:
-                work = _next(system, work)
-        except Temporary as error:
-            outage.insist(_wait, system, kept(system, work).case, error)
-        except IntegrationError as error:
-            outage.insist(_ask_for_help, system, kept(system, work).case, str(error), paid(error))
-        except LostClaim:
-            metrics.claim_lost()
-            logger.info("claim_lost", case_id=work.case.id, step=work.case.step)
+    try:
+        with (
+            bound_contextvars(case_id=work.case.id, event_id=work.thread[-1].id),
+            traces.span("advance", case_id=work.case.id),
+            system.leases.case(work.case.id, work.case.version),
+        ):
+            _work_on(system, work)
+    except LostClaim:
+        # Outside: the lease hears of it, and lets go of what may still bear this process's name.
+        metrics.claim_lost()
+        logger.info("claim_lost", case_id=work.case.id)
+
+
+def _work_on(system: System, work: Work) -> None:
+    """Step by step, as long as the case is ours."""
+    try:
+        while work.case.claimed_by:
+            work = _next(system, work)
+    except Temporary as error:
+        outage.insist(_wait, system, kept(system, work).case, error)
+    except IntegrationError as error:
+        outage.insist(_ask_for_help, system, kept(system, work).case, str(error), paid(error))
 
 
 def _next(system: System, work: Work) -> Work:

@@ -19,13 +19,14 @@ from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
 
+IN_HAND = "The agent is working on this case right now. Try again in a moment."
 _OPEN = (ActionState.PENDING, ActionState.UNCERTAIN)
 
 
 def take_case_over(tx: Tx, case: Case, person: Person, now: datetime) -> None:
-    """The agent stops on this case; what was not begun is cancelled."""
+    """The agent stops on this case; what was not begun is cancelled. Raise `Invalid` while a worker has it in hand."""
     actions.settle_open(tx, case.id, ActionState.CANCELLED, f"{person.name} took the case over.", now)
-    cases.change(
+    changed = cases.change(
         tx,
         case.id,
         now=now,
@@ -34,6 +35,8 @@ def take_case_over(tx: Tx, case: Case, person: Person, now: datetime) -> None:
         attention=f"{person.name} does the rest by hand.",
         wake_at=None,
     )
+    if changed is None:
+        raise Invalid(IN_HAND)
 
 
 def decide_case(system: System, person: Person, case_id: str, word: str, reason: str | None) -> Case:
@@ -48,7 +51,7 @@ def decide_case(system: System, person: Person, case_id: str, word: str, reason:
             raise Invalid("The case is closed.")
         _may_decide(tx, system.policy, person, case, now)
         if case.claimed_by:
-            raise Invalid("The agent is working on this case right now. Try again in a moment.")
+            raise Invalid(IN_HAND)
         # Whatever was asked of other agents was asked for a draft that is not wanted any more.
         children.cancel(tx, case.id, now)
         if word == "retry":
@@ -68,9 +71,10 @@ def decide_case(system: System, person: Person, case_id: str, word: str, reason:
         elif word == "take_over":
             take_case_over(tx, case, person, now)
         elif word == "close":
+            actions.settle_open(tx, case.id, ActionState.CANCELLED, reason or "The case was closed by hand.", now)
+            # After that nothing of it can be begun any more; what was is seen.
             if any(a.state in (ActionState.EXECUTING, ActionState.UNCERTAIN) for a in actions.unsettled(tx, case.id)):
                 raise Invalid("An action of this case is being carried out or is uncertain; settle that first.")
-            actions.settle_open(tx, case.id, ActionState.CANCELLED, reason or "The case was closed by hand.", now)
             cases.change(
                 tx,
                 case.id,

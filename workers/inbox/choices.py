@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from policies.approvals import Approval, next_rung, tally
 from workers.actions.catalogue import CATALOGUE
 from workers.drafting import rejudge
-from workers.inbox.case_service import take_case_over
+from workers.inbox.case_service import IN_HAND, take_case_over
 from workers.inbox.words import Choice, Invalid, NotAllowed, Word
 from workers.limits import reserving
 from workers.obligations import cooling, telling
@@ -149,7 +149,7 @@ def request_changes(d: Deciding) -> Taken | None:
     changed = d.settle_as(ActionState.CHANGES_REQUESTED, d.choice.reason)
     if changed is not None:
         actions.settle_open(d.tx, d.case.id, ActionState.SUPERSEDED, "Drafted again on a reviewer's request.", d.now)
-        cases.change(
+        anew = cases.change(
             d.tx,
             d.case.id,
             now=d.now,
@@ -160,6 +160,8 @@ def request_changes(d: Deciding) -> Taken | None:
             attention=None,
             wake_at=d.now,
         )
+        if anew is None:
+            raise Invalid(IN_HAND)
     return _taken(d, changed)
 
 

@@ -31,6 +31,7 @@ from workers.store.records import Action, ActionState, Case, Person
 from workers.telemetry import metrics
 from workers.wiring import System
 
+_NOBODY_IN_TIME = "Nobody decided in time, which counts as a refusal: the deadline has passed."
 #: why what was approved can be stopped no longer
 _OUT = {
     ActionState.EXECUTING: "it is already under way",
@@ -60,6 +61,8 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
         # As it is under the lock: somebody else may have decided while this waited for it.
         action = actions.get(tx, action_id) or action
         _is_what_was_seen(tx, action, choice)
+        if _over(action, now):
+            raise AlreadyDecided(_NOBODY_IN_TIME, state=action.state, decided_by=None, decision=None)
         stands = position(inbox.standing_of(tx, action, case), Staff.at(tx, now), now)
         _may_decide(stands, person, choice)
         deciding = Deciding(system, tx, case, action, person, choice, now, stands)
@@ -103,7 +106,7 @@ def approve(system: System, person: Person, errand: Errand | None, choice: Choic
     seen = (action.state, action.revision, action.digest) == (ActionState.PENDING, choice.revision, choice.digest)
     seen = seen and choice.state in (None, ActionState.PENDING)
     untouched = action.revision == 1 and not action.tries
-    if not (seen and untouched and _suffices(person, action, now)):
+    if not (seen and untouched and not _over(action, now) and _suffices(person, action, now)):
         return None
     changes = approved(action, actor=_actor(person), now=now)
     standing = weigh(errand.case, [*errand.others, replace(action, **changes)], now=now)
@@ -153,6 +156,11 @@ def _approve(system: System, errand: Errand, consent: Consent, *, now: datetime,
 
 
 # ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _over(action: Action, now: datetime) -> bool:
+    """Whether its deadline has passed, though nobody has written that down yet."""
+    return action.state == ActionState.PENDING and action.expires_at is not None and action.expires_at <= now
 
 
 def _is_what_was_seen(tx: Tx, action: Action, choice: Choice) -> None:

@@ -1,0 +1,143 @@
+"""What nobody foresaw about an action ends with a person, never in a circle; and a deadline holds though nobody wrote it down."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from integrations.registry import Readers
+from tests.integration.engine.test_withdrawn import die_in
+from tests.kit.engine import make_engine, refund, reply
+from workers import execute, renewal, switchboard
+from workers.actions.catalogue import CATALOGUE
+from workers.inbox.words import AlreadyDecided
+from workers.ledger import MOST_TRIES
+from workers.store import cases
+from workers.store.cases import LostClaim
+from workers.store.records import ActionState
+
+
+@pytest.fixture
+def approved(engine):
+    engine.model.drafts = [[refund()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"))
+    return engine
+
+
+def broken(*_):
+    raise KeyError("etag")
+
+
+def go_round(engine, times=MOST_TRIES + 5):
+    for _ in range(times):
+        engine.clock.on(hours=12)
+        engine.sweep()
+
+
+def test_a_look_that_breaks_each_time_is_given_to_people(engine):
+    engine.model.drafts = [[reply()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("reply_to_customer"))
+    die_in(engine, "reply_to_customer")
+    engine.house.find_reply = broken
+
+    go_round(engine)
+
+    assert engine.action("reply_to_customer").state == ActionState.UNCERTAIN
+    assert engine.house.effects == []
+
+
+def test_a_version_that_cannot_be_read_ends_what_rests_on_it(approved):
+    approved.house.version = broken
+    approved.hints.waiting.clear()
+
+    go_round(approved)
+
+    failed = approved.action("refund_payment")
+    assert failed.state == ActionState.FAILED
+    assert "KeyError" in failed.reason
+    assert "etag" not in failed.reason
+    assert approved.case().attention
+    assert approved.house.effects == []
+
+
+def test_a_kind_that_is_gone_fails_also_under_another_policy(approved, monkeypatch):
+    others = {kind: one for kind, one in CATALOGUE.items() if kind != "refund_payment"}
+    monkeypatch.setattr(execute, "CATALOGUE", others)
+    monkeypatch.setattr(renewal, "CATALOGUE", others)
+    approved.system = approved.system.under(replace(approved.system.policy, hash="0" * 64))
+
+    go_round(approved, 3)
+
+    assert approved.action("refund_payment").state == ActionState.FAILED
+    assert approved.case().attention
+
+
+@pytest.mark.parametrize("word", ["approve", "reject", "snooze", "request_changes"])
+def test_after_its_deadline_nothing_is_decided_though_no_worker_wrote_its_end_down(engine, word):
+    engine.model.drafts = [[refund()]]
+    engine.event()
+    engine.drain()
+    pending = engine.action("refund_payment")
+    engine.clock.now = pending.expires_at
+
+    with pytest.raises(AlreadyDecided, match="deadline has passed"):
+        engine.decide(pending, word, reason="late")
+    assert engine.action("refund_payment") == pending
+
+    engine.sweep()
+    assert engine.action("refund_payment").state == ActionState.EXPIRED
+
+
+def test_a_claim_that_is_lost_to_an_event_is_let_go_of_at_once(engine, monkeypatch):
+    """Whoever lost it may still be named on the row, and is alive."""
+    engine.event()
+    monkeypatch.setattr("workers.pipeline._next", lost)
+
+    engine.drain()
+    engine.system.leases.close()
+
+    case = engine.case()
+    assert case.claimed_by is None
+    with engine.system.db.read() as tx:
+        assert [row[0] for row in cases.due(tx, engine.clock(), 10)] == [case.id]
+
+
+def lost(_system, _work):
+    raise LostClaim("an event joined")
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["read and begun", "begun as it was read"])
+def test_a_switch_that_is_thrown_while_the_begin_waits_holds_it_back(tmp_path, on_postgresql, monkeypatch, known):
+    engine = make_engine(tmp_path, url=on_postgresql)
+    if not known:
+        monkeypatch.setattr(Readers, "systems", lambda _: [])
+    engine.model.drafts = [[refund()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"))
+    action = engine.action("refund_payment")
+    engine.hints.waiting.clear()
+
+    with psycopg.connect(on_postgresql.replace("+psycopg", "")) as somebody:
+        somebody.execute("SELECT 1 FROM actions WHERE id = %s FOR UPDATE", (action.id,))
+        begins = threading.Thread(target=execute.carry_out, args=(engine.system, engine.writers, action.id))
+        begins.start()
+        time.sleep(1.0)
+        with engine.system.db.write() as tx:
+            switchboard.throw(tx, "all", reason="stop", actor="person:lea", now=engine.clock())
+        somebody.rollback()
+        begins.join(30)
+
+    held = engine.action("refund_payment")
+    assert engine.house.effects == []
+    assert held.state == ActionState.APPROVED
+    assert "stop" in (held.waiting_for or "")
+    engine.system.close()

@@ -1,0 +1,111 @@
+"""What may keep an approved action from being sent just now, and what is done about it: a thrown switch, another one's turn, a draft
+or a policy that changed since the yes, a reservation that is gone, a process that stood still.
+
+Called by `execute` before and at each attempt. Whoever finds something writes it down and says so; nothing is sent then.
+"""
+
+from __future__ import annotations
+
+from integrations.errors import Postponed
+from workers.actions.digest import row_digest
+from workers.ledger import again, redraft
+from workers.log import logger
+from workers.renewal import judge_again
+from workers.store import actions, cases, flow, switches
+from workers.store.flow import Errand
+from workers.store.records import Action, ActionState
+from workers.switchboard import RULE
+from workers.turns import before
+from workers.wiring import System
+
+SWITCH_CHECK_SECONDS = 5.0
+#: a begin that took longer than this (seconds) may have waited for somebody, and a switch been thrown meanwhile
+LONG_BEGUN = 0.2
+ANOTHER = "What was approved is not what would be sent."
+
+
+def postpone_if_stopped(system: System, errand: Errand, *, doubtful: bool = False) -> bool:
+    """A thrown switch holds the action where it is; releasing the switch lets it go on. Where the permission of the rule that
+    allowed it is suspended, the policy is asked again, and people with it."""
+    switch = errand.switch
+    if switch is None:
+        return False
+    if switch.scope.startswith(RULE):
+        if errand.action.state == ActionState.APPROVED:
+            system.switchboard.forget()
+            judge_again(system, errand.action)
+            return True
+        if doubtful:
+            # What may have been done under a rule is brought to its end, though the rule allows nothing new.
+            return False
+    again(system, errand, Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS), doubtful=doubtful)
+    return True
+
+
+def wait_for_turn(system: System, action: Action) -> bool:
+    """Two writes to one target at once would make each other stale, so a case's actions on it go one after the other.
+
+    The one that waits is due again when the other has ended (`settle` wakes it). False where none is before it any more.
+    """
+    with system.db.write() as tx:
+        cases.lock(tx, action.case_id)
+        first = before(action, actions.unsettled(tx, action.case_id))
+        if first:
+            actions.change(
+                tx,
+                action,
+                now=system.clock(),
+                wake_at=None,
+                waiting_for=f"Waits its turn after “{first[0].sentence}”.",
+            )
+    return bool(first)
+
+
+def redraft_if_changed(system: System, action: Action) -> bool:
+    """True when what is about to be sent is not what was approved, or was approved under another policy."""
+    if not is_what_was_approved(action):
+        redraft(system, action, ANOTHER)
+        return True
+    if action.policy_hash == system.policy.hash:
+        return False
+    logger.info("policy_changed_since_approval", action_id=action.id)
+    judge_again(system, action)
+    return True
+
+
+def rejudge_if_unreserved(system: System, errand: Errand) -> bool:
+    """True when what it uses up of limits is not reserved: then it is judged anew, and reserved or not."""
+    action = errand.action
+    if errand.held or not action.verdict.get("limits"):
+        return False
+    logger.warning("reservation_missing", action_id=action.id)
+    judge_again(system, action)
+    return True
+
+
+def is_what_was_approved(action: Action) -> bool:
+    return row_digest(action) == action.digest == action.approved_digest
+
+
+def postpone_if_stopped_meanwhile(system: System, action: Action, *, doubtful: bool) -> None:
+    """The attempt was not begun: somebody else has it, or a switch was thrown since the action was read."""
+    errand = flow.errand(system.db, action.id)
+    if errand is not None and errand.action == action:
+        postpone_if_stopped(system, errand, doubtful=doubtful)
+
+
+def refuse_if_late(system: System, errand: Errand, since: float, *, doubtful: bool) -> None:
+    """A process that was stopped since it wrote its attempt down may have been taken for dead: another one may have looked,
+    found nothing and done it. So it does not send what it has not sent, and says so if the action is still its own.
+
+    The attempt's commit looked at the switches as they were when it was asked for. If it then had to wait, they are looked at
+    once more.
+    """
+    took = system.monotonic() - since
+    if took > system.settings.dead_after_seconds / 2:
+        raise Postponed("This process stood still before it could send it.")
+    if took > LONG_BEGUN:
+        found = flow.errand(system.db, errand.action.id)
+        switch = found.switch if found is not None else None
+        if switch is not None and not (doubtful and switch.scope.startswith(RULE)):
+            raise Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS)
