@@ -160,6 +160,18 @@ def test_only_the_web_process_is_reachable_and_on_loopback_only():
     assert str(check_command(OURS["web"]["command"])["port"]) == published["web"][0].rpartition(":")[2]
 
 
+def test_the_image_has_what_every_provider_of_models_needs():
+    """The package itself is installed without its dependencies: only the lock brings them."""
+    pins = [
+        dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+        for lock in ("requirements.lock", "requirements-dev.lock")
+    ]
+
+    assert {"anthropic", "openai"} <= pins[0].keys()
+    assert pins[0].items() <= pins[1].items(), "tests run with what the image has"
+    assert "://" not in (ROOT / "requirements.lock").read_text()
+
+
 def test_the_image_is_built_from_the_lock_with_hashes_and_without_what_tests_need():
     assert "--require-hashes -r requirements.lock" in DOCKERFILE
     assert "requirements-dev" not in DOCKERFILE
