@@ -10,8 +10,14 @@ from tests.architecture.source import ROOT
 from tests.integration.ops.deployment import COMPOSE, OURS, SERVICES, SETTINGS, check_command, variables
 from workers.queue import QUEUES, make_app
 
+TEXT = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+OPERATING = (ROOT / "docs/operating.md").read_text()
 ENV = ROOT / "deploy/env"
+COMMON = "deploy/env/common.env"
+THINKING = "deploy/env/thinking.env"
+#: what each service of ours reads, in this order
+FILES = {name: [file["path"] for file in service["env_file"]] for name, service in OURS.items()}
 
 
 def seconds(text):
@@ -46,9 +52,30 @@ def test_every_variable_is_a_setting(name):
     ours = {variable for variable in OURS[name]["environment"] if variable.startswith("CASEWORKER_")}
 
     assert ours <= SETTINGS
-    assert {variable for variable in OURS[name]["environment"] if variable not in ours} <= {
-        "OTEL_EXPORTER_OTLP_ENDPOINT"
-    }
+    assert {variable for variable in OURS[name]["environment"] if variable not in ours} <= set()
+
+
+def test_a_setting_for_all_is_read_by_all_and_before_what_is_for_one():
+    assert {name: files[0] for name, files in FILES.items()} == dict.fromkeys(OURS, COMMON)
+    assert not any(file["required"] for service in OURS.values() for file in service["env_file"])
+
+
+def test_the_common_example_holds_settings_that_nothing_else_says_and_no_credentials():
+    named = variables(ROOT / f"{COMMON}.example")
+    said = {variable for service in OURS.values() for variable in service["environment"]}
+
+    assert {name for name in named if not name.startswith("OTEL_")} <= SETTINGS
+    assert {"CASEWORKER_TIME_ZONE", "CASEWORKER_CUSTOMER_CAP", "CASEWORKER_VENDOR_LIMITS", "CASEWORKER_TRACES"} <= named
+    assert not named & said, "what the compose file says would come before the file"
+    assert not [name for name in named if re.search("KEY|SECRET|PASSWORD|TOKEN|HEADERS|_URL$", name)]
+
+
+def test_what_may_stand_in_the_file_of_compose_is_told():
+    """Anything else there would be ignored without a word."""
+    named = set(re.findall(r"\$\{(\w+)", TEXT))
+    paragraph = re.search(r"`\.env` holds what the compose file names.*?\n\n", OPERATING, re.DOTALL)[0]
+
+    assert named == set(re.findall(r"`([A-Z_]+)`", paragraph))
 
 
 def test_the_image_sets_only_what_is_a_setting():
@@ -128,9 +155,7 @@ def test_everything_waits_for_the_migration():
 
 
 def test_only_the_worker_of_the_actions_gets_what_can_write():
-    files = {name: [file["path"] for file in service.get("env_file", [])] for name, service in OURS.items()}
-
-    assert [name for name, of in files.items() if "deploy/env/actions.env" in of] == ["worker-actions"]
+    assert [name for name, of in FILES.items() if "deploy/env/actions.env" in of] == ["worker-actions"]
     assert check_command(OURS["worker-actions"]["command"])["queues"] == ["actions"]
     assert OURS["worker-actions"]["volumes"] == ["actions-data:/data"]
     assert sum(service["volumes"] == ["actions-data:/data"] for service in OURS.values()) == 1
@@ -140,14 +165,34 @@ def test_no_secret_is_given_to_who_needs_none():
     keys = {name for name, service in OURS.items() if "CASEWORKER_SECRET_KEY" in service["environment"]}
 
     assert keys == {"web"}
-    assert "env_file" not in OURS["worker-events"]
-    assert "env_file" not in OURS["sweeper"]
+    assert FILES["worker-events"] == FILES["migrate"] == [COMMON]
     assert not {name for name in variables(ENV / "thinking.env.example") if name.endswith("_WEBHOOK_SECRET")}
     assert {name for name in variables(ENV / "web.env.example") if not name.endswith("_WEBHOOK_SECRET")} == set()
 
 
+def test_who_asks_models_has_the_key_and_a_way_to_them():
+    """The sweepers too: shadows and vectors of what is remembered are theirs."""
+    asking = [name for name, files in FILES.items() if THINKING in files]
+
+    assert asking == ["worker-thinking", "sweeper"]
+    assert all("outside" in OURS[name]["networks"] for name in asking)
+    assert {"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_EMBEDDING_MODEL"} <= variables(ROOT / f"{THINKING}.example")
+    assert re.search(r"^\| `sweep` \| [^|]*the model's key", OPERATING, re.MULTILINE)
+
+
+def test_who_has_no_way_out_is_told_where_spans_are_sent():
+    shut_in = {name for name, service in OURS.items() if service["networks"] == ["inside"]} - {"migrate"}
+
+    assert shut_in == {"worker-events"}
+    assert f"`{COMPOSE['name']}_inside`" in OPERATING
+
+
+def test_the_files_with_credentials_are_kept_out_of_the_repository():
+    assert {".env", "deploy/env/*.env"} <= set((ROOT / ".gitignore").read_text().splitlines())
+
+
 def test_what_the_compose_file_names_is_there():
-    named = {file["path"] for service in OURS.values() for file in service.get("env_file", [])}
+    named = {file for files in FILES.values() for file in files}
 
     assert {f"{path}.example" for path in named} == {str(p.relative_to(ROOT)) for p in ENV.glob("*.example")}
 
