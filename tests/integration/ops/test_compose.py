@@ -154,6 +154,22 @@ def test_everything_waits_for_the_migration():
     )
 
 
+def test_one_service_builds_the_image_and_all_use_it_from_here():
+    """Two builds that export one tag at once fail; an image of this name in a registry is a stranger's."""
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["migrate"]
+    assert {service["pull_policy"] for service in OURS.values()} == {"never"}
+    assert len({service["image"] for service in OURS.values()}) == 1
+
+
+def test_an_update_builds_by_name_of_no_service_that_does_not_build():
+    """`up --no-deps --build` of another service would go on with the old image, without a word."""
+    words = [line for line in re.findall(r"docker compose [^`\n]+", OPERATING + TEXT) if "--build" in line]
+
+    assert words
+    assert not [line for line in words if "--no-deps" in line]
+    assert "`docker compose build`" in OPERATING
+
+
 def test_only_the_worker_of_the_actions_gets_what_can_write():
     assert [name for name, of in FILES.items() if "deploy/env/actions.env" in of] == ["worker-actions"]
     assert check_command(OURS["worker-actions"]["command"])["queues"] == ["actions"]
