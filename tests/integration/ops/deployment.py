@@ -34,6 +34,16 @@ def check_command(words: list[str]) -> dict[str, Any]:
     return given
 
 
+def given(value: str, **set_: str) -> str:
+    """A value of the compose file as Compose reads it, with these variables in `.env` and no others."""
+    inner = re.compile(r"\$\{(\w+)(?::([-?])([^${}]*))?\}")
+    while found := inner.search(value):
+        value = value.replace(found[0], set_.get(found[1]) or (found[3] or "" if found[2] == "-" else ""))
+    return value
+
+
+
+
 def unit(text: str) -> dict[str, list[str]]:
     """The settings of a unit by name; a name may stand several times."""
     found: dict[str, list[str]] = {}

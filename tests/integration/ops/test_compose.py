@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 import pytest
 
 from tests.architecture.source import ROOT
-from tests.integration.ops.deployment import COMPOSE, OURS, SERVICES, SETTINGS, check_command, variables
+from tests.integration.ops.deployment import (
+    COMPOSE,
+    OURS,
+    SERVICES,
+    SETTINGS,
+    check_command,
+    given,
+    variables,
+)
 from workers.queue import QUEUES, make_app
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -52,7 +61,7 @@ def test_every_variable_is_a_setting(name):
     ours = {variable for variable in OURS[name]["environment"] if variable.startswith("CASEWORKER_")}
 
     assert ours <= SETTINGS
-    assert {variable for variable in OURS[name]["environment"] if variable not in ours} <= set()
+    assert {variable for variable in OURS[name]["environment"] if variable not in ours} <= {"FORWARDED_ALLOW_IPS"}
 
 
 def test_a_setting_for_all_is_read_by_all_and_before_what_is_for_one():
@@ -219,6 +228,26 @@ def test_only_the_web_process_is_reachable_and_on_loopback_only():
     assert list(published) == ["web"]
     assert all(port.startswith("127.0.0.1:") for port in published["web"])
     assert str(check_command(OURS["web"]["command"])["port"]) == published["web"][0].rpartition(":")[2]
+
+
+def test_the_proxy_before_the_web_process_is_believed_and_nobody_else():
+    (pool,) = COMPOSE["networks"]["outside"]["ipam"]["config"]
+    trusted = OURS["web"]["environment"]["FORWARDED_ALLOW_IPS"]
+    gateway = given(pool["gateway"])
+
+    assert "outside" in OURS["web"]["networks"]
+    assert ipaddress.ip_address(gateway) in ipaddress.ip_network(given(pool["subnet"]))
+    assert given(trusted) == gateway
+    assert given(trusted, OUTSIDE_GATEWAY="10.9.8.1") == given(pool["gateway"], OUTSIDE_GATEWAY="10.9.8.1")
+    assert given(trusted, FORWARDED_ALLOW_IPS="10.1.1.1", OUTSIDE_GATEWAY="10.9.8.1") == "10.1.1.1"
+    assert [name for name, service in OURS.items() if "FORWARDED_ALLOW_IPS" in service["environment"]] == ["web"]
+    assert all(value in OPERATING for value in (gateway, given(pool["subnet"])))
+
+
+def test_whom_the_web_process_believes_is_documented():
+    default = re.search(r'environ\.get\("FORWARDED_ALLOW_IPS", "([^"]+)"\)', (ROOT / "workers/web.py").read_text())[1]
+
+    assert f"| `FORWARDED_ALLOW_IPS` | `{default}` |" in (ROOT / "docs/settings.md").read_text()
 
 
 def test_the_image_has_what_every_provider_of_models_needs():
