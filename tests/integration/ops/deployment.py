@@ -6,15 +6,17 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typer
 import yaml
+from sqlalchemy import Engine, QueuePool
 
 from tests.architecture.source import ROOT
 from workers.cli import COMMANDS
 from workers.cli.worker import named
 from workers.settings import Settings
+from workers.store.database import Database
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -42,6 +44,12 @@ def given(value: str, **set_: str) -> str:
     return value
 
 
+def connections(each: int) -> int:
+    """How many a process may open on PostgreSQL that is given so many: all its pools, and the one that its leases have."""
+    db = Database("postgresql://nobody@nowhere/nothing", connections=each)
+    leases = Database("postgresql://nobody@nowhere/nothing", connections=1)
+    pools = {engine.pool for engine in vars(db).values() if isinstance(engine, Engine)}
+    return sum(cast("QueuePool", pool).size() for pool in pools) + cast("QueuePool", leases.engine.pool).size()
 
 
 def unit(text: str) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from tests.integration.ops.deployment import (
     SERVICES,
     SETTINGS,
     check_command,
+    connections,
     given,
     variables,
 )
@@ -140,13 +141,25 @@ def test_postgresql_is_as_durable_as_it_is_shipped():
 
 
 def test_there_are_connections_enough():
+    """For all that run, with as many workers as the page starts; a quarter is left for commands and backups."""
     most = int(re.search(r"max_connections=(\d+)", " ".join(SERVICES["postgres"]["command"]))[1])
+    scaled = {name: int(to) for name, to in re.findall(r"--scale ([a-z-]+)=(\d+)", OPERATING)}
     used = sum(
-        int(service["environment"].get("CASEWORKER_DATABASE_CONNECTIONS", 2)) * service["deploy"].get("replicas", 1)
-        for service in OURS.values()
+        connections(int(service["environment"]["CASEWORKER_DATABASE_CONNECTIONS"]))
+        * scaled.get(name, service["deploy"].get("replicas", 1))
+        for name, service in OURS.items()
+        if name != "migrate"
     )
 
+    assert scaled == {"worker-thinking": 4}
     assert used < most * 0.75
+    assert f"{used} with four workers for thinking, of the {most} that" in OPERATING
+
+
+def test_the_rule_by_which_connections_are_counted_is_told():
+    assert [connections(each) for each in (2, 20)] == [2 * 2 + 3, 2 * 20 + 3]
+    assert OPERATING.count("2N + 3") == 2
+    assert "2N + 3" in (ROOT / "docs/settings.md").read_text()
 
 
 def test_a_worker_has_longer_to_stop_than_it_takes():
