@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -14,7 +17,9 @@ from workers.cli.worker import named
 from workers.queue import QUEUES, make_app
 
 FOLDER = ROOT / "deploy/systemd"
-RUNNING = {name: text for name, text in UNITS.items() if "migrate" not in name}
+MIGRATE = "caseworker-migrate.service"
+RUNNING = {name: text for name, text in UNITS.items() if name != MIGRATE}
+OPERATING = (ROOT / "docs/operating.md").read_text()
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -38,6 +43,84 @@ def test_each_unit_may_do_little(name):
 def test_each_running_unit_comes_back_whenever_it_ends(name):
     assert unit(UNITS[name])["Restart"] == ["always"]
     assert unit(UNITS[name])["StartLimitIntervalSec"] == ["0"]
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_each_running_unit_starts_though_the_first_try_to_migrate_failed(name):
+    """With Requires= it would stay away for good; on an unmigrated database it ends, and comes back until it is migrated."""
+    found = unit(UNITS[name])
+
+    assert "Requires" not in found
+    assert "BindsTo" not in found
+    assert MIGRATE in found["Wants"][0].split()
+    assert MIGRATE in found["After"][0].split()
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["not migrated", "away"])
+@pytest.mark.parametrize("name", RUNNING)
+def test_who_starts_before_the_migration_ends_at_once_with_an_error(name, away, postgres, tmp_path):
+    words = ["support" if word == "${QUEUES}" else word for word in started_by(UNITS[name])]
+    url = "postgresql://nobody@127.0.0.1:1/nothing" if away else postgres.database("empty")
+    given = {"DATABASE_URL": url, "BROKER_URL": "redis://127.0.0.1:1/0", "DATA": str(tmp_path / "data")}
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "workers.cli", *["0" if word == "8000" else word for word in words]],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "PYTHONPATH": str(ROOT),
+            **{f"CASEWORKER_{variable}": value for variable, value in given.items()},
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert ran.returncode not in (0, None)
+    assert ("caseworker migrate" in ran.stderr) is not away
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_migration_is_tried_until_it_succeeds():
+    found = unit(UNITS[MIGRATE])
+
+    assert found["Type"] == ["oneshot"]
+    assert found["Restart"] == ["on-failure"]
+    assert found["StartLimitIntervalSec"] == ["0"]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_settings_for_all_are_read_by_all_and_before_what_is_for_one(name):
+    assert unit(UNITS[name])["EnvironmentFile"][0] == "/etc/caseworker/caseworker.env"
+
+
+def test_a_file_that_a_unit_reads_has_an_example_or_is_told_of():
+    read = {file.lstrip("-") for text in UNITS.values() for file in unit(text)["EnvironmentFile"]}
+    examples = {f"/etc/caseworker/{path.name.removesuffix('.example')}" for path in FOLDER.glob("*.env.example")}
+
+    assert examples <= read | {f"/etc/caseworker/{name}.env" for name in ("thinking", "events")}
+    assert {f"`{file.rpartition('/')[2]}`" for file in read - examples if "%i" not in file} == {
+        "`web.env`",
+        "`actions.env`",
+    }
+    assert {"`web.env`", "`actions.env`", "`sweep.env`"} <= set(re.findall(r"`\w+\.env`", OPERATING))
+
+
+def test_a_command_by_hand_has_the_user_the_folder_and_the_settings_of_a_unit():
+    written = re.search(r"sudo (systemd-run .*?)\n```", OPERATING, re.DOTALL)[1]
+    words = shlex.split(written.replace("\\\n", " "))
+    program = words.index("/opt/caseworker/bin/caseworker")
+    given = [words[at + 1].split("=", 1) for at, word in enumerate(words[:program]) if word == "-p"]
+    web = unit(UNITS["caseworker-web.service"])
+
+    assert {"--pipe", "--wait"} <= set(words[:program])
+    assert [value for name, value in given if name == "EnvironmentFile"] == web["EnvironmentFile"]
+    assert dict(given)["User"] == web["User"][0]
+    assert dict(given)["WorkingDirectory"] == web["WorkingDirectory"][0]
+    assert f"--setenv={web['Environment'][0].split()[0]}" in words
+    check_command(words[program + 1 :])
 
 
 def test_a_worker_has_longer_to_stop_than_it_takes():
