@@ -55,7 +55,12 @@ class Settings(BaseSettings):
     )
     sample_company: bool = Field(True, description="Run the sample company beside the real integrations.")
     worker_threads: int = Field(32, ge=1, le=1000, description="Cases and actions worked on at once, per process.")
-    database_connections: int = Field(20, ge=2, le=500, description="Database connections, per process.")
+    database_connections: int = Field(
+        20,
+        ge=2,
+        le=500,
+        description="Database connections of each kind, per process: on PostgreSQL N of two kinds and three more, 2N + 3.",
+    )
     lease_seconds: int = Field(
         60, ge=1, description="How long a claim lasts unless renewed; a dead worker's claims are freed sooner."
     )
