@@ -20,6 +20,8 @@ from typing import Any, Final, NamedTuple
 import httptools
 import httpx2
 
+from integrations.models.wire_format import PORTS, head, is_plain, is_stream
+
 #: Idle connections are closed after half a minute, before most services do.
 KEPT_SECONDS: Final = 30.0
 #: As much as is read at once, in bytes. What waits for an answer reserves that much; answers come in pieces of a few KB anyway.
@@ -34,15 +36,19 @@ _OPTIONS: Final = [
         if hasattr(socket, name)
     ),
 ]
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Patience(NamedTuple):
-    """Seconds for each wait: until there is a connection, until something is taken, until something comes. None is for ever."""
+    """Seconds for each wait: until there is a connection, until something is taken, until a whole answer is here (of a stream:
+    its next piece). None is for ever."""
 
     connect: float | None
     write: float | None
     read: float | None
+
+    def left(self, since: float, now: float) -> float | None:
+        """Of an answer that is waited for since then: one that drips gets no more time than one that is silent."""
+        return None if self.read is None else self.read - (now - since)
 
 
 class Answer(NamedTuple):
@@ -137,6 +143,8 @@ class Connection:
 
     def receive(self, seconds: float | None) -> None:
         """Read once, until `done`. Raise what the transport of an SDK raises."""
+        if seconds is not None and seconds <= 0:
+            raise httpx2.ReadTimeout("It did not all come in time.")
         self._wait_at_most(seconds)
         try:
             data = self._sock.recv(READ_AT_ONCE)
@@ -199,16 +207,16 @@ class Host:
 
     def __init__(self, address: httpx2.URL, trusted: ssl.SSLContext, monotonic: Callable[[], float]) -> None:
         self._name = address.raw_host.decode("ascii").strip("[]")
-        self._port = address.port or _PORTS[address.scheme]
+        self._port = address.port or PORTS[address.scheme]
         self._trusted = trusted if address.scheme == "https" else None
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._idle: deque[Connection] = deque()
         self._closed = False
         _HOSTS.add(self)
 
     def lend(self, seconds: float | None) -> Connection:
         """A connection that lives, as far as can be known. Raise `httpx2.ConnectError` or `httpx2.ConnectTimeout`."""
-        oldest = self._monotonic() - KEPT_SECONDS
+        oldest = self.monotonic() - KEPT_SECONDS
         while True:
             try:
                 kept = self._idle.pop()
@@ -223,7 +231,7 @@ class Host:
         if not connection.again or not connection.done or self._closed:
             connection.close()
             return
-        connection.since = now = self._monotonic()
+        connection.since = now = self.monotonic()
         self._idle.append(connection)
         self._drop_before(now - KEPT_SECONDS)
 
@@ -273,8 +281,10 @@ class Host:
         connection = self.lend(patience.connect)
         try:
             connection.send(sent, patience.write)
+            since = self.monotonic()
+            connection.receive(patience.read)
             while not connection.done:
-                connection.receive(patience.read)
+                connection.receive(patience.left(since, self.monotonic()))
             headers = {
                 name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(connection.headers)
             }
@@ -316,23 +326,24 @@ class Wire(httpx2.BaseTransport):
         return found
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        if not _is_plain(request):
+        if not is_plain(request):
             return self._other.handle_request(request)
         patience = _patience(request.extensions.get("timeout", {}))
-        sent = b"".join((head(request), *request.stream))  # type: ignore[misc]  # `_is_plain`: bytes in memory
+        sent = b"".join((head(request), *request.stream))  # type: ignore[misc]  # `is_plain`: bytes in memory
         host = self.host(request.url)
         connection = host.lend(patience.connect)
         try:
             connection.send(sent, patience.write)
+            since = self._monotonic()
             while not connection.begun:
-                connection.receive(patience.read)
+                connection.receive(patience.left(since, self._monotonic()))
         except BaseException:
             connection.close()
             raise
         return httpx2.Response(
             connection.status,
             headers=connection.headers,
-            stream=_Body(host, connection, patience.read),
+            stream=_Body(host, connection, patience, None if is_stream(connection.headers) else since),
             extensions={"http_version": b"HTTP/1.1", "reason_phrase": connection.reason},
         )
 
@@ -343,12 +354,12 @@ class Wire(httpx2.BaseTransport):
 
 
 class _Body(httpx2.SyncByteStream):
-    """A body that is read as it comes."""
+    """A body that is read as it comes. `since`: when the wait for it began; None where each piece has the time of a whole one."""
 
-    def __init__(self, host: Host, connection: Connection, seconds: float | None) -> None:
+    def __init__(self, host: Host, connection: Connection, patience: Patience, since: float | None) -> None:
         self._host = host
         self._connection: Connection | None = connection
-        self._seconds = seconds
+        self._patience, self._since = patience, since
 
     def __iter__(self) -> Iterator[bytes]:
         connection = self._connection
@@ -360,7 +371,8 @@ class _Body(httpx2.SyncByteStream):
                     yield piece
                 if connection.done:
                     break
-                connection.receive(self._seconds)
+                now = self._host.monotonic()
+                connection.receive(self._patience.left(now if self._since is None else self._since, now))
         finally:
             self.close()
 
@@ -370,26 +382,5 @@ class _Body(httpx2.SyncByteStream):
             self._host.give_back(connection)
 
 
-def _is_plain(request: httpx2.Request) -> bool:
-    """Whether it is what we speak: a whole body or none, to a name that is also the one in the certificate."""
-    return (
-        request.url.scheme in _PORTS
-        and request.method not in ("HEAD", "CONNECT")
-        and "sni_hostname" not in request.extensions
-        and isinstance(request.stream, httpx2.ByteStream)
-        and "transfer-encoding" not in request.headers
-        and "upgrade" not in request.headers
-    )
-
-
 def _patience(given: Mapping[str, Any]) -> Patience:
     return Patience(given.get("connect"), given.get("write"), given.get("read"))
-
-
-def head(request: httpx2.Request) -> bytes:
-    """The request line and the headers, with the empty line behind them. Raise `httpx2.LocalProtocolError`."""
-    lines = [request.method.encode("ascii") + b" " + request.url.raw_path + b" HTTP/1.1"]
-    lines += [name + b": " + value for name, value in request.headers.raw]
-    if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines):
-        raise httpx2.LocalProtocolError("A header of the request holds a line break.")
-    return b"\r\n".join((*lines, b"", b""))

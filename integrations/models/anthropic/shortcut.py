@@ -16,7 +16,8 @@ import anthropic
 import httpx2
 from anthropic import APIRequest
 
-from integrations.models.wire import Answer, Host, Patience, Wire, head
+from integrations.models.wire import Answer, Host, Patience, Wire
+from integrations.models.wire_format import head
 
 MESSAGES: Final = "/v1/messages"
 #: what a question is to be answered with: `read` gives the body, `headers` what was said with it

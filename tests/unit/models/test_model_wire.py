@@ -232,3 +232,57 @@ def test_nobody_there_is_a_connection_that_was_not_made(wire):
 def test_a_name_that_cannot_be_one_is_not_reached_either(wire):
     with pytest.raises(httpx2.ConnectError):
         wire.host(httpx2.URL(f"http://{'a' * 70}.example/")).ask(HEAD, SOON)
+
+
+@pytest.fixture
+def dripping(clock, monkeypatch):
+    """Answers of four pieces, with so many seconds before each of them but the first, each read before the next is sent."""
+    read, receive = threading.Semaphore(0), Connection.receive
+
+    def receiving(self, seconds):
+        receive(self, seconds)
+        read.release()
+
+    monkeypatch.setattr(Connection, "receive", receiving)
+
+    def answer(*headers, seconds):
+        whole = ok(b"abcd", *headers)[0]
+
+        def later():
+            read.acquire(timeout=5)  # whoever gave up reads no more
+            clock.now += seconds
+
+        return [whole[:-3], later, whole[-3:-2], later, whole[-2:-1], later, whole[-1:]]
+
+    return answer
+
+
+def whole(wire, server):
+    return asked(wire, server).read()
+
+
+def piece_by_piece(wire, server):
+    with httpx2.Client(transport=wire, timeout=60.0) as client:
+        return client.post(server.url, content=b"{}").content
+
+
+@pytest.mark.parametrize("ask", [whole, piece_by_piece])
+def test_an_answer_that_drips_has_no_more_time_than_a_silent_one(wire, server, dripping, ask):
+    server.answers = [dripping(seconds=70.0)]
+
+    with pytest.raises(httpx2.ReadTimeout):
+        ask(wire, server)
+
+
+@pytest.mark.parametrize("ask", [whole, piece_by_piece])
+def test_an_answer_in_pieces_that_is_whole_in_time_is_taken(wire, server, dripping, ask):
+    server.answers = [dripping(seconds=10.0)]
+
+    assert ask(wire, server) == b"abcd"
+
+
+def test_a_stream_may_take_longer_as_long_as_it_goes_on(wire, server, dripping):
+    """Whoever reads one has a limit for all of it."""
+    server.answers = [dripping("content-type: text/event-stream", seconds=50.0)]
+
+    assert piece_by_piece(wire, server) == b"abcd"
