@@ -7,7 +7,7 @@ nobody; cut off, it is run again and does the rest. The audit log is told of eac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -55,16 +55,18 @@ def survey(db: Database, address: str, folder: Path) -> Erasure:
     key = customer_key(address)
     with db.read() as tx:
         ids = erasure.cases_of(tx, key)
-        return Erasure(
+        archives = archive.listing(tx)
+        found = Erasure(
             customer=key,
             dry_run=True,
             cases=len(ids),
             rows=erasure.count(tx, ids, key),
             open=tuple(erasure.still_open(tx, ids)),
-            archives=_archives(archive.listing(tx), key, folder),
             mentioned_in=tuple(erasure.mentions(tx, ids, key)),
             named_in_log=erasure.named_in_log(tx, ids, key),
         )
+    # Reading the files takes longer than the server leaves a transaction open in which nothing is asked.
+    return replace(found, archives=_archives(archives, key, folder))
 
 
 def erase(db: Database, address: str, folder: Path, *, by: str, clock: Callable[[], datetime]) -> Erasure:

@@ -29,6 +29,9 @@ Tx = Connection
 Asked = tuple[str | bytes, Values]
 
 BUSY_SECONDS = 10.0
+#: longest wait for a row that somebody else holds, and for whoever stands still between two statements of a transaction, as one
+#: does that was stopped there: the server ends his session, and what he held is free
+PATIENCE_MILLISECONDS = 10_000
 #: No compiling on the server: it takes half a second for a statement that runs in a tenth of a millisecond.
 _SESSION = "-c timezone=UTC -c jit=off"
 
@@ -58,6 +61,7 @@ class Database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             arguments = {"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False}
         else:
+            patience = f"-c lock_timeout={PATIENCE_MILLISECONDS} -c idle_in_transaction_session_timeout={PATIENCE_MILLISECONDS}"
             # A server that vanished without a word is noticed after seconds, not after the kernel's quarter of an hour.
             arguments = {
                 "connect_timeout": 5,
@@ -65,7 +69,7 @@ class Database:
                 "keepalives_interval": 2,
                 "keepalives_count": 3,
                 "tcp_user_timeout": 10_000,
-                "options": _SESSION,
+                "options": f"{_SESSION} {patience}",
             }
         # Statements are told without their parameters, wherever an error ends up.
         pool: dict[str, Any] = {
@@ -86,7 +90,7 @@ class Database:
         # the tables were still empty, a plan would read them from end to end, and be kept: so that is not on offer.
         arguments = {
             **arguments,
-            "options": f"{_SESSION} -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
+            "options": f"{arguments['options']} -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
             # What is sent there is put into bytes without asking the connection.
             "client_encoding": "utf8",
         }

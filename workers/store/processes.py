@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import delete, event, func, literal, select, tuple_, union_all, update
+from sqlalchemy import Select, delete, event, func, literal, select, tuple_, union_all, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -190,28 +190,36 @@ def holders(tx: Tx) -> set[str]:
 def free(tx: Tx, dead: Collection[str], now: datetime) -> list[Due]:
     """What the dead had in hand is due at once: cases for whoever claims them, actions to look what became of them.
 
-    No version is raised here: the next claim does it, and until then the fence refuses a claim that is no longer there.
+    A row that somebody else holds just now is left to a later pass: whoever waits here keeps all sweepers waiting. No version
+    is raised here: the next claim does it, and until then the fence refuses a claim that is no longer there.
     """
     if not dead:
         return []
+    left_cases = select(cases.c.id).where(_TIMED, cases.c.claimed_by.in_(dead))
     of_cases = tx.execute(
         update(cases)
-        .where(_TIMED, cases.c.claimed_by.in_(dead))
+        .where(cases.c.id.in_(_taken(tx, left_cases)))
         .values(claimed_by=None, wake_at=now, held_until=None, updated_at=now)
         .returning(cases.c.id, cases.c.domain)
     ).all()
+    left_actions = select(actions.c.id).where(
+        actions.c.id.in_(unsettled.under_way(actions.c.claimed_by.in_(dead))),
+        actions.c.claimed_by.in_(dead),
+        actions.c.state == ActionState.EXECUTING,
+        func.coalesce(actions.c.wake_at, actions.c.held_until) > now,
+    )
     of_actions = tx.execute(
         update(actions)
-        .where(
-            actions.c.id.in_(unsettled.under_way(actions.c.claimed_by.in_(dead))),
-            actions.c.claimed_by.in_(dead),
-            actions.c.state == ActionState.EXECUTING,
-            func.coalesce(actions.c.wake_at, actions.c.held_until) > now,
-        )
+        .where(actions.c.id.in_(_taken(tx, left_actions)))
         .values(wake_at=now, standing=actions.c.state)
         .returning(actions.c.id)
     ).all()
     return [Due(row[0], "", now) for row in of_actions] + [Due(row[0], row[1], now) for row in of_cases]
+
+
+def _taken(tx: Tx, ids: Select[str]) -> list[str]:
+    """Those of them whose rows nobody holds. From now on this transaction does."""
+    return list(tx.execute(ids.with_for_update(skip_locked=True)).scalars())
 
 
 def claimed_by(tx: Tx, process_id: str) -> dict[tuple[str, str], int]:

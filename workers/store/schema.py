@@ -203,15 +203,17 @@ def _my_turn(db: Database) -> Iterator[None]:
 
 @contextmanager
 def _patient(db: Database) -> Iterator[Connection]:
-    """A connection that does not wait for locks for long, given back as it was."""
+    """A connection that does not wait for locks for long, and may think for as long as it takes; given back as it was."""
     with db.engine.connect() as connection:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+        connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
         connection.commit()
         try:
             yield connection
         finally:
             connection.rollback()
             connection.execute(text("RESET lock_timeout"))
+            connection.execute(text("RESET idle_in_transaction_session_timeout"))
             connection.commit()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,12 +16,13 @@ from workers.archive import monthly
 from workers.inbox import timeline
 from workers.memory.erasing import StillOpen, erase, survey
 from workers.memory.keeping import note
-from workers.store import audit, proof
+from workers.store import audit, database, proof
 from workers.store.audit_rows import laid_open
 from workers.store.audit_tables import audit as log
 from workers.store.children import BETWEEN
 from workers.store.columns import metadata
 from workers.store.consultation_tables import consultations
+from workers.store.database import Database
 from workers.store.ids import new_id
 from workers.store.learning_tables import examples
 from workers.store.memory_tables import memories
@@ -176,6 +179,26 @@ def test_archives_that_hold_the_person_are_named(house, full, tmp_path):
     found = forget(house)
 
     assert [(Path(one.file).name, one.cases) for one in found.archives] == [("cases-2026-11.jsonl.gz", tuple(full))]
+
+
+def test_archives_that_take_long_to_read_keep_no_transaction_open(house, full, tmp_path, monkeypatch):
+    """The server would end it, and nobody could be erased any more of whom there are great archives."""
+    house.engine.clock.on(days=90)
+    run = monthly.Run(house.db, tmp_path / "archive", "operator:test", house.engine.clock)
+    (written,) = monthly.archive(run, before=house.engine.clock() - timedelta(days=40))
+    Path(written.file).unlink()
+    os.mkfifo(written.file)  # whoever reads it waits for whoever writes it
+    monkeypatch.setattr(database, "PATIENCE_MILLISECONDS", 300)
+    db = Database(house.db.url)
+    slow = threading.Timer(1.0, lambda: Path(written.file).write_bytes(b""))
+    slow.start()
+
+    found = survey(db, ANA, run.folder)
+
+    slow.join()
+    db.dispose()
+    assert [Path(one.file).name for one in found.archives] == ["cases-2026-11.jsonl.gz"]
+    assert found.cases == 0
 
 
 def test_an_erased_case_can_still_be_looked_at(house, full):
