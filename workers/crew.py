@@ -5,9 +5,14 @@ The command line calls `work`, and so do programs that bring readers of their ow
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
+from celery.concurrency.prefork import TaskPool
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from integrations.registry import Writers
@@ -23,6 +28,31 @@ Anew = Callable[[], tuple[System, Writers | None]]
 POOLS = ("threads", "prefork")
 #: what a process has learned and leaked by then is worth less than a fresh one
 CASES_PER_PROCESS = 500
+
+
+class Processes(TaskPool):  # type: ignore[misc] # Celery has no types
+    """Celery's pool of processes, which it waits for however long one takes; here those that take too long are ended.
+
+    What they worked on goes on as soon as the sweeper finds that they are gone, like that of any process that dies.
+    """
+
+    def on_stop(self) -> None:
+        end = threading.Timer(self.app.conf.stop_seconds, _end, [self._pool])
+        end.daemon = True
+        end.start()
+        try:
+            super().on_stop()
+        finally:
+            end.cancel()
+
+
+def _end(pool: Any) -> None:
+    left = [process.pid for process in tuple(pool._pool) if process.exitcode is None]  # noqa: SLF001 - there is no other list
+    if left:
+        logger.warning("stopped_while_working", running=len(left), remedy="others go on with those cases")
+    for number in left:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
 
 
 def work(
@@ -47,7 +77,7 @@ def work(
         system.db.dispose()
         # Threads can only be left; a process that hangs is ended, and what it worked on goes on elsewhere.
         limit = system.settings.longest.total_seconds()
-        options = {"pool": "prefork", "max_tasks_per_child": CASES_PER_PROCESS, "time_limit": limit}
+        options = {"pool": Processes, "max_tasks_per_child": CASES_PER_PROCESS, "time_limit": limit}
     else:
         system.leases.begin(queues)
         if writers is not None:
