@@ -32,7 +32,8 @@ class InboundEvent:
     `subject` names what it is about, the same for every event on the same thing: ``"sample:ticket:42"`` (system, kind,
     id). `data` always holds ``title`` (one line) and ``text`` (the main, untrusted text); further keys by type:
 
-    - ticket.*: ``ticket_id, requester_email, requester_name, channel``
+    - ticket.*: ``ticket_id, requester_email, requester_name, channel``, and where the source sends no address ``requester``,
+      the source and what it calls the customer: ``"zendesk:412880031"``
     - charge.flagged, dispute.opened: ``charge_id, customer_email, amount_minor, currency, rules`` (list of str)
     - brief.requested: ``request_id, keyword, audience, requester_email``
     - stock.short: ``item_id, on_hand, reorder_level``

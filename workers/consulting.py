@@ -156,8 +156,8 @@ class Colleagues:
             "title": question.question[:200],
             "text": question.question,
             "asked_by": self.path[-1],
-            "requester_email": case.customer,
-            "customer_email": case.customer,
+            "requester_email": arrivals.address_of(case.customer),
+            "customer_email": arrivals.address_of(case.customer),
         }
         landed = arrivals.take(
             tx,

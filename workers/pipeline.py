@@ -42,6 +42,7 @@ from workers.judgement import Matter
 from workers.log import discreet, logger
 from workers.patience import pause
 from workers.store import actions, audit, cases, children, events, findings, flow, outage, steps
+from workers.store.arrivals import customer_of
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
 from workers.store.flow import Caps
@@ -142,7 +143,9 @@ def triage(system: System, work: Work, agent: Agent) -> Work:
         "step": "gather",
         "events_worked": len(work.thread),
         "priority": str(said.get("urgency", "normal")),
-        "customer": str(newest.get("requester_email") or newest.get("customer_email") or ""),
+        # An agent that asks another names no customer whom nobody can be asked about: theirs is its own case's.
+        "customer": customer_of(work.thread[-1].source, newest)
+        or (work.case.customer if work.case.source == OWN else ""),
     }
     return replace(record(system, work, changes, [made], told_later=True), said=said)
 

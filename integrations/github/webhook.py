@@ -16,7 +16,7 @@ from pydantic import StringConstraints
 from integrations.base import Delivery, EventType, InboundEvent
 from integrations.errors import Malformed, UnknownEvent
 from integrations.webhooks import Secret, secrets_from_env, verify
-from integrations.webhooks.payload import Instant, Line, Quantity, Shape, read_object, shape, words
+from integrations.webhooks.payload import Id, Instant, Line, Quantity, Shape, read_object, shape, words
 from integrations.webhooks.schemes import GITHUB
 
 SETTING = "GITHUB_WEBHOOK_SECRET"
@@ -26,6 +26,8 @@ _TEAM = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 
 
 class _User(Shape):
+    # The number stays with a person; a login that was given up may become another's.
+    id: Id | None = None
     login: Line
     type: str = "User"
 
@@ -85,6 +87,7 @@ def _about(event: _IssueEvent, type_: EventType, said: _Issue | _Comment, delive
         data={
             **words(event.issue.title, said.body),
             "ticket_id": number,
+            "requester": f"{GithubWebhook.name}:{said.user.id}" if said.user.id else "",
             "requester_email": "",
             "requester_name": said.user.login,
             "channel": "github",

@@ -1,7 +1,7 @@
 """Zendesk's event subscriptions: new tickets and what customers add to them.
 
 Called by the webhook door with raw deliveries; `verify` first, always. Zendesk sends the requester's number, not the
-address: agents read the ticket itself. Comments of staff are ignored, or our own replies would come back as new work.
+address: agents read the ticket itself, and by the number one requester's cases are told from another's. Comments of staff are ignored, or our own replies would come back as new work.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class _Ticket(Shape):
     subject: Line | None = None
     description: str | None = None
     priority: Line | None = None
+    requester_id: Id | None = None
     via: _Via = _Via()
 
 
@@ -65,6 +66,7 @@ class _Event(Shape):
             data={
                 **words(ticket.subject, text),
                 "ticket_id": ticket.id,
+                "requester": f"{ZendeskWebhook.name}:{ticket.requester_id}" if ticket.requester_id else "",
                 "requester_email": "",
                 "requester_name": requester_name,
                 "channel": ticket.via.channel or "",

@@ -241,7 +241,9 @@ class Engine:
             vendor_type="ticket",
             subject=f"house:ticket:{ticket}",
             occurred_at=self.clock(),
-            data={"title": "Broken", "text": text, "ticket_id": ticket, "requester_email": "ana@example.com"},
+            data=changes.pop(
+                "data", {"title": "Broken", "text": text, "ticket_id": ticket, "requester_email": "ana@example.com"}
+            ),
         )
         return receive(self.system, [event], Provenance(door="test", raw=text.encode(), **changes))
 

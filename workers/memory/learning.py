@@ -13,6 +13,7 @@ from workers.agents.origins import Origin as ArgumentOrigin
 from workers.agents.origins import leaves, normal
 from workers.agents.remembered import customer_key, topic_key, vendor_key
 from workers.memory.terms import Kind, Learned, Origin
+from workers.store.arrivals import address_of
 from workers.store.closed import Closed, Done
 
 #: trusted facts that are read along
@@ -49,7 +50,7 @@ def _about(closed: Closed) -> tuple[str, str] | None:
     if closed.keyword:
         return ("topic", topic_key(closed.keyword))
     record = next(iter(closed.records.get("customer", ())), None)
-    address = (record[1].get("email") if record is not None else None) or closed.customer
+    address = (record[1].get("email") if record is not None else None) or address_of(closed.customer)
     return ("customer", customer_key(str(address))) if address else None
 
 

@@ -32,6 +32,8 @@ from workers.store.tables import events as all_events
 
 #: how often a statement is repeated that met another door storing the same; then they are taken one by one
 MOST_REPEATS = 3
+#: as much as the column holds
+MOST_OF_A_CUSTOMER = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,10 @@ class Arrival:
     priority: str
     pipeline_version: int
 
+    @property
+    def whose(self) -> str:
+        return self.customer or customer_of(self.source, self.data)
+
 
 @dataclass(frozen=True, slots=True)
 class Landed:
@@ -70,6 +76,21 @@ class Landed:
     domain: str = ""
     #: False where a person has the case in hand, so that no worker need hear of it
     rouse: bool = True
+
+
+def customer_of(source: str, data: Mapping[str, Any]) -> str:
+    """The customer that an event names: by address, else as its source calls them (``zendesk:412880031``). A name that does not
+    begin with the source's could be that of another source's customer, and is none."""
+    address = data.get("requester_email") or data.get("customer_email")
+    if address:
+        return str(address)[:MOST_OF_A_CUSTOMER]
+    named = data.get("requester")
+    return named[:MOST_OF_A_CUSTOMER] if isinstance(named, str) and named.startswith(f"{source}:") else ""
+
+
+def address_of(customer: str) -> str:
+    """Empty where a source's name stands for a customer: nobody can be looked up or written to by it."""
+    return "" if ":" in customer and "@" not in customer else customer
 
 
 def store_new(db: Database, arrivals: Sequence[Arrival]) -> dict[int, Landed]:
@@ -206,7 +227,7 @@ def _sent(arrivals: Sequence[Arrival], places: Sequence[int]) -> tuple[str, byte
                 "door": one.door,
                 "domain": one.domain,
                 "title": one.title,
-                "customer": one.customer,
+                "customer": one.whose,
                 "priority": one.priority,
                 "pipeline_version": one.pipeline_version,
                 "told": packed_opening(first.hash, first.told, one.event_id, one.type, one.source).hex(),
@@ -340,7 +361,7 @@ def _case_row(one: Arrival) -> dict[str, Any]:
         "subject": one.subject,
         "source": one.source,
         "title": one.title,
-        "customer": one.customer,
+        "customer": one.whose,
         "state": CaseState.WORKING,
         "step": "triage",
         "round": 1,

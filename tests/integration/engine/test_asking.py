@@ -11,7 +11,7 @@ from integrations.errors import Permanent, Temporary
 from tests.kit.engine import AGENT, call
 from workers import pipeline
 from workers.inbox import case_service
-from workers.store import cases, children, proof, steps
+from workers.store import cases, children, events, proof, steps
 from workers.store.records import CaseState
 
 CHARGE = "house:charge:ch_1"
@@ -64,6 +64,19 @@ def test_the_asking_case_is_parked_and_the_question_waits_on_the_others_queue(as
     assert case.wake_at == asking.clock() + (asked(asking)[0].deadline - asked(asking)[0].asked_at)
     assert (question.domain, question.source, question.customer) == ("transactions", "caseworker", "ana@example.com")
     assert asking.hints.waiting[-1] == ("case", question.id)
+
+
+def test_whose_case_it_is_the_question_knows_too_and_a_name_of_a_source_is_asked_about_as_no_address(asking):
+    asking.event(data={"title": "Broken", "text": "It is broken", "ticket_id": "7", "requester": "house:41"})
+    asking.drain(1)
+
+    assert (parent(asking).customer, child(asking).customer) == ("house:41", "house:41")
+    with asking.system.db.read() as tx:
+        (event,) = events.of_case(tx, child(asking).id)
+    assert (event.data["requester_email"], event.data["customer_email"]) == ("", "")
+    asking.drain(1)
+    assert child(asking).step != "triage"
+    assert child(asking).customer == "house:41"
 
 
 def test_the_answer_comes_back_with_the_records_that_it_rests_on(asking):

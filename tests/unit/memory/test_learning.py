@@ -48,6 +48,15 @@ def test_a_case_of_nobody_teaches_nothing():
     assert learn(closed(customer=""), {}) == []
 
 
+def test_nothing_is_kept_under_a_name_that_no_agent_asks_by():
+    record = {"customer": [("crm:customer:1", {"email": "ana@example.com"})]}
+
+    assert learn(closed(customer="zendesk:412880031"), {}) == []
+    assert {one.about for one in learn(closed(customer="zendesk:412880031", records=record), {})} == {
+        ("customer", "ana@example.com")
+    }
+
+
 def test_a_brief_teaches_of_its_topic_and_nothing_of_who_asked_for_it():
     found = learn(closed(keyword="Garden  Chairs"), {})
 

@@ -129,6 +129,7 @@ EXPECTED: list[tuple[str, str, EventType, str, str, dict[str, Any]]] = [
             "text": "Hello,\n\nmy stove kettle arrived with a cracked lid. Order 20817.\nCan you send a new lid or take "
             "it back?\n\nKind regards\nLiv",
             "ticket_id": "90417",
+            "requester": "zendesk:412880031",
             "requester_email": "",
             "requester_name": "",
             "channel": "email",
@@ -145,6 +146,7 @@ EXPECTED: list[tuple[str, str, EventType, str, str, dict[str, Any]]] = [
             "title": "Cracked lid on order 20817",
             "text": "I found the receipt. A new lid would be enough.",
             "ticket_id": "90417",
+            "requester": "zendesk:412880031",
             "requester_email": "",
             "requester_name": "Liv Brekke",
             "channel": "email",
@@ -162,6 +164,7 @@ EXPECTED: list[tuple[str, str, EventType, str, str, dict[str, Any]]] = [
             "text": "Steps:\r\n1. Put anything in the cart\r\n2. Enter 0173 as postcode\r\n\r\n"
             "The form says `invalid postcode`.",
             "ticket_id": "granite-goods/storefront#128",
+            "requester": "github:7712004",
             "requester_email": "",
             "requester_name": "liv-brekke",
             "channel": "github",
@@ -177,6 +180,7 @@ EXPECTED: list[tuple[str, str, EventType, str, str, dict[str, Any]]] = [
             "title": "Checkout rejects Norwegian postcodes that start with 0",
             "text": "Same here with 0450. It worked last week.",
             "ticket_id": "granite-goods/storefront#128",
+            "requester": "github:9923471",
             "requester_email": "",
             "requester_name": "ole-t",
             "channel": "github",
