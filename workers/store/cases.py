@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, or_, select, update
+from sqlalchemy import Text, bindparam, cast, func, literal_column, or_, select, update
 from sqlalchemy import case as sql_case
 
 from workers.store import unsettled
@@ -31,13 +31,13 @@ _THIS_CLAIMED = func.coalesce(cases.c.claimed_by, "") != ""
 # Statements of the door are built once: building them anew costs as much as running them.
 _NOW = bindparam("now", type_=cases.c.updated_at.type)
 _UNTIL = bindparam("until", type_=cases.c.held_until.type)
-_OTHERS = cases.alias("others")
 _THIS = cases.alias("this")
 _UNHELD = or_(cases.c.held_until.is_(None), cases.c.held_until <= _NOW)
+# Values that stand in the text are for an index that knows nothing else.
 _URGENT = (
-    select(cases.c.id)
+    select(cases.c.id, cases.c.customer, cases.c.source)
     .where(
-        cases.c.priority == "urgent",
+        cases.c.priority == literal_column("'urgent'"),
         cases.c.claimed_by.is_(None),
         cases.c.wake_at <= _NOW,
         _UNHELD,
@@ -45,18 +45,16 @@ _URGENT = (
         cases.c.domain == select(_THIS.c.domain).where(_THIS.c.id == bindparam("case")).scalar_subquery(),
     )
     .order_by(cases.c.wake_at)
-    .limit(1)
 )
+_ASKED_FOR = select(cases.c.id, cases.c.customer, cases.c.source).where(cases.c.id == bindparam("case"))
 _IN_WORK = {
-    column: select(func.count())
-    .select_from(_OTHERS.join(_THIS, _OTHERS.c[column] == _THIS.c[column]))
-    .where(
-        _THIS.c.id == bindparam("case"),
-        _OTHERS.c.claimed_by.is_not(None),
-        or_(_OTHERS.c.wake_at > _NOW, _OTHERS.c.held_until > _NOW),
-        _OTHERS.c.wake_at.is_not(None),
-        _OTHERS.c.outcome.is_(None),
-        _THIS.c[column] != "",
+    column: select(func.count()).where(
+        cases.c[column] == bindparam("whose"),
+        cases.c[column] != literal_column("''"),
+        cases.c.claimed_by.is_not(None),
+        or_(cases.c.wake_at > _NOW, cases.c.held_until > _NOW),
+        cases.c.wake_at.is_not(None),
+        cases.c.outcome.is_(None),
     )
     for column in ("customer", "source")
 }
@@ -99,17 +97,20 @@ def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
         tx.execute(_RENEW, [{"of": i, "at": version, "until": until} for i, version in held.items()])
 
 
-def urgent_before(tx: Tx, case_id: str, now: datetime) -> str | None:
-    """An urgent case of the same domain that is due and that nobody works on."""
-    return tx.execute(_URGENT, {"case": case_id, "now": now}).scalar()
+def to_be_claimed(tx: Tx, case_id: str, now: datetime, *, customer: int, source: int) -> str | None:
+    """An urgent case of the same domain that is due and that nobody works on, else the case itself; None where its customer or
+    source has as many in work as its cap allows, 0 being none. An urgent one that a cap holds back keeps nobody else's waiting."""
 
+    @cache
+    def room(column: str, whose: str, cap: int) -> bool:
+        return not cap or (tx.execute(_IN_WORK[column], {"whose": whose, "now": now}).scalar() or 0) < cap
 
-def within_caps(tx: Tx, case_id: str, now: datetime, *, customer: int, source: int) -> bool:
-    """Whether one more case of its customer, and of its source, may be worked on. 0 is no cap."""
-    for cap, column in ((customer, cases.c.customer), (source, cases.c.source)):
-        if cap and (tx.execute(_IN_WORK[column.name], {"case": case_id, "now": now}).scalar() or 0) >= cap:
-            return False
-    return True
+    for query in (_URGENT, _ASKED_FOR):
+        with tx.execute(query, {"case": case_id, "now": now}) as found:
+            for one, whose, where_from in found:
+                if room("customer", whose, customer) and room("source", where_from, source):
+                    return str(one)
+    return None
 
 
 def move(tx: Tx, case: Case, *, now: datetime, **changes: Any) -> Case:

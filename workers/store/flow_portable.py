@@ -29,8 +29,8 @@ _LIVE_ON = (
 
 def claim(db: Database, case_id: str, *, worker: str, now: datetime, lease: timedelta, caps: Caps) -> Claimed | None:
     with db.write() as tx:
-        wanted = cases.urgent_before(tx, case_id, now) or case_id
-        if not cases.within_caps(tx, wanted, now, customer=caps.customer, source=caps.source):
+        wanted = cases.to_be_claimed(tx, case_id, now, customer=caps.customer, source=caps.source)
+        if wanted is None:
             return None
         case = cases.claim(tx, wanted, worker=worker, now=now, lease=lease)
         if case is None:

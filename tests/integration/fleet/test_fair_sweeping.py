@@ -138,6 +138,20 @@ def test_whoever_claims_counts_those_in_work(engine, caps, claimed):
     assert claim(engine, held, caps) is None, "one was renewed, and one is claimed anew"
 
 
+@pytest.mark.parametrize("caps", [Caps(customer=2), Caps(source=2)], ids=str)
+def test_an_urgent_case_beyond_its_cap_keeps_nobody_else_from_their_turn(engine, caps):
+    soon = engine.clock() + timedelta(seconds=50)
+    noisy = {"source": "noisy"}
+    open_cases(engine, "noisy@example.com", 2, claimed_by="host:1:aaaa", held_until=soon, wake_at=soon, **noisy)
+    held_back, _ = open_cases(engine, "noisy@example.com", 2, priority="urgent", **noisy)
+    (quiet,) = open_cases(engine, "quiet@example.com", 1)
+    (urgent,) = open_cases(engine, "other@example.com", 1, priority="urgent", due_for=1)
+
+    assert claim(engine, quiet, caps).case.id == urgent, "the urgent one that may be worked on goes first"
+    assert claim(engine, quiet, caps).case.id == quiet
+    assert claim(engine, held_back, caps) is None
+
+
 def claim(engine, case, caps=None):
     lease = timedelta(seconds=60)
     return flow.claim(
