@@ -177,12 +177,12 @@ def redaction_of(settings: Settings) -> Redaction:
 def guard(settings: Settings, db: Database) -> Guards:
     """How often each vendor may be called, reckoned over all processes: in the broker where that is Redis."""
     limits = parse(settings.vendor_limits)
-    table = TableBucket(db, utc_now)
+    table = TableBucket(db)
     in_redis = limits and settings.broker_url.startswith(("redis:", "rediss:"))
     return Guards(
         limits,
         bucket=RedisBucket(settings.broker_url, table) if in_redis else table,
-        quiet=Quiet(db, utc_now),
+        quiet=Quiet(db),
     )
 
 

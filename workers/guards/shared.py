@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -41,6 +41,14 @@ return {granted and 1 or 0, string.format('%.9f', math.max(0, -left / rate))}
 """
 
 
+#: the time; None is the database's own
+Clock = Callable[[], datetime | None]
+
+
+def of_all() -> None:
+    """The clock of all processes: the database's, which no wrong one of a process moves."""
+
+
 class Bucket(Protocol):
     def take(self, vendor: str, limit: Limit) -> Turn:
         """Ask for one call."""
@@ -49,7 +57,7 @@ class Bucket(Protocol):
 class TableBucket:
     """In the table `allowances`: one row a vendor, one short transaction a call."""
 
-    def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, db: Database, clock: Clock = of_all) -> None:
         self._db = db
         self._clock = clock
 
@@ -93,17 +101,15 @@ class RedisBucket:
 class Quiet:
     """Which vendors asked for quiet."""
 
-    def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, db: Database, clock: Clock = of_all) -> None:
         self._db = db
         self._clock = clock
 
     def ask(self, vendor: str, seconds: float) -> None:
-        now = self._clock()
         with self._db.write() as tx:
-            allowances.close(tx, vendor, until=now + timedelta(seconds=seconds), now=now)
+            allowances.close(tx, vendor, seconds, self._clock())
 
     def remaining(self) -> Mapping[str, float]:
         """Seconds of quiet left, by vendor."""
-        now = self._clock()
         with self._db.read() as tx:
-            return {vendor: (until - now).total_seconds() for vendor, until in allowances.closed(tx, now).items()}
+            return allowances.closed(tx, self._clock())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from integrations.errors import Postponed, Temporary
 from tests.kit.engine import ScriptedModel, refund
@@ -16,6 +18,7 @@ from workers.guards import Guards, parse
 from workers.guards.limits import Limit, turn
 from workers.guards.shared import Quiet, RedisBucket, TableBucket
 from workers.store import cases
+from workers.store.database import Database
 from workers.store.records import ActionState, CaseState
 
 ROOT = Path(__file__).parents[3]
@@ -76,6 +79,57 @@ def test_while_redis_is_away_the_database_keeps_the_limit(shared, redis_server):
     bucket.close()
 
     assert answers == [True, False, False]
+
+
+def test_no_clock_counts_but_the_databases_so_that_none_of_a_process_holds_up_the_others(on_postgresql):
+    db = Database(on_postgresql, connections=2)
+    limit = Limit(1, 3600)
+    assert TableBucket(db).take("desk", limit).granted
+    Quiet(db).ask("desk", 3600)
+    assert not TableBucket(db).take("desk", limit).granted
+    assert Quiet(db).remaining()["desk"] == pytest.approx(3600, abs=60)
+
+    with db.write() as tx:
+        tx.execute(text("CREATE SCHEMA later"))
+        tx.execute(
+            text(
+                "CREATE FUNCTION later.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS"
+                " $$ SELECT pg_catalog.clock_timestamp() + interval '1 hour' $$"
+            )
+        )
+        name = tx.execute(text("SELECT current_database()")).scalar_one()
+        tx.execute(text(f'ALTER DATABASE "{name}" SET search_path = later, public, pg_catalog'))
+    db.dispose()
+
+    assert TableBucket(db).take("desk", limit).granted
+    assert not TableBucket(db).take("desk", limit).granted
+    assert Quiet(db).remaining() == {}
+    db.dispose()
+
+
+def test_a_time_that_was_kept_by_a_wrong_clock_is_put_right_by_the_next_who_asks(engine):
+    """As a server's clock that was set back, or the clock of an earlier version's process."""
+    limit = Limit(1, 60)
+    ahead = TableBucket(engine.system.db, lambda: engine.clock() + timedelta(hours=1))
+    right = TableBucket(engine.system.db, engine.clock)
+    assert ahead.take("desk", limit).granted
+    assert not right.take("desk", limit).granted
+
+    engine.clock.on(seconds=61)
+
+    assert right.take("desk", limit).granted
+    assert not right.take("desk", limit).granted
+
+
+def test_two_that_ask_at_once_make_no_seconds_count_twice(engine):
+    limit = Limit(2, 1)
+    bucket = TableBucket(engine.system.db, engine.clock)
+    a_little_behind = TableBucket(engine.system.db, lambda: engine.clock() - timedelta(milliseconds=900))
+    while bucket.take("desk", limit).granted:
+        pass
+    for _ in range(5):
+        assert not a_little_behind.take("desk", limit).granted
+        assert not bucket.take("desk", limit).granted
 
 
 class Desk:
