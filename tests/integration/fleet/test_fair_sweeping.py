@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 
@@ -11,6 +13,7 @@ from sqlalchemy import event, insert, text
 from tests.kit.engine import START, refund
 from workers.store import cases as cases_of
 from workers.store import due, flow
+from workers.store.database import Database
 from workers.store.flow import Caps
 from workers.store.ids import new_id
 from workers.store.records import ActionState, CaseState
@@ -152,11 +155,33 @@ def test_an_urgent_case_beyond_its_cap_keeps_nobody_else_from_their_turn(engine,
     assert claim(engine, held_back, caps) is None
 
 
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_burst_begins_at_most_the_cap_in_each_process_and_then_none(shared, processes):
+    """What docs/fairness.md says of the cap: it is counted, and claims of one moment in two processes do not see each other."""
+    waiting = open_cases(shared, "noisy@example.com", 50)
+    databases = [Database(shared.system.db.url, connections=20) for _ in range(processes)]
+    at_once = threading.Barrier(48)
+
+    def take(number):
+        at_once.wait(60)
+        return claim_in(databases[number % processes], shared, waiting[number], Caps(customer=4))
+
+    with ThreadPoolExecutor(48) as pool:
+        begun = sum(one is not None for one in pool.map(take, range(48)))
+
+    assert 4 <= begun <= 4 * processes
+    assert claim(shared, waiting[48], Caps(customer=4)) is None
+    for db in databases:
+        db.dispose()
+
+
 def claim(engine, case, caps=None):
+    return claim_in(engine.system.db, engine, case, caps)
+
+
+def claim_in(db, engine, case, caps):
     lease = timedelta(seconds=60)
-    return flow.claim(
-        engine.system.db, case, worker="host:2:bbbb", now=engine.clock(), lease=lease, caps=caps or Caps()
-    )
+    return flow.claim(db, case, worker="host:2:bbbb", now=engine.clock(), lease=lease, caps=caps or Caps())
 
 
 def test_no_more_of_a_source_than_its_cap_leaves_free(engine):
