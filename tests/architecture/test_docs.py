@@ -92,12 +92,20 @@ def test_the_map_in_the_readme_names_what_is_there():
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_the_map_of_the_architecture_names_what_is_there():
+def on_the_map():
     text = (ROOT / "docs/architecture.md").read_text().split("```")[1]
-    missing, folder = [], Path()
+    folder = Path()
     for line in text.strip().splitlines():
         words = re.match(r"(\S+/)?\s+((?:[\w.]+/? )+)\s", line)
         folder = Path(words[1]) if words[1] else folder
-        missing += [name for name in words[2].split() if not (ROOT / folder / name).exists()]
+        yield from (ROOT / folder / name for name in words[2].split())
 
-    assert missing == []
+
+def test_the_map_of_the_architecture_names_what_is_there():
+    assert [path for path in on_the_map() if not path.exists()] == []
+
+
+def test_all_that_is_in_workers_is_on_the_map_of_the_architecture():
+    there = {path for path in (ROOT / "workers").iterdir() if not path.name.startswith("__")}
+
+    assert sorted(path.name for path in there - set(on_the_map())) == []
