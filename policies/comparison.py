@@ -176,10 +176,6 @@ class Report:
         return self._of(RIGHT, lambda move: move.before >= Outcome.REVIEW)
 
     @property
-    def outcomes_known(self) -> int:
-        return sum(count for (became, _), count in self.known.items() if became is not Became.UNKNOWN)
-
-    @property
     def agreement(self) -> float | None:
         """Of those whose end is known well enough to say, how many the new policy treats as that end asks for."""
         judged = self._of(WRONG | RIGHT, lambda _: True)

@@ -25,7 +25,6 @@ from workers.wiring import System
 #: each process of a pool builds what it works on: connections and threads do not survive a fork
 Anew = Callable[[], tuple[System, Writers | None]]
 
-POOLS = ("threads", "prefork")
 #: what a process has learned and leaked by then is worth less than a fresh one
 CASES_PER_PROCESS = 500
 

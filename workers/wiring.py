@@ -26,6 +26,7 @@ from workers.courtesy import Courtesy
 from workers.guards import Guards, parse
 from workers.guards.shared import Quiet, RedisBucket, TableBucket
 from workers.lease import Leases
+from workers.lessons.notebook import LEARNING_LOT
 from workers.lessons.taught import teach
 from workers.memory.recalling import with_memory
 from workers.queue import Hints, make_app
@@ -37,8 +38,6 @@ from workers.store.database import Database
 from workers.switchboard import Switchboard
 from workers.telemetry import metrics
 from workers.telemetry.observed import ObservedModel
-
-LEARNING_LOT = 25
 
 
 def utc_now() -> datetime:

@@ -18,7 +18,7 @@ from workers.actions.governing import CHANGE
 from workers.governance import differences, staffing
 from workers.governance.book import policy_of
 from workers.governance.differences import Difference, FileDifference
-from workers.governance.rehearsed import asked, lately
+from workers.governance.rehearsed import lately
 from workers.store import policy_sets
 from workers.store.policy_sets import PolicySet
 from workers.store.records import Action, ActionState
@@ -89,10 +89,6 @@ def compared(system: System, before: Policy | None, after: Policy | None) -> Com
     with system.db.read() as tx:
         old, new = policy_sets.of_hash(tx, before.hash) or {}, policy_sets.of_hash(tx, after.hash) or {}
     return Compared(differences.between(before, after), differences.texts(old, new))
-
-
-def who_is_asked(change: Change, *, after: bool) -> str:
-    return asked((change.after if after else change.before).asked)
 
 
 def _tested(system: System, hash_: str) -> tuple[int, int]:

@@ -201,10 +201,6 @@ def add_proposal(tx: Tx, row: Mapping[str, Any]) -> str | None:
     return None if found is None else str(found[0])
 
 
-def set_case(tx: Tx, proposal_id: str, case_id: str) -> None:
-    tx.execute(update(autonomy_proposals).where(autonomy_proposals.c.id == proposal_id).values(in_case=case_id))
-
-
 def proposals(tx: Tx, limit: int = 50) -> list[Proposed]:
     """Newest first."""
     query = select(*_PROPOSED).order_by(autonomy_proposals.c.at.desc(), autonomy_proposals.c.id.desc()).limit(limit)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -208,10 +208,6 @@ class Database:
         self._lending.dispose()
         self._common.dispose()
         self._turns.dispose()
-
-    def ping(self) -> None:
-        with self.read() as tx:
-            tx.execute(text("SELECT 1"))
 
     def dispose(self) -> None:
         self.engine.dispose()
