@@ -281,6 +281,12 @@ class Reader(Consumer):  # type: ignore[misc] # Celery has no types
         conn.ensure_connection = partial(conn.ensure_connection, **often)  # type: ignore[method-assign] # of this one
         return super().ensure_connected(conn)  # type: ignore[no-any-return] # Celery has no types
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        super().on_connection_error_after_connected(exc)
+        if isinstance(exc, self.channel_errors):
+            # The broker is there and said no: it would say so again at once, as often as it is asked.
+            time.sleep(RECONNECT_SECONDS)
+
 
 def equip(app: Celery) -> None:
     """Let the workers of this app read hints by hand."""

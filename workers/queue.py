@@ -75,6 +75,9 @@ def make_app(broker_url: str, *, stop_seconds: float = 30.0) -> Celery:
         broker_transport_options=dict(TRANSPORTS.get(transport, {})),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # What a broker says no to (RabbitMQ: acknowledged too late; Redis: a replica now, or its disk is full) it may take
+        # again before long. Celery's default ends the worker.
+        broker_channel_error_retry=True,
         # A connection that says nothing for so long is dead; RabbitMQ looks twice as often. Redis has its own check.
         broker_heartbeat=30,
         task_queues=queues(on_rabbitmq=transport == "amqp"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import redis
 from kombu import Connection, Exchange
 
 from tests.kit.patience import until
-from workers import letters
+from workers import embedded, letters
 from workers.queue import RECEIVE
 from workers.store import audit, cases, deadletters, events
 from workers.store.database import StoreUnavailable
@@ -62,6 +63,14 @@ def engine(start, far_broker):
 @pytest.fixture
 def producer(engine, far_broker):
     return Producer(engine, far_broker)
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """How often the worker ended unasked. It is started again each time, so that nothing else would show it."""
+    seen = []
+    monkeypatch.setattr(embedded.logger, "error", lambda event, **_: seen.append(event))
+    return seen
 
 
 def rows(engine, query, wanted):
@@ -188,6 +197,23 @@ def test_whatever_is_pushed_into_redis_ends_no_worker(start, redis_broker, pushe
 
     rows(engine, cases.listing, 1)
     assert rows(engine, deadletters.listing, 1)[0].body == pushed
+
+
+def test_what_redis_says_no_to_for_a_while_ends_no_worker(start, redis_broker, ended):
+    engine = start(redis_broker.url)
+    redis_broker.wait_until_heard()
+    with redis.Redis(port=redis_broker.server.port) as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        refused = until(lambda: client.info("stats")["total_error_replies"] or None, "nobody is refused")
+        time.sleep(2.5)
+        again = client.info("stats")["total_error_replies"] - refused
+        client.execute_command("REPLICAOF", "NO", "ONE")
+    Producer(engine, redis_broker).task(event(1))
+    Producer(engine, redis_broker).publish(event(2))
+
+    rows(engine, cases.listing, 2)
+    assert ended == []
+    assert again < 60, "it is asked without a pause"
 
 
 def test_what_rabbitmq_gives_up_delivering_is_put_aside_unopened(start, rabbit_broker):
