@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from integrations import cloudevents
 from integrations.errors import IntegrationError, UnknownEvent
-from workers.intake.receive import Provenance, receive
+from workers.intake.receive import NotStored, Provenance, receive
 from workers.log import discreet, logger, told
 from workers.store import audit, deadletters
 from workers.store.audit import SYSTEM, Note
@@ -136,7 +136,10 @@ def _try(system: System, letter: Letter) -> tuple[bool, str]:
         inbound = cloudevents.read_event(letter.body, system.clock())
     except IntegrationError as error:
         return False, str(error)
-    received = receive(system, [inbound], Provenance("replay", letter.body, letter.headers))
+    try:
+        received = receive(system, [inbound], Provenance("replay", letter.body, letter.headers))
+    except NotStored as error:
+        return False, str(error)
     if received.accepted:
         return True, f"accepted: {', '.join(received.cases)}"
     return True, "it had come in meanwhile: duplicate"

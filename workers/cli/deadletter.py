@@ -27,11 +27,13 @@ Letter = Annotated[str, typer.Argument(metavar="LETTER", help="Its id, as listed
 @app.command("list")
 def listing(
     everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="How many at most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Show what waits for somebody to look, newest first."""
     with opening.database() as db, db.read() as tx:
-        kept = deadletters.listing(tx, waiting=not everything)
+        kept = deadletters.listing(tx, waiting=not everything, limit=limit)
+        more = deadletters.count(tx, waiting=not everything) - len(kept)
     if as_json:
         show_json([_facts(letter) for letter in kept])
         return
@@ -40,6 +42,8 @@ def listing(
         (k.id, k.door, when(k.received_at), k.reason, len(k.body), k.detail[:80], k.replay_result or "") for k in kept
     ]
     show_table("Dead letters", columns, rows, nothing="There are no dead letters.")
+    if more > 0:
+        say(f"{more} more; --limit shows them.")
 
 
 @app.command()

@@ -58,9 +58,11 @@ def listing(tx: Tx, *, waiting: bool = False, limit: int = 100) -> list[DeadLett
     return many(DeadLetter, tx.execute(query).all())
 
 
-def count(tx: Tx) -> int:
-    """How many wait for somebody to look."""
-    query = select(func.count()).select_from(dead_letters).where(dead_letters.c.replayed_at.is_(None))
+def count(tx: Tx, *, waiting: bool = True) -> int:
+    """How many there are; with `waiting` only those that nobody has replayed."""
+    query = select(func.count()).select_from(dead_letters)
+    if waiting:
+        query = query.where(dead_letters.c.replayed_at.is_(None))
     return int(tx.execute(query).scalar_one())
 
 

@@ -61,6 +61,16 @@ def test_the_list_for_people_names_letter_and_reason(caseworker, kept):
     assert "malformed" in ran.out
 
 
+def test_a_list_that_is_cut_says_how_many_more_there_are(caseworker, kept):
+    cut = caseworker("deadletter", "list", "--limit", "1")
+
+    assert "dead_bytes" in cut.out
+    assert "dead_nonsense" not in cut.out
+    assert "2 more; --limit shows them." in cut.out
+    assert "more" not in caseworker("deadletter", "list", "--limit", "3").out
+    assert len(caseworker("deadletter", "list", "--limit", "2", "--json").json) == 2
+
+
 def test_with_nothing_there_the_list_says_so(caseworker, engine):
     assert "There are no dead letters." in caseworker("deadletter", "list").out
     assert caseworker("deadletter", "list", "--json").json == []

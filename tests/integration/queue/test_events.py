@@ -11,6 +11,7 @@ from kombu import Connection, Exchange
 
 from tests.kit.patience import until
 from workers import embedded, letters
+from workers.intake.receive import NotStored
 from workers.queue import RECEIVE
 from workers.store import audit, cases, deadletters, events
 from workers.store.database import StoreUnavailable
@@ -180,6 +181,20 @@ def test_what_cannot_be_replayed_stays(engine, producer):
     with engine.system.db.read() as tx:
         assert [letter.id for letter in deadletters.listing(tx, waiting=True)] == [dead.id]
     assert not letters.replay(engine.system, "dead_none", operator="operator:ana")[0]
+
+
+def test_what_still_cannot_be_stored_stays(engine, producer, monkeypatch):
+    producer.publish(event(), "text/plain")
+    dead = rows(engine, deadletters.listing, 1)[0]
+
+    def receive(*_):
+        raise NotStored("the database refused this event")
+
+    monkeypatch.setattr(letters, "receive", receive)
+
+    assert letters.replay(engine.system, dead.id, operator="operator:ana") == (False, "the database refused this event")
+    with engine.system.db.read() as tx:
+        assert [letter.id for letter in deadletters.listing(tx, waiting=True)] == [dead.id]
 
 
 @pytest.mark.parametrize(
