@@ -270,8 +270,12 @@ class Measure(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no ty
 class Reader(Consumer):  # type: ignore[misc] # Celery has no types
     """Celery's consumer, deaf for a second at most once a lost broker is back; kombu waits longer after each try, up to 30.
 
-    Without delayed delivery, which on RabbitMQ makes 28 queues for timers that nobody sets.
+    Without delayed delivery, which on RabbitMQ makes 28 queues for timers that nobody sets. No message ends it, and through
+    it the worker: what cannot be read is put aside where it may have been an event, and dropped where it may have been a hint.
     """
+
+    #: takes a message of the queue `events` with what is wrong with it; only where somebody does (see `workers.consumer`)
+    put_aside: Callable[[Any, str], object] | None = None
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc] # Celery has no types
         default_steps = tuple(s for s in Consumer.Blueprint.default_steps if not s.endswith(":DelayedDelivery"))
@@ -286,6 +290,48 @@ class Reader(Consumer):  # type: ignore[misc] # Celery has no types
         if isinstance(exc, self.channel_errors):
             # The broker is there and said no: it would say so again at once, as often as it is asked.
             time.sleep(RECONNECT_SECONDS)
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        read = super().create_task_handler(*args, **kwargs)
+        of_the_broker = (*self.connection_errors, *self.channel_errors)
+
+        def handle(message: Any) -> None:
+            try:
+                read(message)
+            except Exception as error:
+                # To kombu a KeyError is a lost connection to Redis; here it is something that the message lacks.
+                if isinstance(error, of_the_broker) and not isinstance(error, KeyError):
+                    raise
+                wrong = f"no task message: {type(error).__name__}: {error}"
+                if not self._is_put_aside(message, wrong) and not message.acknowledged:
+                    logger.warning("message_dropped", error=type(error).__name__, remedy="the sweeper finds the row")
+                    tell_broker(message.reject, self.connection_errors)
+
+        return handle
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        if not self._is_put_aside(message, "no task message: its headers name no task"):
+            super().on_unknown_message(body, message)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        if not self._is_put_aside(message, f"no task is called {exc}"):
+            super().on_unknown_task(body, message, exc)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        if not self._is_put_aside(message, f"no task message: {exc}"):
+            super().on_invalid_task(body, message, exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        if not self._is_put_aside(message, f"it cannot be decoded: {exc}"):
+            super().on_decode_error(message, exc)
+
+    def _is_put_aside(self, message: Any, wrong: str) -> bool:
+        """Whether somebody takes it: where it is of a queue of hints nobody does, and it goes Celery's way."""
+        hints = self.app.amqp.queues.consume_from.keys() - {"events"}
+        if self.put_aside is None or message.acknowledged or message.delivery_info.get("routing_key") in hints:
+            return False
+        self.put_aside(message, wrong)
+        return True
 
 
 def equip(app: Celery) -> None:

@@ -30,7 +30,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class PutBack(Exception):
-    """The database is away and this worker is stopping: the message must go back to its queue."""
+    """It is neither an event nor a dead letter, and nobody waits for that here: the message must go back to its queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,15 @@ class Letter:
     headers: Sequence[tuple[str, str]] = ()
     #: why it must not even be opened: the broker gave up delivering it
     given_up: str = ""
+    #: what is wrong with the message around it, as whoever read that found; it is no event then
+    wrong: str = ""
 
 
 def take(system: System, letter: Letter, *, stopping: Callable[[], bool]) -> str:
     """Make it an event or a dead letter, and say which. While the database is away, wait with the message in hand.
 
     It is the only copy, and to give it back again and again would use up its deliveries. Raise `PutBack` when the
-    worker stops meanwhile.
+    worker stops meanwhile, and after a pause when it can be kept as neither.
     """
     tries = 0
     while True:
@@ -64,6 +66,11 @@ def take(system: System, letter: Letter, *, stopping: Callable[[], bool]) -> str
                 if stopping():
                     raise PutBack from error
                 time.sleep(0.1)
+        except Exception as error:
+            # Whatever it is, what is not committed must not be acknowledged.
+            logger.exception("event_not_kept", door=letter.door)
+            time.sleep(PAUSES[0])
+            raise PutBack from error
 
 
 def replay(system: System, letter_id: str, *, operator: str) -> tuple[bool, str]:
@@ -94,6 +101,8 @@ def _take(system: System, letter: Letter) -> str:
     if len(letter.body) > system.settings.max_body_bytes:
         why = f"{len(letter.body)} bytes; at most {system.settings.max_body_bytes} are taken"
         return _bury(system, letter, "too_large", why)
+    if letter.wrong:
+        return _bury(system, letter, "malformed", letter.wrong)
     try:
         inbound = cloudevents.read_event(letter.body, system.clock())
     except UnknownEvent as error:
@@ -146,5 +155,5 @@ def _try(system: System, letter: Letter) -> tuple[bool, str]:
 
 
 def _clean(text: str) -> str:
-    """PostgreSQL keeps no zero bytes in text."""
-    return text.replace("\x00", "\\0")
+    """PostgreSQL keeps no zero bytes in text, and no halves of characters."""
+    return text.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -5,7 +5,6 @@ A task never retries and never raises: whatever fails, the row says when it is d
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from celery.exceptions import Reject
 
 from integrations.registry import Writers
 from workers import courier, execute, letters, pickup, pipeline
-from workers.consumer import listen
+from workers.consumer import letter_of, listen, with_arguments
 from workers.courier import Job, carry_on, stopping
 from workers.letters import Letter, PutBack
 from workers.log import logger
@@ -122,10 +121,13 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
         system.hints.at_hand = hands.at_hand
         system.hints.at_once = hands.at_once
 
-    # The message is the only copy of its event, so it is acknowledged after the commit.
-    @app.task(name=RECEIVE, shared=False, acks_late=True, reject_on_worker_lost=True)
-    def receive_event(event: dict[str, Any]) -> None:
-        _receive(post.system, event)
+    # The message is the only copy of its event, so it is acknowledged after the commit. Whatever its arguments are, it comes
+    # here: a task that cannot be called has failed, and Celery acknowledges what failed.
+    @app.task(
+        name=RECEIVE, shared=False, acks_late=True, reject_on_worker_lost=True, Strategy=staticmethod(with_arguments)
+    )
+    def receive_event(*args: Any, **kwargs: Any) -> None:
+        _receive(post.system, letter_of(args, kwargs))
 
     return post
 
@@ -144,10 +146,9 @@ def _run(system: System, work: Callable[[str], None], **row: str) -> None:
         structlog.contextvars.reset_contextvars(**bound)
 
 
-def _receive(system: System, event: dict[str, Any]) -> None:
-    """One CloudEvent as JSON, from a producer in Python: an event, or a dead letter, before it is acknowledged."""
-    letter = Letter(letters.TASK, json.dumps(event, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+def _receive(system: System, letter: Letter) -> None:
+    """What came from a producer in Python: an event, or a dead letter, before it is acknowledged."""
     try:
         letters.take(system, letter, stopping=stopping)
     except PutBack as error:
-        raise Reject("the database is away", requeue=True) from error
+        raise Reject("it could not be kept", requeue=True) from error

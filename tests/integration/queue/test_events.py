@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import json
-import time
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
-import redis
-from kombu import Connection, Exchange
+from kombu import Connection
 
 from tests.kit.patience import until
-from workers import embedded, letters
+from tests.kit.producers import Producer, event, rows
+from workers import letters
 from workers.intake.receive import NotStored
 from workers.queue import RECEIVE
 from workers.store import audit, cases, deadletters, events
 from workers.store.database import StoreUnavailable
-
-EXCHANGE = Exchange("caseworker.events", type="topic", durable=True)
-
-
-def event(number=1, **changes):
-    return {
-        "specversion": "1.0",
-        "id": f"e{number}",
-        "source": "/shop",
-        "type": "ticket.created",
-        "subject": f"house:ticket:{number}",
-        "data": {"title": "Broken", "text": "My order is broken", "requester_email": "ana@example.com"},
-        **changes,
-    }
-
-
-class Producer:
-    """Speaks to the exchange, and to the task's queue."""
-
-    def __init__(self, engine, broker):
-        self.engine, self.broker = engine, broker
-
-    def publish(self, body, content_type="application/cloudevents+json", **headers):
-        options = {"global_keyprefix": "caseworker:"} if self.broker.kind == "redis" else {"confirm_publish": True}
-        with Connection(self.broker.url, transport_options=options) as connection:
-            connection.Producer().publish(
-                body if isinstance(body, bytes) else json.dumps(body),
-                exchange=EXCHANGE,
-                declare=[EXCHANGE],
-                routing_key="any.thing",
-                content_type=content_type,
-                content_encoding="utf-8",
-                headers=headers,
-            )
-
-    def task(self, *args):
-        self.engine.system.app.send_task(RECEIVE, args=args, queue="events")
 
 
 @pytest.fixture
@@ -64,25 +29,6 @@ def engine(start, far_broker):
 @pytest.fixture
 def producer(engine, far_broker):
     return Producer(engine, far_broker)
-
-
-@pytest.fixture
-def ended(monkeypatch):
-    """How often the worker ended unasked. It is started again each time, so that nothing else would show it."""
-    seen = []
-    monkeypatch.setattr(embedded.logger, "error", lambda event, **_: seen.append(event))
-    return seen
-
-
-def rows(engine, query, wanted):
-    """What is found, once it is so many."""
-
-    def enough():
-        with engine.system.db.read() as tx:
-            found = query(tx)
-        return found if len(found) >= wanted else None
-
-    return until(enough, f"never {wanted}")
 
 
 def test_one_event_by_both_doors_many_times_is_one_event(engine, producer):
@@ -123,6 +69,77 @@ def test_a_task_with_no_event_in_it_is_put_aside_too(engine, producer):
 
     dead = rows(engine, deadletters.listing, 1)[0]
     assert (dead.reason, dead.door, json.loads(dead.body)) == ("malformed", "task", {"no": "event"})
+
+
+def test_what_python_has_types_for_is_text_again(engine, producer):
+    data = event()["data"]
+    order = UUID(int=7)
+    producer.task(event(1, time=datetime(2026, 3, 1, 9, 30, tzinfo=UTC)))
+    producer.task(event(2, data={**data, "amount": Decimal("12.50"), "order": order, "day": date(2026, 3, 1)}))
+
+    found = rows(engine, cases.listing, 2)
+    with engine.system.db.read() as tx:
+        first, second = (
+            next(one for case in found for one in events.of_case(tx, case.id) if one.delivery_id == name)
+            for name in ("e1", "e2")
+        )
+        assert deadletters.listing(tx) == []
+    assert first.occurred_at == datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    assert {key: second.data[key] for key in ("amount", "order", "day")} == {
+        "amount": "12.50",
+        "order": str(order),
+        "day": "2026-03-01",
+    }
+
+
+def test_a_task_called_with_anything_but_one_event_is_put_aside_whole(engine, producer):
+    producer.task(event(), {"trace": 1})
+    producer.task()
+    producer.task(evnt=event())
+    producer.task("e1")
+    producer.task(event(9), event=event(9))
+    producer.task(event=event(2))
+
+    dead = rows(engine, deadletters.listing, 5)
+    rows(engine, cases.listing, 1)
+    assert {(letter.reason, letter.door) for letter in dead} == {("malformed", "task")}
+    assert {letter.body for letter in dead} == {
+        json.dumps({"args": args, "kwargs": kwargs}).encode()
+        for args, kwargs in (
+            ([event(), {"trace": 1}], {}),
+            ([], {}),
+            ([], {"evnt": event()}),
+            (["e1"], {}),
+            ([event(9)], {"event": event(9)}),
+        )
+    }
+
+
+def test_an_event_for_a_task_of_another_name_can_be_replayed(engine, producer):
+    producer.task(event(), name="caseworker.recieve")
+
+    dead = rows(engine, deadletters.listing, 1)[0]
+    assert (dead.reason, json.loads(dead.body)) == ("malformed", event())
+    assert "caseworker.recieve" in dead.detail
+    assert letters.replay(engine.system, dead.id, operator="operator:ana")[0]
+
+
+@pytest.mark.parametrize("door", ["task", "publish"])
+def test_what_can_be_kept_as_neither_goes_back_and_is_tried_again(engine, producer, monkeypatch, door):
+    failed = []
+    real = deadletters.add
+
+    def add(tx, letter):
+        if not failed:
+            failed.append(letter)
+            raise RuntimeError("a fault of ours")
+        real(tx, letter)
+
+    monkeypatch.setattr(deadletters, "add", add)
+    getattr(producer, door)({"no": "event"})
+
+    assert json.loads(rows(engine, deadletters.listing, 1)[0].body) == {"no": "event"}
+    assert failed
 
 
 def test_a_type_that_nobody_handles_is_ignored(engine, producer):
@@ -197,40 +214,6 @@ def test_what_still_cannot_be_stored_stays(engine, producer, monkeypatch):
         assert [letter.id for letter in deadletters.listing(tx, waiting=True)] == [dead.id]
 
 
-@pytest.mark.parametrize(
-    "pushed",
-    [b"junk", b"[]", b"7", b'{"properties": 1}', b'{"body": "%%%", "properties": {"body_encoding": "base64"}}'],
-    ids=["text", "list", "number", "odd", "not-base64"],
-)
-def test_whatever_is_pushed_into_redis_ends_no_worker(start, redis_broker, pushed):
-    engine = start(redis_broker.url)
-    redis_broker.wait_until_heard()
-    with redis.Redis(port=redis_broker.server.port) as client:
-        for key in ("caseworker:events.plain", "caseworker:events", "caseworker:support"):
-            client.lpush(key, pushed)
-        client.lpush("caseworker:events.plain", json.dumps(event(3)))
-
-    rows(engine, cases.listing, 1)
-    assert rows(engine, deadletters.listing, 1)[0].body == pushed
-
-
-def test_what_redis_says_no_to_for_a_while_ends_no_worker(start, redis_broker, ended):
-    engine = start(redis_broker.url)
-    redis_broker.wait_until_heard()
-    with redis.Redis(port=redis_broker.server.port) as client:
-        client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        refused = until(lambda: client.info("stats")["total_error_replies"] or None, "nobody is refused")
-        time.sleep(2.5)
-        again = client.info("stats")["total_error_replies"] - refused
-        client.execute_command("REPLICAOF", "NO", "ONE")
-    Producer(engine, redis_broker).task(event(1))
-    Producer(engine, redis_broker).publish(event(2))
-
-    rows(engine, cases.listing, 2)
-    assert ended == []
-    assert again < 60, "it is asked without a pause"
-
-
 def test_what_rabbitmq_gives_up_delivering_is_put_aside_unopened(start, rabbit_broker):
     engine = start(rabbit_broker.url)
     rabbit_broker.wait_until_heard()
@@ -243,6 +226,32 @@ def test_what_rabbitmq_gives_up_delivering_is_put_aside_unopened(start, rabbit_b
     assert dead.reason == "undeliverable"
     with engine.system.db.read() as tx:
         assert cases.listing(tx) == []
+
+
+#: how Celery calls the task
+TO_A_TASK = {"task": RECEIVE, "id": "1"}
+CALL = json.dumps([[event()], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "door", "kept"),
+    [
+        (TO_A_TASK, CALL, "task", json.dumps(event())),
+        (TO_A_TASK, "[[], {}, {}]", "task", "[[], {}, {}]"),
+        ({}, CALL, "exchange", CALL),
+        ({"compression": "gzip"}, "x", "exchange", "x"),
+    ],
+    ids=["called", "called-with-nothing", "plain", "not-unpacked"],
+)
+def test_of_what_is_given_up_on_its_way_to_the_task_the_event_is_kept(start, rabbit_broker, headers, body, door, kept):
+    engine = start(rabbit_broker.url)
+    rabbit_broker.wait_until_heard()
+    Producer(engine, rabbit_broker).raw(body, headers, queue="events.dead")
+
+    dead = rows(engine, deadletters.listing, 1)[0]
+    assert (dead.reason, dead.door, dead.body) == ("undeliverable", door, kept.encode())
+    replayed = letters.replay(engine.system, dead.id, operator="operator:ana")
+    assert replayed[0] == (kept == json.dumps(event()))
 
 
 def test_rabbitmq_gives_up_a_message_that_comes_back_too_often(start, rabbit_broker):
