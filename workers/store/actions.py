@@ -58,10 +58,17 @@ _FINISH = (
 
 _UNTIL = bindparam("until", type_=actions.c.wake_at.type)
 _SEEN = actions.c.standing.is_not(None)
+# As of cases: one that somebody holds just now keeps no other waiting.
 _RENEW = (
     update(actions)
     .where(
-        actions.c.id == bindparam("of"), actions.c.version == bindparam("at"), actions.c.state == ActionState.EXECUTING
+        actions.c.id
+        == select(actions.c.id)
+        .where(actions.c.id == bindparam("of"))
+        .with_for_update(skip_locked=True)
+        .scalar_subquery(),
+        actions.c.version == bindparam("at"),
+        actions.c.state == ActionState.EXECUTING,
     )
     .values(
         # What was begun with its decision has its lease where no index knows of it.

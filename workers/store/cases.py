@@ -71,10 +71,16 @@ _CLAIM = (
     .returning(*_COLUMNS)
 )
 # One for each and not one for all: a process may hold a thousand, and so long a condition is more than SQLite takes.
-# Where sources have a cap, the timer is set ahead with the lease.
+# Where sources have a cap, the timer is set ahead with the lease. One that somebody holds just now is left to the next time, or
+# all would wait for it.
 _RENEW = (
     update(cases)
-    .where(cases.c.id == bindparam("of"), cases.c.version == bindparam("at"), _THIS_CLAIMED)
+    .where(
+        cases.c.id
+        == select(cases.c.id).where(cases.c.id == bindparam("of")).with_for_update(skip_locked=True).scalar_subquery(),
+        cases.c.version == bindparam("at"),
+        _THIS_CLAIMED,
+    )
     .values(held_until=_UNTIL, wake_at=sql_case((cases.c.wake_at == cases.c.held_until, _UNTIL), else_=cases.c.wake_at))
 )
 _GET = select(*_COLUMNS).where(cases.c.id == bindparam("case_id"))

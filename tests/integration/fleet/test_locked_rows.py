@@ -204,3 +204,16 @@ def claimed(db, case_id, engine):
 def holder(engine, case_id):
     with engine.system.db.read() as tx:
         return cases.get(tx, case_id).claimed_by
+
+
+def test_a_row_that_somebody_holds_keeps_no_other_lease_from_being_renewed(shared, impatient):
+    held = [claim(impatient, case_id, shared).case for case_id in open_cases(shared, "ana", 3)]
+    until = shared.clock() + timedelta(minutes=5)
+
+    with somebody(shared, "cases", held[0].id), impatient.write() as tx:
+        cases.renew(tx, {case.id: case.version for case in held}, until=until)
+
+    with impatient.read() as tx:
+        leases = [tx.execute(text("SELECT held_until FROM cases WHERE id = :id"), {"id": c.id}).scalar() for c in held]
+    assert leases[0] < until
+    assert leases[1:] == [until, until]
