@@ -172,11 +172,15 @@ def again(
 
 @outage.insisting
 def withdrawn(system: System, action: Action, *, doubtful: bool) -> bool:
-    """Whether its case went on without an action that is to be tried once more. Then it is over, or uncertain where an earlier try
-    may have been carried out."""
+    """Whether its case went on without an action that is to be tried once more. Then it is over.
+
+    `doubtful`: an earlier try may have been carried out, and nobody can look. Where a person does the case by hand they are to find
+    out. Where the agent goes on, what it drafts next waits for this one's end, which is found by asking again under the same key: to
+    leave it open would let the next one do the same again.
+    """
     with system.db.write() as tx:
         left = _left_behind(cases.lock(tx, action.case_id), action)
-        if left is None:
+        if left is None or (doubtful and left[0] is ActionState.STALE):
             return False
         hints = None if doubtful else _withdraw(system, tx, action, left)
     if doubtful:

@@ -136,6 +136,30 @@ def test_after_a_crash_what_cannot_be_looked_up_is_for_people_to_find_out(approv
     assert "took the case over" in left.reason
 
 
+@pytest.mark.parametrize("done", [True, False], ids=["it was done", "it was not"])
+def test_after_a_crash_what_the_agent_drafted_since_waits_for_what_may_have_been_done(approved, done):
+    """The refund is asked for again under its key. What people approved since for the same charge begins after that, and not beside
+    something that nobody knows."""
+    approved.house.after, approved.house.before = ([Died()], []) if done else ([], [Died()])
+    with pytest.raises(Died):
+        approved.drain()
+    new_message(approved)
+    approved.model.drafts = [[refund()]]
+    approved.drain()
+    again = approved.action("refund_payment")
+    for name in ("ben", "eve"):
+        again = approved.decide(again, by=approved.person(name))
+    assert again.state == ActionState.APPROVED
+
+    for _ in range(3):
+        approved.clock.on(minutes=2)
+        approved.sweep()
+
+    first, second = approved.actions("refund_payment")
+    assert (first.state, second.id) == (ActionState.DONE, again.id)
+    assert [key for _, key, _ in approved.house.effects] == [first.id, second.id]
+
+
 def test_a_case_is_not_closed_over_what_began_while_it_was_being_closed(tmp_path, on_postgresql, monkeypatch):
     engine = make_engine(tmp_path, url=on_postgresql)
     engine.model.drafts = [[refund()]]
