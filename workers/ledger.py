@@ -27,6 +27,7 @@ from workers.store.records import Action, ActionState, Attempt, Case, CaseState
 from workers.telemetry import metrics
 from workers.wiring import System
 
+ANEW = "The case was drafted anew meanwhile."
 #: after so many tries a person is asked instead
 MOST_TRIES = 20
 
@@ -148,7 +149,7 @@ def again(
     with system.db.write() as tx:
         # Before the action: who takes a case over, or begins a new round, has the case in hand while withdrawing what waits.
         left = None if unknown else _left_behind(cases.lock(tx, action.case_id), action)
-        hints = _withdraw(system, tx, action, left) if left is not None else []
+        hints = _withdraw(system, tx, action, left) if left is not None and left[1] != ANEW else []
         if left is None:
             changed = actions.change(
                 tx,
@@ -182,7 +183,7 @@ def withdrawn(system: System, action: Action, *, doubtful: bool) -> bool:
         left = _left_behind(cases.lock(tx, action.case_id), action)
         if left is None or (doubtful and left[0] is ActionState.STALE):
             return False
-        hints = None if doubtful else _withdraw(system, tx, action, left)
+        hints = None if doubtful or left[1] == ANEW else _withdraw(system, tx, action, left)
     if doubtful:
         uncertain(system, action, f"The process stopped while this was being carried out, and now: {left[1]}")
     else:
@@ -192,17 +193,22 @@ def withdrawn(system: System, action: Action, *, doubtful: bool) -> bool:
 
 def _left_behind(case: Case | None, action: Action) -> tuple[ActionState, str] | None:
     """How an action ends whose case went on without it while it was being tried, and why; None where it did not. What merely
-    waits is withdrawn where a case goes on (`settle_open`); what was under way then, when it comes back with nothing done."""
+    waits is withdrawn where a case goes on (`settle_open`); what was under way then, when it comes back with nothing done.
+
+    Whoever drafts at this moment has been told that it is under way, and counts on it: then it stays.
+    """
     if case is None:
         return None
     if case.closed_at is not None:
         return ActionState.CANCELLED, "The case was closed meanwhile."
     if case.state == CaseState.TAKEN_OVER:
         return ActionState.CANCELLED, "Somebody took the case over meanwhile."
-    if case.round > action.round:
-        return ActionState.STALE, "The case was drafted anew meanwhile."
+    if case.claimed_by:
+        return None
     if case.events_total > case.events_worked:
         return ActionState.STALE, "A new message came in."
+    if case.round > action.round:
+        return ActionState.STALE, ANEW
     return None
 
 
@@ -222,7 +228,10 @@ def _withdraw(system: System, tx: Tx, action: Action, left: tuple[ActionState, s
 
 
 def _told_of(system: System, action: Action, left: tuple[ActionState, str], hints: list[str] | None) -> None:
-    """What follows the commit of `_withdraw`."""
+    """What follows the commit of `_withdraw`, or takes its place: what was drafted since may count on it, so the agent looks again."""
+    if left[1] == ANEW:
+        redraft(system, action, ANEW)
+        return
     if hints is None:
         return
     logger.info("action_withdrawn", action_id=action.id, reason=left[1])

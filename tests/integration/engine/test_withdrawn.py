@@ -88,6 +88,24 @@ def test_a_try_that_did_nothing_is_the_last_of_what_was_withdrawn_meanwhile(appr
     assert first.state == WITHDRAWS[withdraw]
     assert first.reason
     assert approved.house.done("refund") == []
+    # What was drafted meanwhile may have counted on it, so the agent has looked again since.
+    open_still = [action.kind for action in approved.actions() if action.state == ActionState.PENDING]
+    assert open_still == ([] if withdraw is take_over else ["reply_to_customer"])
+
+
+def test_what_an_agent_that_drafts_just_now_counts_on_is_tried_again(approved):
+    def begins_anew():
+        new_message(approved)
+        with approved.system.db.write() as tx:
+            held = {"worker": "another", "now": approved.clock(), "lease": timedelta(hours=1)}
+            assert pipeline.cases.claim(tx, approved.case().id, **held)
+
+    approved.house.before = Meanwhile(begins_anew, Temporary("503", retry_after=30))
+    approved.drain()
+    approved.clock.on(minutes=10)
+    approved.sweep()
+
+    assert approved.action("refund_payment").state == ActionState.DONE
 
 
 def test_a_try_that_did_nothing_is_repeated_where_nothing_was_withdrawn(approved):
