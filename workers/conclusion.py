@@ -1,8 +1,8 @@
 """Commits of what was decided on a case, and what they write of it.
 
-Called by the pipeline. A first decision is one statement (`decided`), also where it uses up of a limit and all of that is to be
-had. Where it is not, where actions of earlier rounds may be changing at this moment, and where a case was woken though all is
-decided, it takes more than one, all under the case's lock.
+Called by the pipeline. A first decision is one statement, also where it uses up of a limit and all of that is to be had. Where it is
+not, where actions of earlier rounds may be changing at this moment, and where a case was woken though all is decided, it takes
+more than one, all under the case's lock.
 
 Who will carry out the one action that is allowed begins it in the commit that decides it, where `execute` is ready for that: as
 `flow.begin` would leave it, held under this process's name from before the commit. A switch that was thrown meanwhile lets none
@@ -21,7 +21,6 @@ from workers.drafting import LaidOut, standing
 from workers.journal import Entry, Work, rows_of
 from workers.judgement import Judged
 from workers.lease import Key, Leases
-from workers.reserving import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
 from workers.settlement import settle, weigh
 from workers.store import actions, cases, flow, outage, spending
 from workers.store.cases import LostClaim
@@ -29,6 +28,7 @@ from workers.store.database import Tx
 from workers.store.flow import Begun, Errand, Progress, stopping
 from workers.store.records import Action, ActionState, CaseState
 from workers.store.spending import Used
+from workers.verdict_limits import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
 from workers.wiring import System
 
 _ACTION_COLUMNS = tuple(field.name for field in fields(Action))
@@ -39,7 +39,7 @@ ON_THEIR_WAY = timedelta(minutes=5)
 CRASH_POINTS = ("case.limits.reserved",)
 
 
-def limited(laid_out: Sequence[LaidOut]) -> bool:
+def _limited(laid_out: Sequence[LaidOut]) -> bool:
     """Whether storing these reserves anything."""
     return any(reserves(laid.judged.record) for laid in laid_out)
 
@@ -51,6 +51,9 @@ def conclude(
 
     One commit, so that nothing is reserved for an action that is not there, whenever the process dies. Raise `LostClaim`.
     """
+    if work.case.round == 1 and not _limited(laid_out):
+        return _plainly(system, work, changes, entries, laid_out)
+    # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
     reserving = [laid for laid in laid_out if reserves(laid.judged.record)]
     if not system.db.is_sqlite and work.case.round == 1 and len(reserving) == 1:
         with _Hold(system.leases) as hold:
@@ -66,7 +69,7 @@ def _in_turn(
     """The long way, under the case's lock."""
     now = system.clock()
     with system.db.write() as tx:
-        if limited(laid_out):
+        if _limited(laid_out):
             # First the case, then the limits: as everybody takes them who reserves.
             cases.lock(tx, work.case.id)
             laid_out = _within_limits(system, tx, laid_out)
@@ -128,7 +131,7 @@ def written(
     return Written(progress, after, standing.due)
 
 
-def decided(
+def _plainly(
     system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
 ) -> Work:
     """Write a case's first actions down, none of which uses up of a limit, with the steps that led to them. Raise `LostClaim`."""
@@ -230,7 +233,7 @@ def _at_once(
     for everything else. SQLite has none: whoever writes is alone there, and no statement is a journey."""
     now = system.clock()
     judgement = _judgement(one)
-    plainly = False
+    unbegun = False
     commit: Written | None = None
 
     def made(used: Used) -> Progress | None:
@@ -241,7 +244,7 @@ def _at_once(
         faults.point("case.limits.reserved")
         restated = [_restated(system, laid, judged) if laid is one else laid for laid in laid_out]
         commit = written(work, changes, entries, restated, now)
-        if not plainly:
+        if not unbegun:
             commit = _begun(system, work, commit, now, hold, holding=judgement.action_id) or commit
         faults.point("case.decide.committing")
         return commit.progress
@@ -253,7 +256,7 @@ def _at_once(
     except LostClaim:
         if commit is None or commit.begun is None:
             raise
-        plainly = True
+        unbegun = True
         recorded = spending.record(system.db, work.case, work.chain, held, rooms(uses), made, now=now)
     if recorded is None or commit is None:
         return None

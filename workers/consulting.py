@@ -241,7 +241,7 @@ def answered(system: System, work: Work, asked: Consultation, answer: Answer, ma
     return _end(system, work, asked, given, None, "answered", [made])
 
 
-def withdrawn(system: System, work: Work) -> Work | None:
+def close_if_withdrawn(system: System, work: Work) -> Work | None:
     """Close a case whose question was cancelled; None for any other case."""
     asked = asked_of(system, work.case)
     if asked is None or asked.state != "cancelled":
@@ -249,7 +249,7 @@ def withdrawn(system: System, work: Work) -> Work | None:
     return _end(system, work, asked, None, "It was no longer needed.", "cancelled", [])
 
 
-def gave_up(system: System, case: Case, reason: str, paid: Sequence[Usage] = ()) -> bool:
+def give_up_answer(system: System, case: Case, reason: str, paid: Sequence[Usage] = ()) -> bool:
     """Tell the asking case that no answer can be given. False for a case that answers no question."""
     asked = asked_of(system, case)
     if asked is None:

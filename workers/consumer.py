@@ -27,8 +27,8 @@ from celery.worker.strategy import default
 from kombu.messaging import Consumer as Subscription
 from kombu.utils.json import dumps, loads
 
-from workers.courier import Job, Threads, stopping, tell_broker
-from workers.letters import EXCHANGE, TASK, Letter, PutBack, take
+from workers.event_messages import EXCHANGE, TASK, EventMessage, PutBack, take
+from workers.hint_delivery import Job, Threads, stopping, tell_broker
 from workers.log import logger
 from workers.queue import DEAD_EVENTS, RECEIVE, dead_events, plain_events
 from workers.wiring import System
@@ -105,8 +105,8 @@ def with_arguments(task: Task, app: Celery, consumer: Consumer) -> Callable[...,
     return checked
 
 
-def letter_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Letter:
-    """What a task was called with as a letter: one event and nothing else, or all of it with what is wrong.
+def event_message_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> EventMessage:
+    """What a task was called with: one event and nothing else, or all of it with what is wrong.
 
     Celery makes Python's own times, numbers and ids of what a producer sent as such; here they are text again.
     """
@@ -119,7 +119,7 @@ def letter_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Letter:
     except UNREADABLE as error:
         body = saferepr(what, maxlen=MOST_OF_ARGUMENTS).encode("utf-8", "backslashreplace")
         wrong = wrong or f"no JSON can be made of the arguments: {error}"
-    return Letter(TASK, body, wrong=wrong)
+    return EventMessage(TASK, body, wrong=wrong)
 
 
 def _plain(value: object) -> str:
@@ -140,10 +140,10 @@ def _hand_over(
     _give(c, system, message, _read(message, door=EXCHANGE, given_up=given_up, wrong=wrong))
 
 
-def _give(c: Consumer, system: Callable[[], System], message: Any, letter: Letter) -> None:
+def _give(c: Consumer, system: Callable[[], System], message: Any, held: EventMessage) -> None:
     def work() -> None:
         try:
-            take(system(), letter, stopping=stopping)
+            take(system(), held, stopping=stopping)
         except PutBack:
             c.call_soon(tell_broker, message.requeue, c.connection_errors)
         else:
@@ -192,14 +192,14 @@ def _addressed(envelope: Any, queue: str) -> bytes:
     return str(dumps({**envelope, "headers": headers, "properties": properties})).encode()
 
 
-def _read(message: Any, *, door: str, given_up: bool = False, wrong: str = "") -> Letter:
-    """A message as a letter, whoever wrote it and however. Nothing in it is believed."""
+def _read(message: Any, *, door: str, given_up: bool = False, wrong: str = "") -> EventMessage:
+    """A message as what it holds, whoever wrote it and however. Nothing in it is believed."""
     headers = message.headers if isinstance(message.headers, Mapping) else {}
     if given_up and headers.get("task") == RECEIVE:
         door = TASK
     try:
         body = _bytes(message.body)
-        return Letter(
+        return EventMessage(
             door,
             (_event_in(body) or body) if door == TASK else body,
             content_type=str(message.content_type or ""),
@@ -209,7 +209,7 @@ def _read(message: Any, *, door: str, given_up: bool = False, wrong: str = "") -
         )
     except UNREADABLE as error:
         body = saferepr(message.body, maxlen=MOST_OF_ARGUMENTS).encode("utf-8", "backslashreplace")
-        return Letter(door, body, wrong=wrong or f"it cannot be read: {error}")
+        return EventMessage(door, body, wrong=wrong or f"it cannot be read: {error}")
 
 
 def _bytes(body: object) -> bytes:
@@ -222,7 +222,7 @@ def _event_in(body: bytes) -> bytes | None:
     """The event in a task message that was not called, so that it can be replayed; None where there is not just one."""
     try:
         args, kwargs, _ = loads(body)
-        letter = letter_of(args, kwargs)
+        letter = event_message_of(args, kwargs)
     except UNREADABLE:
         # It is kept as it came then.
         return None

@@ -55,19 +55,19 @@ class _Joined(Exception):
 
 def deliberate(system: System, work: Work, agent: Agent) -> Deliberated:
     """Draft what to do about a case of which triage and facts are known."""
-    case, said, facts = work.case, work.said or {}, work.facts or ()
+    case, triaged, facts = work.case, work.triage or {}, work.facts or ()
     started = system.clock()
-    request = agent.ask_draft(work.worked, said, facts, case.instruction, _earlier(system, case))
+    request = agent.ask_draft(work.worked, triaged, facts, case.instruction, _earlier(system, case))
     desk = _Desk(system, work, agent)
     try:
-        answer = desk.ask(request.put(about=about(case, said, facts)))
+        answer = desk.ask(request.put(about=about(case, triaged, facts)))
     except _Joined:
         return Deliberated(desk.work)
     except consulting.Parked as parked:
         return Deliberated(parked.work)
     work = desk.work
     faults.point("case.draft.called")
-    inputs = {"triage": said, "facts": [fact.ref for fact in work.facts or ()], "instruction": case.instruction}
+    inputs = {"triage": triaged, "facts": [fact.ref for fact in work.facts or ()], "instruction": case.instruction}
     output = answer.output.model_dump(mode="json")
     drafted = Draft.model_validate(output)
     remarks = _groundless(drafted, work.facts or (), request)
@@ -77,12 +77,12 @@ def deliberate(system: System, work: Work, agent: Agent) -> Deliberated:
 
 def answer_question(system: System, work: Work, agent: Agent, asked: Consultation) -> Work:
     """Find out what another case asks, hand it over, and close this case."""
-    case, said, facts = work.case, work.said or {}, work.facts or ()
+    case, triaged, facts = work.case, work.triage or {}, work.facts or ()
     started = system.clock()
-    request = ask_answer(agent, asked.agent, work.worked, said, facts)
+    request = ask_answer(agent, asked.agent, work.worked, triaged, facts)
     desk = _Desk(system, work, agent, asked)
     try:
-        answer = desk.ask(request.put(about=about(case, said, facts)))
+        answer = desk.ask(request.put(about=about(case, triaged, facts)))
     except consulting.Parked as parked:
         return parked.work
     work = desk.work
@@ -98,9 +98,9 @@ def looks_up(system: System, agent: Agent) -> bool:
     return bool(system.settings.loop_turns and system.model.uses_tools and (agent.tools or agent.consults))
 
 
-def about(case: Case, said: Mapping[str, Any] | None = None, facts: Sequence[Fact] = ()) -> About:
+def about(case: Case, triaged: Mapping[str, Any] | None = None, facts: Sequence[Fact] = ()) -> About:
     """What a request is about, for routing, budgets and privacy."""
-    known = said or {}
+    known = triaged or {}
     customer = next((fact for fact in facts if fact.name == "customer" and fact.trusted), None)
     return About(
         case_id=case.id,
@@ -220,7 +220,9 @@ class _Desk:
         for fact in self.work.facts or ():
             found.setdefault(fact.name, []).append(_as_record(fact))
         work = self.work
-        return Inquiry(work.case.subject, work.worked, work.said or {}, self.system.readers, found, self.system.clock())
+        return Inquiry(
+            work.case.subject, work.worked, work.triage or {}, self.system.readers, found, self.system.clock()
+        )
 
     def _as_fact(self, name: str, found: Record, offset: int) -> Fact:
         """As one more of the newest gathering: a round that begins with the draft rests on the facts of one before."""
@@ -235,7 +237,7 @@ class _Desk:
         started = self.system.clock()
         answer = self.system.model.answer(ask_plan(request, tools))
         faults.point("case.plan.called")
-        inputs = {"triage": self.work.said or {}, "facts": [fact.ref for fact in self.work.facts or ()]}
+        inputs = {"triage": self.work.triage or {}, "facts": [fact.ref for fact in self.work.facts or ()]}
         output = answer.output.model_dump(mode="json")
         times = (started, self.system.clock())
         self._record([entry(self.work.case, recollection.PLAN, times, inputs, output, answer)], point="plan")

@@ -29,13 +29,13 @@ from workers.judgement import Judged, Matter, judge
 from workers.limits import counters
 from workers.obligations import cooling
 from workers.obligations.meeting import bare
-from workers.reserving import Judgement, within_limits
 from workers.store import actions, events, flow, outage, steps
 from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.ids import new_id
 from workers.store.record_digest import digest_of
 from workers.store.records import Action, ActionState, Case
+from workers.verdict_limits import Judgement, within_limits
 from workers.wiring import System
 
 

@@ -23,7 +23,7 @@ from celery.app.trace import setup_worker_optimizations
 from integrations import registry
 from integrations.sample_company.sender import WebhookSender
 from workers import wiring
-from workers.courier import Threads
+from workers.hint_delivery import Threads
 from workers.log import logger
 from workers.queue import QUEUES
 from workers.settings import Settings

@@ -34,7 +34,15 @@ from workers import faults, outset
 from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
 from workers.deadlines import lapse
-from workers.ledger import MOST_TRIES, again, ended, redraft, still_unknown, uncertain, withdrawn
+from workers.ledger import (
+    MOST_TRIES,
+    look_again_later,
+    record_end,
+    record_uncertain,
+    redraft,
+    try_later,
+    withdraw_if_left_behind,
+)
 from workers.log import logger
 from workers.obstacles import (
     ANOTHER,
@@ -163,7 +171,7 @@ def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call:
         try:
             call = call or _prepare(writers, errand)
         except Permanent as error:
-            ended(system, errand, ActionState.FAILED, error=str(error))
+            record_end(system, errand, ActionState.FAILED, error=str(error))
             return
         _send(system, call, begun.attempt, since=begun.since)
 
@@ -172,7 +180,7 @@ def _begin(system: System, writers: Writers, errand: Errand) -> None:
     action = errand.action
     if action.kind not in CATALOGUE:
         # Before it is judged anew, which nobody could.
-        ended(system, errand, ActionState.FAILED, error=_UNKNOWN_KIND.format(action.kind))
+        record_end(system, errand, ActionState.FAILED, error=_UNKNOWN_KIND.format(action.kind))
         return
     if (
         postpone_if_stopped(system, errand)
@@ -190,17 +198,17 @@ def _begin(system: System, writers: Writers, errand: Errand) -> None:
         if call.kind.guarded and action.target_version:
             _refuse_if_stale(system, call)
     except Temporary as error:
-        again(system, errand, error)
+        try_later(system, errand, error)
         return
     except Stale as error:
         redraft(system, action, str(error))
         return
     except Permanent as error:
-        ended(system, errand, ActionState.FAILED, error=str(error))
+        record_end(system, errand, ActionState.FAILED, error=str(error))
         return
     except Exception as error:  # noqa: BLE001 - a bug of a reader: nothing was sent, and people hear of it after so many tries
         logger.exception("preparing_broke", action_id=action.id)
-        again(system, errand, _broke(error), counted=True)
+        try_later(system, errand, _broke(error), counted=True)
         return
     _attempt(system, call)
 
@@ -273,23 +281,23 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
             receipt = call.kind.perform(call.writer, call.arguments, call.effect)
     except Stale as error:
         if doubtful:
-            uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
+            record_uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
         else:
             redraft(system, action, str(error))
     except Temporary as error:
         if error.maybe_done and call.kind.delivery is Delivery.AT_MOST_ONCE:
-            uncertain(system, action, str(error))
+            record_uncertain(system, action, str(error))
         else:
-            again(system, errand, error, attempt, doubtful=doubtful)
+            try_later(system, errand, error, attempt, doubtful=doubtful)
     except Permanent as error:
         if doubtful:
-            uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
+            record_uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
         else:
-            ended(system, errand, ActionState.FAILED, error=str(error))
+            record_end(system, errand, ActionState.FAILED, error=str(error))
     else:
         faults.point("action.called")
         logger.info("action_done", action_id=action.id, attempt=attempt.number)
-        ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+        record_end(system, errand, ActionState.DONE, receipt=_as_json(receipt))
 
 
 def _recover(system: System, writers: Writers, errand: Errand) -> None:
@@ -297,10 +305,10 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     action = errand.action
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.tries >= MOST_TRIES:
-        uncertain(system, action, "The process stopped while this was being carried out.")
+        record_uncertain(system, action, "The process stopped while this was being carried out.")
         return
     if not is_what_was_approved(action):
-        uncertain(system, action, ANOTHER)
+        record_uncertain(system, action, ANOTHER)
         return
     now = system.clock()
     with system.db.write() as tx:
@@ -315,20 +323,22 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
             call = _prepare(writers, errand)
             receipt = kind.look(call.writer, call.arguments, call.effect) if kind.look is not None else None
         except Temporary as error:
-            still_unknown(system, claimed, error)
+            look_again_later(system, claimed, error)
             return
         except Permanent as error:
-            uncertain(system, claimed, str(error))
+            record_uncertain(system, claimed, str(error))
             return
         except Exception as error:  # noqa: BLE001 - a bug of what looks: people are asked after so many tries, as of a vendor
             logger.exception("look_broke", action_id=claimed.id)
-            still_unknown(system, claimed, _broke(error))
+            look_again_later(system, claimed, _broke(error))
             return
         if receipt is not None:
-            ended(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+            record_end(system, errand, ActionState.DONE, receipt=_as_json(receipt))
             return
     doubtful = kind.look is None
-    if not withdrawn(system, claimed, doubtful=doubtful) and not postpone_if_stopped(system, errand, doubtful=doubtful):
+    if not withdraw_if_left_behind(system, claimed, doubtful=doubtful) and not postpone_if_stopped(
+        system, errand, doubtful=doubtful
+    ):
         _attempt(system, call, doubtful=doubtful)
 
 

@@ -35,9 +35,9 @@ class Work:
 
     case: Case
     chain: Chain
-    thread: Sequence[Event]
+    events: Sequence[Event]
     #: the triage of this round, or of the round that it builds on
-    said: Mapping[str, Any] | None = None
+    triage: Mapping[str, Any] | None = None
     facts: Sequence[Fact] | None = None
     missing: Sequence[str] = ()
     #: what was looked up, which is written down together with what comes next
@@ -46,7 +46,7 @@ class Work:
     @property
     def worked(self) -> Sequence[Event]:
         """The events that the present round answers."""
-        return self.thread[: self.case.events_worked]
+        return self.events[: self.case.events_worked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ def usage_rows(
 
 def recalled(db: Database, work: Work) -> Work:
     """With what earlier steps recorded, where this worker did not make them itself."""
-    if work.said is not None and work.facts is not None:
+    if work.triage is not None and work.facts is not None:
         return work
     with db.read() as tx:
-        said = output_of(steps.latest(tx, work.case.id, "triage", up_to_round=work.case.round))
+        triaged = output_of(steps.latest(tx, work.case.id, "triage", up_to_round=work.case.round))
         gathered = steps.latest(tx, work.case.id, "gather", up_to_round=work.case.round)
         facts = steps.facts_of(tx, work.case.id, up_to_round=work.case.round)
     missing = gathered.output.get("missing", ()) if gathered is not None else ()
-    return Work(work.case, work.chain, work.thread, said, facts, missing)
+    return Work(work.case, work.chain, work.events, triaged, facts, missing)
 
 
 def record(
@@ -152,7 +152,7 @@ def record(
     return replace(work, case=case, chain=chain, found=None)
 
 
-def kept(system: System, work: Work) -> Work:
+def record_findings(system: System, work: Work) -> Work:
     """With what was looked up written down by itself, where nothing comes for now that it could be written with."""
     if work.found is None:
         return work

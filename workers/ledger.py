@@ -8,15 +8,15 @@ should not have to be found out again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from integrations.errors import Postponed, Temporary
 from workers import faults
 from workers.actions.catalogue import CATALOGUE
+from workers.backoff import pause
 from workers.log import discreet, logger
 from workers.obligations import telling
-from workers.patience import pause
 from workers.settlement import at_rest, settle, weigh
 from workers.store import actions, audit, cases, flow, outage
 from workers.store.audit import Note
@@ -27,13 +27,22 @@ from workers.store.records import Action, ActionState, Attempt, Case, CaseState
 from workers.telemetry import metrics
 from workers.wiring import System
 
-ANEW = "The case was drafted anew meanwhile."
 #: after so many tries a person is asked instead
 MOST_TRIES = 20
 
 
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """How an action ends whose case went on without it while it was being tried, and why."""
+
+    state: ActionState
+    why: str
+    #: something was drafted since, which may count on it: the agent looks again
+    drafted_anew: bool = False
+
+
 @outage.insisting
-def ended(
+def record_end(
     system: System,
     errand: Errand,
     state: ActionState,
@@ -56,7 +65,7 @@ def ended(
     told = {"action": action.id, "kind": action.kind, "digest": action.digest[:DIGITS], "outcome": state.value}
     note = Note("caseworker", "executed", told)
     faults.point("action.record_committing")
-    if not _ended_at_once(system, errand, changes, note, attention, error):
+    if not _record_end_at_once(system, errand, changes, note, attention, error):
         hints = []
         with system.db.write() as tx:
             changed = actions.change(tx, action, now=now, **changes)
@@ -72,7 +81,7 @@ def ended(
     faults.point("action.recorded")
 
 
-def _ended_at_once(
+def _record_end_at_once(
     system: System, errand: Errand, changes: dict[str, Any], note: Note, attention: str | None, error: str | None
 ) -> bool:
     """The straight way: the case rests, and no other action of it changes with this one, so one commit says it all.
@@ -103,7 +112,7 @@ def _ended_at_once(
 
 
 @outage.insisting
-def uncertain(system: System, action: Action, why: str) -> None:
+def record_uncertain(system: System, action: Action, why: str) -> None:
     """We cannot know whether it happened: a person must look."""
     now = system.clock()
     logger.warning("action_uncertain", action_id=action.id, reason=why)
@@ -121,7 +130,7 @@ def uncertain(system: System, action: Action, why: str) -> None:
 
 
 @outage.insisting
-def again(
+def try_later(
     system: System,
     errand: Errand,
     error: Temporary,
@@ -140,16 +149,16 @@ def again(
     unknown = error.maybe_done or doubtful
     if action.tries >= MOST_TRIES and not unasked:
         if unknown:
-            uncertain(system, action, f"{action.tries} tries, the last ended so: {error}")
+            record_uncertain(system, action, f"{action.tries} tries, the last ended so: {error}")
         else:
-            ended(system, errand, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
+            record_end(system, errand, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
         return
     # What was not even asked used up no try.
     tries = max(action.tries - 1, 0) if unasked and attempt is not None else action.tries + counted
     with system.db.write() as tx:
         # Before the action: who takes a case over, or begins a new round, has the case in hand while withdrawing what waits.
         left = None if unknown else _left_behind(cases.lock(tx, action.case_id), action)
-        hints = _withdraw(system, tx, action, left) if left is not None and left[1] != ANEW else []
+        hints = _withdraw(system, tx, action, left) if left is not None and not left.drafted_anew else []
         if left is None:
             changed = actions.change(
                 tx,
@@ -166,13 +175,13 @@ def again(
                     tx, action, number=attempt.number, outcome="not_done", now=now, error=str(error)
                 )
     if left is not None:
-        _told_of(system, action, left, hints)
+        _after_withdrawing(system, action, left, hints)
         return
     logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=unknown)
 
 
 @outage.insisting
-def withdrawn(system: System, action: Action, *, doubtful: bool) -> bool:
+def withdraw_if_left_behind(system: System, action: Action, *, doubtful: bool) -> bool:
     """Whether its case went on without an action that is to be tried once more. Then it is over.
 
     `doubtful`: an earlier try may have been carried out, and nobody can look. Where a person does the case by hand they are to find
@@ -181,41 +190,40 @@ def withdrawn(system: System, action: Action, *, doubtful: bool) -> bool:
     """
     with system.db.write() as tx:
         left = _left_behind(cases.lock(tx, action.case_id), action)
-        if left is None or (doubtful and left[0] is ActionState.STALE):
+        if left is None or (doubtful and left.state is ActionState.STALE):
             return False
-        hints = None if doubtful or left[1] == ANEW else _withdraw(system, tx, action, left)
+        hints = None if doubtful or left.drafted_anew else _withdraw(system, tx, action, left)
     if doubtful:
-        uncertain(system, action, f"The process stopped while this was being carried out, and now: {left[1]}")
+        record_uncertain(system, action, f"The process stopped while this was being carried out, and now: {left.why}")
     else:
-        _told_of(system, action, left, hints)
+        _after_withdrawing(system, action, left, hints)
     return True
 
 
-def _left_behind(case: Case | None, action: Action) -> tuple[ActionState, str] | None:
-    """How an action ends whose case went on without it while it was being tried, and why; None where it did not. What merely
-    waits is withdrawn where a case goes on (`settle_open`); what was under way then, when it comes back with nothing done.
+def _left_behind(case: Case | None, action: Action) -> LeftBehind | None:
+    """Whether the case went on without this action. What merely waits is withdrawn where a case goes on (`settle_open`); what was
+    under way then, when it comes back with nothing done.
 
     Whoever drafts at this moment has been told that it is under way, and counts on it: then it stays.
     """
     if case is None:
         return None
     if case.closed_at is not None:
-        return ActionState.CANCELLED, "The case was closed meanwhile."
+        return LeftBehind(ActionState.CANCELLED, "The case was closed meanwhile.")
     if case.state == CaseState.TAKEN_OVER:
-        return ActionState.CANCELLED, "Somebody took the case over meanwhile."
+        return LeftBehind(ActionState.CANCELLED, "Somebody took the case over meanwhile.")
     if case.claimed_by:
         return None
     if case.events_total > case.events_worked:
-        return ActionState.STALE, "A new message came in."
+        return LeftBehind(ActionState.STALE, "A new message came in.")
     if case.round > action.round:
-        return ActionState.STALE, ANEW
+        return LeftBehind(ActionState.STALE, "The case was drafted anew meanwhile.", drafted_anew=True)
     return None
 
 
-def _withdraw(system: System, tx: Tx, action: Action, left: tuple[ActionState, str]) -> list[str] | None:
+def _withdraw(system: System, tx: Tx, action: Action, left: LeftBehind) -> list[str] | None:
     """End an action that has done nothing; the ids of those that are due by that, None where it changed meanwhile."""
-    state, why = left
-    now = system.clock()
+    state, why, now = left.state, left.why, system.clock()
     changed = actions.change(
         tx, action, now=now, state=state, reason=why, claimed_by=None, wake_at=None, waiting_for=None, settled_at=now
     )
@@ -227,21 +235,21 @@ def _withdraw(system: System, tx: Tx, action: Action, left: tuple[ActionState, s
     return _settle(system, tx, action, None)
 
 
-def _told_of(system: System, action: Action, left: tuple[ActionState, str], hints: list[str] | None) -> None:
-    """What follows the commit of `_withdraw`, or takes its place: what was drafted since may count on it, so the agent looks again."""
-    if left[1] == ANEW:
-        redraft(system, action, ANEW)
+def _after_withdrawing(system: System, action: Action, left: LeftBehind, hints: list[str] | None) -> None:
+    """What follows the commit of `_withdraw`, or takes its place."""
+    if left.drafted_anew:
+        redraft(system, action, left.why)
         return
     if hints is None:
         return
-    logger.info("action_withdrawn", action_id=action.id, reason=left[1])
-    metrics.action_ended(action.kind, left[0].value)
+    logger.info("action_withdrawn", action_id=action.id, reason=left.why)
+    metrics.action_ended(action.kind, left.state.value)
     for action_id in hints:
         system.hints.action(action_id)
 
 
 @outage.insisting
-def still_unknown(system: System, action: Action, error: Temporary) -> None:
+def look_again_later(system: System, action: Action, error: Temporary) -> None:
     """What became of a broken attempt cannot be found out just now: look again later."""
     now = system.clock()
     with system.db.write() as tx:
@@ -262,7 +270,7 @@ def redraft(system: System, action: Action, why: str) -> None:
     now = system.clock()
     logger.info("action_stale", action_id=action.id, reason=why)
     with system.db.write() as tx:
-        # Before the actions, as in `again`: what is under way comes back to a case that has gone on, or waits and is withdrawn.
+        # Before the actions, as in `try_later`: what is under way comes back to a case that has gone on, or waits and is withdrawn.
         case = cases.lock(tx, action.case_id)
         changed = actions.change(
             tx,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from integrations.errors import Postponed
 from workers.actions.digest import row_digest
-from workers.ledger import again, redraft
+from workers.ledger import redraft, try_later
 from workers.log import logger
 from workers.renewal import judge_again
 from workers.store import actions, cases, flow, switches
@@ -38,7 +38,7 @@ def postpone_if_stopped(system: System, errand: Errand, *, doubtful: bool = Fals
         if doubtful:
             # What may have been done under a rule is brought to its end, though the rule allows nothing new.
             return False
-    again(system, errand, Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS), doubtful=doubtful)
+    try_later(system, errand, Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS), doubtful=doubtful)
     return True
 
 

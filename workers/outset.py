@@ -1,6 +1,6 @@
 """The outset of an action that a hint told of: read, and begun by the same statement where that is all that is missing.
 
-Called by `execute` alone, which carries out what has begun and looks after all that has not, and by the crew as a worker starts.
+Called by `execute` alone, which carries out what has begun and looks after all that has not, and by `celery_worker` as one starts.
 Nothing here sends anything: what only this process can tell is looked at before the call, and a crash in between leaves nothing
 that only people could find out.
 """

@@ -33,14 +33,25 @@ from integrations.models.base import Usage
 from integrations.models.failures import paid
 from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
-from workers.conclusion import conclude, decided, limited, settle_again
-from workers.consulting import OWN, asked_of, gave_up, subject_of, withdrawn
+from workers.backoff import pause
+from workers.conclusion import conclude, settle_again
+from workers.consulting import OWN, asked_of, close_if_withdrawn, give_up_answer, subject_of
 from workers.deliberation import LOOPING, about, answer_question, deliberate, looks_up
 from workers.drafting import lay_out, live_targets
-from workers.journal import Entry, Work, entry, found_as_fact, gathered, kept, output_of, recalled, record, usage_rows
+from workers.journal import (
+    Entry,
+    Work,
+    entry,
+    found_as_fact,
+    gathered,
+    output_of,
+    recalled,
+    record,
+    record_findings,
+    usage_rows,
+)
 from workers.judgement import Matter
 from workers.log import discreet, logger
-from workers.patience import pause
 from workers.store import actions, audit, cases, children, events, findings, flow, outage, steps
 from workers.store.arrivals import customer_of
 from workers.store.audit import Note
@@ -51,7 +62,7 @@ from workers.telemetry import metrics, observed, traces
 from workers.wiring import System
 
 #: what was looked up in less is written down with the draft: after a crash it is looked up again, and is fresher then
-SOON_LOOKED_UP = 0.25
+SOON_LOOKED_UP_SECONDS = 0.25
 #: where a case stands when its agent has no more to do: people and `execute` have it now, `settle` closes it
 DECIDED = "decided"
 
@@ -70,14 +81,14 @@ def advance(system: System, case_id: str) -> None:
     )
     if claimed is None:
         return
-    work = Work(claimed.case, claimed.chain, claimed.thread)
+    work = Work(claimed.case, claimed.chain, claimed.events)
     if work.case.id != case_id:
         # An urgent case went first, in the place that this one had.
         system.hints.case(case_id, work.case.domain)
     faults.point("case.claimed")
     try:
         with (
-            bound_contextvars(case_id=work.case.id, event_id=work.thread[-1].id),
+            bound_contextvars(case_id=work.case.id, event_id=work.events[-1].id),
             traces.span("advance", case_id=work.case.id),
             system.leases.case(work.case.id, work.case.version),
         ):
@@ -94,9 +105,9 @@ def _work_on(system: System, work: Work) -> None:
         while work.case.claimed_by:
             work = _next(system, work)
     except Temporary as error:
-        outage.insist(_wait, system, kept(system, work).case, error)
+        outage.insist(_wait, system, record_findings(system, work).case, error)
     except IntegrationError as error:
-        outage.insist(_ask_for_help, system, kept(system, work).case, str(error), paid(error))
+        outage.insist(_ask_for_help, system, record_findings(system, work).case, str(error), paid(error))
 
 
 def _next(system: System, work: Work) -> Work:
@@ -107,7 +118,7 @@ def _next(system: System, work: Work) -> Work:
         raise Permanent(f"No agent is installed for the domain {case.domain!r}.")
     if case.claims > system.settings.max_claims:
         raise Permanent(f"{case.claims - 1} tries at the step “{case.step}” ended without a result.")
-    if case.source == OWN and (ended := withdrawn(system, work)) is not None:
+    if case.source == OWN and (ended := close_if_withdrawn(system, work)) is not None:
         return ended
     if case.events_total > case.events_worked and case.step != "triage":
         return _new_round(system, work, agent)
@@ -127,27 +138,27 @@ def _next(system: System, work: Work) -> Work:
 def triage(system: System, work: Work, agent: Agent) -> Work:
     """What is it about, how urgent, how sure are we?"""
     started = system.clock()
-    answer = system.model.answer(agent.ask_triage(work.thread).put(about=about(work.case)))
+    answer = system.model.answer(agent.ask_triage(work.events).put(about=about(work.case)))
     faults.point("case.triage.called")
-    said = {**answer.output.model_dump(mode="json"), "primary_field": agent.primary}
-    newest = work.thread[-1].data
+    triaged = {**answer.output.model_dump(mode="json"), "primary_field": agent.primary}
+    newest = work.events[-1].data
     made = entry(
         work.case,
         "triage",
         (started, system.clock()),
-        {"events": [event.id for event in work.thread]},
-        said,
+        {"events": [event.id for event in work.events]},
+        triaged,
         answer,
     )
     changes = {
         "step": "gather",
-        "events_worked": len(work.thread),
-        "priority": str(said.get("urgency", "normal")),
+        "events_worked": len(work.events),
+        "priority": str(triaged.get("urgency", "normal")),
         # An agent that asks another names no customer whom nobody can be asked about: theirs is its own case's.
-        "customer": customer_of(work.thread[-1].source, newest)
+        "customer": customer_of(work.events[-1].source, newest)
         or (work.case.customer if work.case.source == OWN else ""),
     }
-    return replace(record(system, work, changes, [made], told_later=True), said=said)
+    return replace(record(system, work, changes, [made], told_later=True), triage=triaged)
 
 
 def gather(system: System, work: Work, agent: Agent) -> Work:
@@ -156,14 +167,14 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
     Reading costs nothing and changes nothing, so it gets a commit of its own only where it took long, or where more than one
     model call may follow before the draft.
     """
-    if work.said is None:
+    if work.triage is None:
         work = recalled(system.db, work)
-    case, said = work.case, work.said or {}
+    case, triaged = work.case, work.triage or {}
     started, began = system.clock(), system.monotonic()
     found: dict[str, Any] = {}
     missing = []
     for source in agent.sources:
-        inquiry = Inquiry(subject_of(case), work.worked, said, system.readers, found, started)
+        inquiry = Inquiry(subject_of(case), work.worked, triaged, system.readers, found, started)
         try:
             with traces.span(f"read {source.name}"):
                 records = source.read(inquiry)
@@ -181,10 +192,10 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
         for i, (name, read) in enumerate(everything)
     ]
     made = gathered(
-        entry(case, "gather", (started, now), {"triage": said}, {"missing": missing, "facts": len(facts)}), facts
+        entry(case, "gather", (started, now), {"triage": triaged}, {"missing": missing, "facts": len(facts)}), facts
     )
     known = replace(work, facts=facts, missing=missing)
-    if system.monotonic() - began > SOON_LOOKED_UP or case.source == OWN or looks_up(system, agent):
+    if system.monotonic() - began > SOON_LOOKED_UP_SECONDS or case.source == OWN or looks_up(system, agent):
         return record(system, known, {"step": "draft"}, [made])
     return replace(known, case=replace(case, step="draft"), found=made)
 
@@ -228,7 +239,7 @@ def _decide(
         case=work.case,
         events=work.worked,
         facts=work.facts or (),
-        triage=work.said or {},
+        triage=work.triage or {},
         missing=work.missing,
         model=model,
     )
@@ -253,10 +264,7 @@ def _decide(
         "wake_at": None,
         "attention": unsure or work.case.attention,
     }
-    if work.case.round > 1 or limited(laid_out):
-        # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
-        return conclude(system, work, changes, entries, laid_out)
-    return decided(system, work, changes, entries, laid_out)
+    return conclude(system, work, changes, entries, laid_out)
 
 
 STEPS: Mapping[str, Callable[[System, Work, Agent], Work]] = {
@@ -330,7 +338,7 @@ def _wait(system: System, case: Case, error: Temporary) -> None:
 
 def _ask_for_help(system: System, case: Case, reason: str, used: Sequence[Usage] = ()) -> None:
     """The agent cannot go on by itself: a person must look."""
-    if gave_up(system, case, reason, used):
+    if give_up_answer(system, case, reason, used):
         return
     logger.warning("case_needs_a_person", case_id=case.id, step=case.step, reason=reason)
     with system.db.write() as tx:

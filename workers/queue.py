@@ -22,10 +22,10 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 
-from workers import in_redis
+from workers import redis_hints
 from workers.courtesy import Courtesy
-from workers.in_redis import Wire
 from workers.log import logger
+from workers.redis_hints import Wire
 from workers.telemetry import metrics
 
 #: the task, the queue, and the row that it is about
@@ -311,7 +311,7 @@ class Line:
         if self._wire is None or target not in self._declared:
             return 0
         try:
-            sent = self._wire.tell("LPUSH", self._wire.key(target), in_redis.written(task, target, row_id))
+            sent = self._wire.tell("LPUSH", self._wire.key(target), redis_hints.written(task, target, row_id))
         except self.errors:
             # What was told before may be lost as well.
             self._diallings += 1
@@ -358,7 +358,7 @@ class Line:
     def _push(self, wire: Wire, lot: Iterable[Hint]) -> None:
         targets: dict[str, list[str]] = {}
         for task, target, row_id in lot:
-            targets.setdefault(target, []).append(in_redis.written(task, target, row_id))
+            targets.setdefault(target, []).append(redis_hints.written(task, target, row_id))
         wire.ask(*(("LPUSH", wire.key(target), *messages) for target, messages in targets.items()))
 
     def _dial(self) -> Producer:
@@ -382,11 +382,11 @@ def _publish(producer: Producer, task: str, target: str, row_id: str) -> None:
     """One message as Celery's protocol 2 has it, without what a hint has no use for."""
     task_id = os.urandom(16).hex()
     producer.publish(
-        in_redis.body(row_id),
+        redis_hints.body(row_id),
         exchange="",
         routing_key=target,
         content_type="application/json",
         content_encoding="utf-8",
-        headers=in_redis.headers(task, task_id),
+        headers=redis_hints.headers(task, task_id),
         correlation_id=task_id,
     )

@@ -16,10 +16,10 @@ from celery import Celery
 from celery.exceptions import Reject
 
 from integrations.registry import Writers
-from workers import courier, execute, letters, pickup, pipeline
-from workers.consumer import letter_of, listen, with_arguments
-from workers.courier import Job, carry_on, stopping
-from workers.letters import Letter, PutBack
+from workers import event_messages, execute, hint_delivery, pipeline, redis_consumer
+from workers.consumer import event_message_of, listen, with_arguments
+from workers.event_messages import EventMessage, PutBack
+from workers.hint_delivery import Job, carry_on, stopping
 from workers.log import logger
 from workers.queue import ADVANCE, APPROVED, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
@@ -27,8 +27,8 @@ from workers.store.flow import Errand
 from workers.telemetry import metrics
 from workers.wiring import System
 
-#: what a hint costs less for (see `workers.courier`)
-HINT: dict[str, Any] = {"Strategy": staticmethod(courier.by_hand), "typing": False}
+#: what a hint costs less for (see `workers.hint_delivery`)
+HINT: dict[str, Any] = {"Strategy": staticmethod(hint_delivery.by_hand), "typing": False}
 
 
 @dataclass
@@ -100,8 +100,8 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
     post = Post(system, writers)
     hands = _Hands(app, post)
-    courier.equip(app)
-    pickup.equip(app)
+    hint_delivery.equip(app)
+    redis_consumer.equip(app)
     listen(app, lambda: post.system)
 
     @app.task(name=ADVANCE, shared=False, **HINT)
@@ -127,7 +127,7 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
         name=RECEIVE, shared=False, acks_late=True, reject_on_worker_lost=True, Strategy=staticmethod(with_arguments)
     )
     def receive_event(*args: Any, **kwargs: Any) -> None:
-        _receive(post.system, letter_of(args, kwargs))
+        _receive(post.system, event_message_of(args, kwargs))
 
     return post
 
@@ -146,9 +146,9 @@ def _run(system: System, work: Callable[[str], None], **row: str) -> None:
         structlog.contextvars.reset_contextvars(**bound)
 
 
-def _receive(system: System, letter: Letter) -> None:
+def _receive(system: System, message: EventMessage) -> None:
     """What came from a producer in Python: an event, or a dead letter, before it is acknowledged."""
     try:
-        letters.take(system, letter, stopping=stopping)
+        event_messages.take(system, message, stopping=stopping)
     except PutBack as error:
         raise Reject("it could not be kept", requeue=True) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from workers.starting import uncollected
+from workers.collector import uncollected
 
 if __name__ == "__main__":
     with uncollected("imports"):

@@ -18,7 +18,7 @@ from engine_bench.outside import Crm, Payments
 from integrations.base import Receipt, Record
 from integrations.errors import Permanent
 from integrations.registry import Readers, Writers
-from workers import crew
+from workers import celery_worker
 from workers.agents.base import Agent, Inquiry, Source, Triage
 from workers.cli import opening, wired
 
@@ -113,7 +113,7 @@ def work(queues: list[str], threads: int, env: Mapping[str, str]) -> None:
             readers=Readers({"sample": BenchReaders(env["BENCH_DSN"], env["BENCH_WORLD"])}, built.guards.wrap),
             agents={"support": AGENT},
         )
-        code = crew.work(
+        code = celery_worker.work(
             system,
             Writers({"sample": BenchWriters(env["BENCH_WORLD"])}, built.guards.wrap),
             queues=queues,

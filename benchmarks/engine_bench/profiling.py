@@ -34,9 +34,14 @@ PARTS = (
     ("logging", re.compile(r"structlog/|workers/log|logging/")),
     (
         "the pipeline itself",
-        re.compile(r"workers/(?:pipeline|execute|ledger|journal|settlement|tasks|patience|guards)"),
+        re.compile(r"workers/(?:pipeline|execute|ledger|journal|settlement|tasks|backoff|guards)"),
     ),
-    ("hints in", re.compile(r"workers/(?:courier|crew|consumer|pickup|in_redis)|\((?:celery|kombu|redis)/")),
+    (
+        "hints in",
+        re.compile(
+            r"workers/(?:hint_delivery|celery_worker|consumer|redis_consumer|redis_hints)|\((?:celery|kombu|redis)/"
+        ),
+    ),
 )
 PLACE = re.compile(r"\((\S+?):\d+\)$")
 

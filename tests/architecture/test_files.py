@@ -12,9 +12,9 @@ BANNED_NAMES = {"utils", "helpers", "common", "core", "manager"}
 #: where anything at all may go wrong and must not end the process; each says why beside it
 MAY_CATCH_ALL = {
     "workers/tasks.py",
-    "workers/courier.py",
-    "workers/pickup.py",
-    "workers/letters.py",
+    "workers/hint_delivery.py",
+    "workers/redis_consumer.py",
+    "workers/event_messages.py",
     "policies/cel/environment.py",
     "policies/cel/google.py",
     "policies/cel/rust.py",

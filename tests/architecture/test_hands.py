@@ -14,7 +14,7 @@ HOLDERS = {
     "workers/execute.py",
 }
 #: start the process that holds them
-STARTERS = {"workers/embedded.py", "workers/cli/worker.py", "workers/crew.py"}
+STARTERS = {"workers/embedded.py", "workers/cli/worker.py", "workers/celery_worker.py"}
 
 
 def names(path):

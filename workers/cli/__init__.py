@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from workers.starting import uncollected
+from workers.collector import uncollected
 
 RUN, WORK, RULES, ACCESS, UPKEEP = "Run", "Work", "Rules and models", "People and access", "Upkeep"
 

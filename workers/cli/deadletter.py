@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from workers import letters
+from workers import event_messages
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
 from workers.cli.screen import AsJson, say, show_json, show_table, when
@@ -78,7 +78,7 @@ def replay(
             kept = deadletters.listing(tx, waiting=True, limit=MOST) if everything else []
         # Oldest first, as they came.
         ids = [letter_id] if letter_id else [letter.id for letter in reversed(kept)]
-        results = [(one, *letters.replay(system, one, operator=opening.operator())) for one in ids]
+        results = [(one, *event_messages.replay(system, one, operator=opening.operator())) for one in ids]
     if as_json:
         show_json([{"id": one, "ok": ok, "result": result} for one, ok, result in results])
     elif not results:

@@ -10,8 +10,8 @@ from integrations.base import WebhookSource
 from workers import wiring
 from workers.cli import opening
 from workers.cli.failures import Failure
+from workers.collector import uncollected
 from workers.settings import Settings
-from workers.starting import uncollected
 from workers.wiring import System
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from integrations.registry import Writers
-from workers import crew, wiring
+from workers import celery_worker, wiring
 from workers.cli import opening, watching, wired
 from workers.cli.failures import Failure
 from workers.queue import QUEUES
@@ -60,7 +60,7 @@ def worker(
         watching.begin(found, system, "worker")
         env = wiring.environment(found)
         writers = wiring.hands(found, environment=env, guards=system.guards) if "actions" in chosen else None
-        code = crew.work(
+        code = celery_worker.work(
             system,
             writers,
             queues=chosen,

@@ -16,11 +16,11 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from integrations.errors import IntegrationError, LeftAlone, Postponed, Temporary
+from workers.backoff import LONGEST_ASKED
 from workers.guards.breaker import FAILURES, Breaker
 from workers.guards.limits import Limit
 from workers.guards.shared import Bucket, Quiet
 from workers.log import logger
-from workers.patience import LONGEST_ASKED
 from workers.store.database import StoreUnavailable
 from workers.telemetry import metrics, traces
 from workers.turnstile import Turnstile

@@ -1,6 +1,6 @@
 """Reserves what decisions use up of the limits that they fall under, within the transaction that stores them.
 
-Called by `workers.reserving` for what rules allow, and by the inbox with the last yes of people. All or nothing: an action
+Called by `workers.verdict_limits` for what rules allow, and by the inbox with the last yes of people. All or nothing: an action
 that does not fit one of its limits holds none of them, and its verdict says why. A counter's turn is taken before it is added
 up and kept until the commit, so that two who reserve at once cannot both have the last of it. Whether there is room is asked of
 the counter's total, which is never less than the truth; only where it says no is added up exactly.

@@ -25,7 +25,7 @@ class Claimed:
     """A claimed case with its events and the end of its audit chain, as of the claim."""
 
     case: Case
-    thread: Sequence[Event]
+    events: Sequence[Event]
     chain: Chain
 
 

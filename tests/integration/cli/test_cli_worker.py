@@ -6,7 +6,7 @@ import pytest
 
 from integrations.base import PaymentsWriter
 from integrations.errors import Permanent, Postponed
-from workers import crew
+from workers import celery_worker
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def handed(monkeypatch, caseworker, engine):
                 found.append(type(raised.value))
             return 0
 
-        monkeypatch.setattr(crew, "work", note)
+        monkeypatch.setattr(celery_worker, "work", note)
         ran = caseworker("worker", *arguments)
         assert (ran.status, ran.err) == (0, "")
         return found

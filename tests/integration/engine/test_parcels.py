@@ -73,7 +73,7 @@ def as_before(engine, form):
 def claimed(engine):
     minute = timedelta(minutes=1)
     found = flow.claim(engine.system.db, engine.case().id, worker="w", now=engine.clock(), lease=minute, caps=Caps())
-    return [dict(event.data) for event in found.thread]
+    return [dict(event.data) for event in found.events]
 
 
 @FORMS

@@ -12,8 +12,8 @@ from integrations.errors import Permanent, Temporary
 from integrations.models.base import InvalidOutput, Usage
 from tests.kit.engine import make_engine
 from workers import pipeline
+from workers.backoff import LONGEST, pause
 from workers.inbox.case_service import decide_case
-from workers.patience import LONGEST, pause
 from workers.store import outage, steps
 from workers.store.database import Database, StoreUnavailable
 from workers.store.records import CaseState

@@ -12,7 +12,7 @@ from kombu import Connection
 
 from tests.kit.patience import until
 from tests.kit.producers import Producer, event, rows
-from workers import letters
+from workers import event_messages
 from workers.intake.receive import NotStored
 from workers.queue import RECEIVE
 from workers.store import audit, cases, deadletters, events
@@ -121,7 +121,7 @@ def test_an_event_for_a_task_of_another_name_can_be_replayed(engine, producer):
     dead = rows(engine, deadletters.listing, 1)[0]
     assert (dead.reason, json.loads(dead.body)) == ("malformed", event())
     assert "caseworker.recieve" in dead.detail
-    assert letters.replay(engine.system, dead.id, operator="operator:ana")[0]
+    assert event_messages.replay(engine.system, dead.id, operator="operator:ana")[0]
 
 
 @pytest.mark.parametrize("door", ["task", "publish"])
@@ -154,7 +154,7 @@ def test_a_type_that_nobody_handles_is_ignored(engine, producer):
 
 def test_while_the_database_is_away_messages_wait_and_none_is_lost(engine, producer, monkeypatch):
     away, tried = [True], []
-    real = letters.receive
+    real = event_messages.receive
 
     def receive(*args):
         if away[0]:
@@ -162,7 +162,7 @@ def test_while_the_database_is_away_messages_wait_and_none_is_lost(engine, produ
             raise StoreUnavailable("away")
         return real(*args)
 
-    monkeypatch.setattr(letters, "receive", receive)
+    monkeypatch.setattr(event_messages, "receive", receive)
     for number in range(6):
         producer.publish(event(number))
         producer.task(event(10 + number))
@@ -178,8 +178,8 @@ def test_a_dead_letter_is_replayed_once_and_it_is_written_down(engine, producer)
     producer.publish(event(), "text/plain")
     dead = rows(engine, deadletters.listing, 1)[0]
 
-    first = letters.replay(engine.system, dead.id, operator="operator:ana")
-    again = letters.replay(engine.system, dead.id, operator="operator:ana")
+    first = event_messages.replay(engine.system, dead.id, operator="operator:ana")
+    again = event_messages.replay(engine.system, dead.id, operator="operator:ana")
 
     assert first[0]
     assert first[1].startswith("accepted")
@@ -194,10 +194,10 @@ def test_what_cannot_be_replayed_stays(engine, producer):
     producer.publish(b"{}")
     dead = rows(engine, deadletters.listing, 1)[0]
 
-    assert not letters.replay(engine.system, dead.id, operator="operator:ana")[0]
+    assert not event_messages.replay(engine.system, dead.id, operator="operator:ana")[0]
     with engine.system.db.read() as tx:
         assert [letter.id for letter in deadletters.listing(tx, waiting=True)] == [dead.id]
-    assert not letters.replay(engine.system, "dead_none", operator="operator:ana")[0]
+    assert not event_messages.replay(engine.system, "dead_none", operator="operator:ana")[0]
 
 
 def test_what_still_cannot_be_stored_stays(engine, producer, monkeypatch):
@@ -207,9 +207,12 @@ def test_what_still_cannot_be_stored_stays(engine, producer, monkeypatch):
     def receive(*_):
         raise NotStored("the database refused this event")
 
-    monkeypatch.setattr(letters, "receive", receive)
+    monkeypatch.setattr(event_messages, "receive", receive)
 
-    assert letters.replay(engine.system, dead.id, operator="operator:ana") == (False, "the database refused this event")
+    assert event_messages.replay(engine.system, dead.id, operator="operator:ana") == (
+        False,
+        "the database refused this event",
+    )
     with engine.system.db.read() as tx:
         assert [letter.id for letter in deadletters.listing(tx, waiting=True)] == [dead.id]
 
@@ -250,7 +253,7 @@ def test_of_what_is_given_up_on_its_way_to_the_task_the_event_is_kept(start, rab
 
     dead = rows(engine, deadletters.listing, 1)[0]
     assert (dead.reason, dead.door, dead.body) == ("undeliverable", door, kept.encode())
-    replayed = letters.replay(engine.system, dead.id, operator="operator:ana")
+    replayed = event_messages.replay(engine.system, dead.id, operator="operator:ana")
     assert replayed[0] == (kept == json.dumps(event()))
 
 

@@ -14,7 +14,7 @@ from celery.worker import state
 
 from tests.kit.engine import make_engine, tags
 from workers import tasks
-from workers.courier import Job, Threads
+from workers.hint_delivery import Job, Threads
 from workers.queue import ADVANCE, EXECUTE, IN_PROCESS, QUEUES, Hints, make_app
 from workers.store import cases
 from workers.store.records import CaseState

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from tests.kit.patience import until
-from workers.in_redis import MOST_UNANSWERED
 from workers.queue import APPROVED, EXECUTE, IN_PROCESS, Hints, make_app
+from workers.redis_hints import MOST_UNANSWERED
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from celery.worker import state
 
-from workers.courier import AHEAD, LOW, Job, Threads, carry_on
+from workers.hint_delivery import AHEAD, LOW, Job, Threads, carry_on
 
 SOON = 10
 

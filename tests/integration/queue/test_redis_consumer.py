@@ -1,4 +1,4 @@
-"""The pick-up: a worker takes hints from Redis in lots, no more than it can begin soon, of each queue in turn, of any version."""
+"""The consumer of hints in Redis: a worker takes hints from Redis in lots, no more than it can begin soon, of each queue in turn, of any version."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import redis
 
 from tests.kit.patience import until
 from tests.servers.redis import RedisServer
-from workers import courier, pickup
-from workers.courier import AHEAD
+from workers import hint_delivery, redis_consumer
 from workers.embedded import WorkerThread
+from workers.hint_delivery import AHEAD
 from workers.queue import ADVANCE, EXECUTE, Hints, make_app
 from workers.tasks import HINT
 
@@ -32,8 +32,8 @@ class Worker:
         self.hints = Hints(self.app)
         self.begun, self.may_end = [], threading.Event()
         self._redis = redis.Redis.from_url(url)
-        courier.equip(self.app)
-        pickup.equip(self.app)
+        hint_delivery.equip(self.app)
+        redis_consumer.equip(self.app)
         for name in (ADVANCE, EXECUTE):
             self.app.task(self._work, name=name, shared=False, **HINT)
         self.app.task(self._other, name="other", shared=False)

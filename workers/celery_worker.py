@@ -1,4 +1,4 @@
-"""The crew: the Celery worker that `caseworker worker` runs, with all that belongs to one.
+"""The Celery worker that `caseworker worker` runs, with all that belongs to one.
 
 The command line calls `work`, and so do programs that bring readers of their own. Nothing here knows what a task does.
 """
@@ -17,7 +17,7 @@ from celery.signals import worker_process_init, worker_process_shutdown
 
 from integrations.registry import Writers
 from workers import outset
-from workers.courier import Threads
+from workers.hint_delivery import Threads
 from workers.log import logger
 from workers.tasks import Post, register
 from workers.wiring import System

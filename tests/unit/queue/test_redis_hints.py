@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from kombu.transport.virtual import Channel
 
-from workers.in_redis import MOST_UNANSWERED, Wire, body, read, written
 from workers.queue import ADVANCE, EXECUTE
+from workers.redis_hints import MOST_UNANSWERED, Wire, body, read, written
 
 
 @pytest.mark.parametrize(("task", "target"), [(ADVANCE, "support"), (EXECUTE, "actions")])

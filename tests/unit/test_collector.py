@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from tests.architecture.source import ROOT
-from workers.starting import uncollected
+from workers.collector import uncollected
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Starting: what a process imports and builds before it works is there to stay, so the collector is not sent through it.
+"""The garbage collector: what a process imports and builds before it works is there to stay, and is not looked through again.
 
 It would look through all of it again at each quarter that is added, which takes a fifth of the time until a worker has its
 first hint. Called by the command line around importing a command and around building its system; never while work is done.

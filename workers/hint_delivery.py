@@ -1,4 +1,4 @@
-"""The courier: how a hint gets from the broker to a thread, for the price of little more than reading it.
+"""The delivery of hints: how one gets from the broker to a thread, for the price of little more than reading it.
 
 Celery keeps a record, traces and acknowledges each task; a hint needs none of that, because losing one costs a sweep. So
 `by_hand` takes a hint's id out of its message and gives it to a thread of `Threads`. No more of them are fetched than the

@@ -1,4 +1,4 @@
-"""Letters: messages that hold an event, from the queue's two doors. Each becomes an event, or a dead letter with the reason.
+"""Messages that hold an event, from the queue's two doors. Each becomes an event, or a dead letter with the reason.
 
 Called by the task for producers in Python and by the consumer of plain CloudEvents, which acknowledge when this returns:
 then something is committed, and not before. A dead letter can be looked at and replayed (`caseworker deadletter`).
@@ -34,7 +34,7 @@ class PutBack(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class EventMessage:
     """A message with an event in it."""
 
     door: str
@@ -47,7 +47,7 @@ class Letter:
     wrong: str = ""
 
 
-def take(system: System, letter: Letter, *, stopping: Callable[[], bool]) -> str:
+def take(system: System, message: EventMessage, *, stopping: Callable[[], bool]) -> str:
     """Make it an event or a dead letter, and say which. While the database is away, wait with the message in hand.
 
     It is the only copy, and to give it back again and again would use up its deliveries. Raise `PutBack` when the
@@ -56,7 +56,7 @@ def take(system: System, letter: Letter, *, stopping: Callable[[], bool]) -> str
     tries = 0
     while True:
         try:
-            return _take(system, letter)
+            return _take(system, message)
         except StoreUnavailable as error:
             pause = PAUSES[min(tries, len(PAUSES) - 1)]
             logger.warning("event_waits_for_the_database", error=str(error), seconds=pause)
@@ -68,7 +68,7 @@ def take(system: System, letter: Letter, *, stopping: Callable[[], bool]) -> str
                 time.sleep(0.1)
         except Exception as error:
             # Whatever it is, what is not committed must not be acknowledged.
-            logger.exception("event_not_kept", door=letter.door)
+            logger.exception("event_not_kept", door=message.door)
             time.sleep(PAUSES[0])
             raise PutBack from error
 
@@ -82,8 +82,8 @@ def replay(system: System, letter_id: str, *, operator: str) -> tuple[bool, str]
         kept = deadletters.get(tx, letter_id)
     if kept is None:
         return False, "there is no such dead letter"
-    letter = Letter(kept.door, kept.body, headers=[(str(name), str(value)) for name, value in kept.headers])
-    ok, result = _try(system, letter)
+    message = EventMessage(kept.door, kept.body, headers=[(str(name), str(value)) for name, value in kept.headers])
+    ok, result = _try(system, message)
     with system.db.write() as tx:
         now = system.clock()
         if ok:
@@ -92,61 +92,61 @@ def replay(system: System, letter_id: str, *, operator: str) -> tuple[bool, str]
     return ok, result
 
 
-def _take(system: System, letter: Letter) -> str:
-    if letter.given_up:
-        return _bury(system, letter, "undeliverable", letter.given_up)
-    if letter.content_type.partition(";")[0].strip().lower() not in CONTENT_TYPES:
-        why = f"content type {letter.content_type!r}; send application/cloudevents+json"
-        return _bury(system, letter, "content_type", why)
-    if len(letter.body) > system.settings.max_body_bytes:
-        why = f"{len(letter.body)} bytes; at most {system.settings.max_body_bytes} are taken"
-        return _bury(system, letter, "too_large", why)
-    if letter.wrong:
-        return _bury(system, letter, "malformed", letter.wrong)
+def _take(system: System, message: EventMessage) -> str:
+    if message.given_up:
+        return _bury(system, message, "undeliverable", message.given_up)
+    if message.content_type.partition(";")[0].strip().lower() not in CONTENT_TYPES:
+        why = f"content type {message.content_type!r}; send application/cloudevents+json"
+        return _bury(system, message, "content_type", why)
+    if len(message.body) > system.settings.max_body_bytes:
+        why = f"{len(message.body)} bytes; at most {system.settings.max_body_bytes} are taken"
+        return _bury(system, message, "too_large", why)
+    if message.wrong:
+        return _bury(system, message, "malformed", message.wrong)
     try:
-        inbound = cloudevents.read_event(letter.body, system.clock())
+        inbound = cloudevents.read_event(message.body, system.clock())
     except UnknownEvent as error:
         # As at the HTTP door: a type that we do not handle is no fault of anybody.
-        logger.info("event_ignored", door=letter.door, reason=told(error))
+        logger.info("event_ignored", door=message.door, reason=told(error))
         return "ignored"
     except IntegrationError as error:
-        return _bury(system, letter, "malformed", str(error))
+        return _bury(system, message, "malformed", str(error))
     try:
-        received = receive(system, [inbound], Provenance(letter.door, letter.body, letter.headers))
+        received = receive(system, [inbound], Provenance(message.door, message.body, message.headers))
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - the message is the only copy: whatever is wrong with it, it is kept
-        logger.exception("event_not_stored", door=letter.door)
-        return _bury(system, letter, "not_stored", told(error))
+        logger.exception("event_not_stored", door=message.door)
+        return _bury(system, message, "not_stored", told(error))
     return "accepted" if received.accepted else "duplicate"
 
 
-def _bury(system: System, letter: Letter, reason: str, detail: str) -> str:
-    logger.warning("dead_letter", door=letter.door, reason=reason, detail=discreet(detail))
+def _bury(system: System, message: EventMessage, reason: str, detail: str) -> str:
+    logger.warning("dead_letter", door=message.door, reason=reason, detail=discreet(detail))
     kept = DeadLetter(
         id=new_id("dead"),
         received_at=system.clock(),
-        door=letter.door,
+        door=message.door,
         reason=reason,
         detail=_clean(detail)[:2000],
-        headers=[(_clean(name), _clean(value)) for name, value in letter.headers],
-        body=letter.body,
+        headers=[(_clean(name), _clean(value)) for name, value in message.headers],
+        body=message.body,
         replayed_at=None,
         replay_result=None,
     )
     with system.db.write() as tx:
         deadletters.add(tx, kept)
-    metrics.received(letter.door, refused=1)
+    metrics.received(message.door, refused=1)
     return "dead"
 
 
-def _try(system: System, letter: Letter) -> tuple[bool, str]:
+def _try(system: System, message: EventMessage) -> tuple[bool, str]:
     try:
-        inbound = cloudevents.read_event(letter.body, system.clock())
+        inbound = cloudevents.read_event(message.body, system.clock())
     except IntegrationError as error:
         return False, str(error)
     try:
-        received = receive(system, [inbound], Provenance("replay", letter.body, letter.headers))
+        received = receive(system, [inbound], Provenance("replay", message.body, message.headers))
     except NotStored as error:
         return False, str(error)
     if received.accepted:

@@ -1,4 +1,4 @@
-"""The pick-up: how a worker of threads takes its hints from Redis. A Celery bootstep, with a thread of its own.
+"""The consumer of hints in Redis: how a worker of threads takes its hints from Redis. A Celery bootstep, with a thread of its own.
 
 kombu asks Redis for one message at a time, through an event loop that it wakes for each, and unpacks it three times. Here a
 thread takes as many as its pool can begin soon, in one round trip, and reads the row out of each. What it takes is out of Redis:
@@ -22,16 +22,16 @@ from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 from workers.consumer import enveloped
-from workers.courier import GLANCE_SECONDS, RECONNECT_SECONDS, Job, Threads, by_hand
-from workers.in_redis import Wire, read
+from workers.hint_delivery import GLANCE_SECONDS, RECONNECT_SECONDS, Job, Threads, by_hand
 from workers.log import logger
 from workers.queue import dial
+from workers.redis_hints import Wire, read
 
 #: the queue whose messages are the only copy of what they say
 KEPT = "events"
 
 
-class PickUp(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+class RedisConsumer(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
     requires = (Tasks,)
 
     def __init__(self, c: Consumer, **options: Any) -> None:
@@ -73,10 +73,10 @@ class Rounds:
         self._room = threading.Event()
         self._over = threading.Event()
         self._in_lots = True
-        self._thread = threading.Thread(target=self._run, name="pick-up", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="redis-consumer", daemon=True)
 
     def start(self) -> None:
-        self._pool.on_room["pick-up"] = self._room.set
+        self._pool.on_room["redis-consumer"] = self._room.set
         self._thread.start()
 
     def stop(self) -> None:
@@ -159,4 +159,4 @@ class Rounds:
 
 def equip(app: Celery) -> None:
     """Let the workers of this app take their hints from Redis in lots."""
-    app.steps["consumer"].add(PickUp)
+    app.steps["consumer"].add(RedisConsumer)
