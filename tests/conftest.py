@@ -15,12 +15,17 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from workers.store import database
+
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
 # Where no test configures the log, structlog would draw each exception with all its local variables, for seconds each.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
+# A machine that builds may itself stand still for ten seconds, in mid-transaction. Who tests what comes of that says so.
+database.IDLE_MILLISECONDS = 120_000
 
 
 @pytest.hookimpl(wrapper=True)

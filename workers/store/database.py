@@ -29,9 +29,11 @@ Tx = Connection
 Asked = tuple[str | bytes, Values]
 
 BUSY_SECONDS = 10.0
-#: longest wait for a row that somebody else holds, and for whoever stands still between two statements of a transaction, as one
-#: does that was stopped there: the server ends his session, and what he held is free
-PATIENCE_MILLISECONDS = 10_000
+#: longest wait for a row that somebody else holds
+ROW_MILLISECONDS = 10_000
+#: longest wait for whoever stands still between two statements of a transaction, as one does that was stopped there: the server
+#: ends his session, and what he held is free
+IDLE_MILLISECONDS = 10_000
 #: No compiling on the server: it takes half a second for a statement that runs in a tenth of a millisecond.
 _SESSION = "-c timezone=UTC -c jit=off"
 
@@ -61,7 +63,7 @@ class Database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             arguments = {"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False}
         else:
-            patience = f"-c lock_timeout={PATIENCE_MILLISECONDS} -c idle_in_transaction_session_timeout={PATIENCE_MILLISECONDS}"
+            patience = f"-c lock_timeout={ROW_MILLISECONDS} -c idle_in_transaction_session_timeout={IDLE_MILLISECONDS}"
             # A server that vanished without a word is noticed after seconds, not after the kernel's quarter of an hour.
             arguments = {
                 "connect_timeout": 5,

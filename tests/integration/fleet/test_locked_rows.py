@@ -42,9 +42,9 @@ with Database(sys.argv[1], connections=1).write() as tx:
 
 @pytest.fixture
 def impatient(monkeypatch, shared):
-    """The database as a process has it open that waits for nobody for longer than a second."""
-    monkeypatch.setattr(database, "PATIENCE_MILLISECONDS", 1000)
-    db = Database(shared.system.db.url, connections=4, busy_seconds=5)
+    """The database as a process has it open that waits for a row for no longer than half a second."""
+    monkeypatch.setattr(database, "ROW_MILLISECONDS", 500)
+    db = Database(shared.system.db.url, connections=4, busy_seconds=3)
     yield db
     db.dispose()
 
@@ -146,8 +146,7 @@ def test_hints_at_a_case_that_somebody_holds_give_their_threads_and_connections_
 
         assert len(refused) == 6
         assert any("lock timeout" in why for why in refused)
-        for other in others:
-            until(lambda: claimed(impatient, other, shared), "no connection is left for it")  # noqa: B023 - called at once
+        assert all(claim(impatient, other, shared) for other in others)
 
 
 def test_an_event_on_a_case_that_somebody_holds_is_refused_for_the_moment_and_not_for_what_it_is(shared, impatient):
@@ -157,9 +156,9 @@ def test_an_event_on_a_case_that_somebody_holds_is_refused_for_the_moment_and_no
     more = prepared(shared, 2)
 
     with somebody(shared, "cases", case_id):
-        assert isinstance(stored(impatient, more, shared), StoreUnavailable)
+        assert isinstance(store(replace(shared.system, db=impatient), [more])[0], StoreUnavailable)
 
-    (landed,) = until(lambda: on_its_return(impatient, more, shared), "its sender is refused for ever")
+    (landed,) = store(replace(shared.system, db=impatient), [more])[0]
     assert landed.case_id == case_id
 
 
@@ -168,41 +167,35 @@ def test_so_is_a_new_event_that_somebody_has_stored_and_does_not_commit(shared, 
 
     with shared.system.db.write() as tx:
         arrivals.take(tx, there[0])
-        assert isinstance(stored(impatient, here, shared), StoreUnavailable)
+        assert isinstance(store(replace(shared.system, db=impatient), [here])[0], StoreUnavailable)
 
-    (landed,) = until(lambda: on_its_return(impatient, here, shared), "its sender is refused for ever")
+    (landed,) = store(replace(shared.system, db=impatient), [here])[0]
     assert (landed.event_id, landed.case_id) == (there[0].event_id, None)
 
 
-def test_whoever_migrates_may_think_for_as_long_as_it_takes_and_nobody_else(impatient):
+def test_whoever_migrates_may_think_for_as_long_as_it_takes_and_nobody_else(shared, monkeypatch):
+    monkeypatch.setattr(database, "IDLE_MILLISECONDS", 1000)
+    db = Database(shared.system.db.url, connections=2)
+
     def think(asking):
         asking.execute(text("SELECT 1"))
         time.sleep(2)
         asking.execute(text("SELECT 1"))
 
     def write():
-        with impatient.write() as tx:
+        with db.write() as tx:
             think(tx)
 
-    with schema._patient(impatient) as connection:
+    with schema._patient(db) as connection:
         think(connection)
 
     with pytest.raises(StoreUnavailable):
         write()
+    db.dispose()
 
 
 def prepared(engine, number):
     return prepare(engine.system, [event(number, ticket="7")], Provenance("test", b"{}"))
-
-
-def stored(db, request, engine):
-    return store(replace(engine.system, db=db), [request])[0]
-
-
-def on_its_return(db, request, engine):
-    """A sender comes again: whoever is this impatient is refused on a busy machine, too, with nobody in the way."""
-    landed = stored(db, request, engine)
-    return None if isinstance(landed, StoreUnavailable) else landed
 
 
 def claimed(db, case_id, engine):

@@ -188,9 +188,9 @@ def test_archives_that_take_long_to_read_keep_no_transaction_open(house, full, t
     (written,) = monthly.archive(run, before=house.engine.clock() - timedelta(days=40))
     Path(written.file).unlink()
     os.mkfifo(written.file)  # whoever reads it waits for whoever writes it
-    monkeypatch.setattr(database, "PATIENCE_MILLISECONDS", 300)
+    monkeypatch.setattr(database, "IDLE_MILLISECONDS", 1000)
     db = Database(house.db.url)
-    slow = threading.Timer(1.0, lambda: Path(written.file).write_bytes(b""))
+    slow = threading.Timer(3.0, lambda: Path(written.file).write_bytes(b""))
     slow.start()
 
     found = survey(db, ANA, run.folder)
