@@ -120,6 +120,7 @@ def carry_out(
     with (
         bound_contextvars(case_id=action.case_id, action_id=action.id),
         traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
+        system.guards.as_one(),
     ):
         if action.state == ActionState.PENDING:
             lapse(system, action)

@@ -173,18 +173,19 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
     started, began = system.clock(), system.monotonic()
     found: dict[str, Any] = {}
     missing = []
-    for source in agent.sources:
-        inquiry = Inquiry(subject_of(case), work.worked, triaged, system.readers, found, started)
-        try:
-            with traces.span(f"read {source.name}"):
-                records = source.read(inquiry)
-        except Permanent as error:
-            logger.info("source_refused", case_id=case.id, source=source.name, error=str(error))
-            records = None
-        found[source.name] = records or ()
-        if source.needed and not records:
-            missing.append(source.name)
-        faults.point("case.gather.called")
+    with system.guards.as_one():
+        for source in agent.sources:
+            inquiry = Inquiry(subject_of(case), work.worked, triaged, system.readers, found, started)
+            try:
+                with traces.span(f"read {source.name}"):
+                    records = source.read(inquiry)
+            except Permanent as error:
+                logger.info("source_refused", case_id=case.id, source=source.name, error=str(error))
+                records = None
+            found[source.name] = records or ()
+            if source.needed and not records:
+                missing.append(source.name)
+            faults.point("case.gather.called")
     now = system.clock()
     everything = [(name, read) for name, records in found.items() for read in records]
     facts = [

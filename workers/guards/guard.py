@@ -10,7 +10,9 @@ from __future__ import annotations
 import inspect
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
@@ -18,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from integrations.errors import IntegrationError, LeftAlone, Postponed, Temporary
 from workers.backoff import LONGEST_ASKED
 from workers.guards.breaker import FAILURES, Breaker
-from workers.guards.limits import Limit
+from workers.guards.limits import ENDLESS, PATIENCE, Limit
 from workers.guards.shared import Bucket, Quiet
 from workers.log import logger
 from workers.store.database import StoreUnavailable
@@ -33,6 +35,11 @@ T = TypeVar("T")
 LOOK_SECONDS = 1.0
 #: the farthest turn that is promised; beyond it one comes back and asks again
 LONGEST_PROMISE = 60.0
+#: so long a piece of work that was let through waits for each further turn, in its thread; a turn that is farther away is owed
+LONGEST_IN_HAND = 10.0
+
+#: the vendors that the piece of work of this thread was let through to (`Guards.as_one`)
+_let_through: ContextVar[set[str] | None] = ContextVar("let_through", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +115,17 @@ class Guard:
                 raise
 
     def _take_turn(self, limit: Limit) -> None:
+        through = _let_through.get()
+        patience = ENDLESS if through and self.vendor in through else PATIENCE
         try:
-            turn = self._guards.bucket.take(self.vendor, limit)
+            turn = self._guards.bucket.take(self.vendor, limit, patience)
         except StoreUnavailable as error:
             raise Postponed(f"Nobody can tell just now how often {self.name} was called.", retry_after=1.0) from error
         if turn.granted:
+            if through is not None:
+                through.add(self.vendor)
             if turn.wait:
-                self._guards.sleep(turn.wait)
+                self._guards.sleep(min(turn.wait, LONGEST_IN_HAND))
             return
         # Each one that is sent away is promised a moment of its own: else all would come back for the same turn.
         now = self._guards.monotonic()
@@ -179,6 +190,12 @@ class Guards:
         """What speaks for a vendor, guarded. It answers to the same protocols."""
         return cast(T, Guarded(speaker, self.of(vendor)))
 
+    def as_one(self) -> AbstractContextManager[None]:
+        """Around calls that are of no use by halves: whom a vendor's limit let through for the first is let through for all. They
+        are made as far apart as the limit wants, and what they take is missing to whoever comes after. Sent away in the midst, it
+        would begin again from the first, and where fewer calls may be made at once than it needs, never come to its end."""
+        return _as_one() if self.limits else nullcontext()
+
     def states(self) -> Sequence[VendorState]:
         now = self.monotonic()
         return [
@@ -223,6 +240,15 @@ class Guards:
         closing = getattr(self._bucket, "close", None)
         if closing is not None:
             closing()
+
+
+@contextmanager
+def _as_one() -> Iterator[None]:
+    before = _let_through.set(set())
+    try:
+        yield
+    finally:
+        _let_through.reset(before)
 
 
 class Guarded:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _ONE = re.compile(r"\s*([a-z0-9_]+)\s*=\s*(\d+(?:\.\d+)?)\s*/\s*(s|min|h)\s*")
 
-#: longest wait of a thread for its turn; who would wait longer gives the thread back
+#: longest wait of a thread for its turn, in seconds; who would wait longer gives the thread back
 PATIENCE = 0.2
+#: of who must not be sent away: what it takes is owed, however much that is already
+ENDLESS = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,14 @@ def parse(text: str) -> Mapping[str, Limit]:
     return limits
 
 
-def turn(limit: Limit, tokens: float, elapsed: float) -> tuple[float, Turn]:
+def turn(limit: Limit, tokens: float, elapsed: float, patience: float = PATIENCE) -> tuple[float, Turn]:
     """What is in the bucket after one more asked, `elapsed` seconds after `tokens` were in it; and that one's turn.
 
-    The bucket may go below zero by what `PATIENCE` will fill again: those calls are made a little later, evenly spaced,
-    instead of all coming back at once.
+    The bucket may go below zero by what `patience` seconds will fill again: those calls are made a little later, evenly
+    spaced, instead of all coming back at once.
     """
     present = min(limit.burst, tokens + max(0.0, elapsed) * limit.rate)
     left = present - 1
-    if left >= -limit.rate * PATIENCE:
+    if left >= -limit.rate * patience:
         return left, Turn(True, max(0.0, -left / limit.rate))
     return present, Turn(False, -left / limit.rate)

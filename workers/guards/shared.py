@@ -36,7 +36,7 @@ local left = present - 1
 local granted = left >= -rate * patience
 if granted then present = left end
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.9f', present), 'at', string.format('%.6f', now))
-redis.call('PEXPIRE', KEYS[1], math.ceil((burst / rate + patience + 60) * 1000))
+redis.call('PEXPIRE', KEYS[1], math.ceil(((burst - present) / rate + 60) * 1000))
 return {granted and 1 or 0, string.format('%.9f', math.max(0, -left / rate))}
 """
 
@@ -50,8 +50,8 @@ def of_all() -> None:
 
 
 class Bucket(Protocol):
-    def take(self, vendor: str, limit: Limit) -> Turn:
-        """Ask for one call."""
+    def take(self, vendor: str, limit: Limit, patience: float = PATIENCE) -> Turn:
+        """Ask for one call, which may be that many seconds away."""
 
 
 class TableBucket:
@@ -61,9 +61,10 @@ class TableBucket:
         self._db = db
         self._clock = clock
 
-    def take(self, vendor: str, limit: Limit) -> Turn:
+    def take(self, vendor: str, limit: Limit, patience: float = PATIENCE) -> Turn:
+        reckon = partial(turn, limit, patience=patience)
         with self._db.write() as tx:
-            return allowances.take(tx, vendor, self._clock(), full=limit.burst, reckon=partial(turn, limit))
+            return allowances.take(tx, vendor, self._clock(), full=limit.burst, reckon=reckon)
 
 
 class RedisBucket:
@@ -83,16 +84,16 @@ class RedisBucket:
         self._monotonic = monotonic
         self._back_at = float("-inf")
 
-    def take(self, vendor: str, limit: Limit) -> Turn:
+    def take(self, vendor: str, limit: Limit, patience: float = PATIENCE) -> Turn:
         if self._monotonic() >= self._back_at:
             try:
-                granted, wait = self._script(keys=[KEY + vendor], args=[limit.rate, limit.burst, PATIENCE])
+                granted, wait = self._script(keys=[KEY + vendor], args=[limit.rate, limit.burst, patience])
             except redis.RedisError as error:
                 self._back_at = self._monotonic() + MEANWHILE_SECONDS
                 logger.warning("limits_kept_in_the_database", error=str(error))
             else:
                 return Turn(bool(granted), float(wait))
-        return self._otherwise.take(vendor, limit)
+        return self._otherwise.take(vendor, limit, patience)
 
     def close(self) -> None:
         self._client.connection_pool.disconnect()

@@ -56,7 +56,7 @@ class Answers:
     def __init__(self, *turns: Turn) -> None:
         self.turns = list(turns)
 
-    def take(self, vendor: str, limit: Limit) -> Turn:
+    def take(self, vendor: str, limit: Limit, patience: float) -> Turn:
         return self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
 
 
