@@ -212,7 +212,7 @@ class _Desk:
             raise _Joined
 
     def _look(self, lookup: Lookup, arguments: BaseModel) -> Sequence[Record]:
-        with traces.span(f"look up {lookup.name}", case_id=self.work.case.id):
+        with traces.span(f"look up {lookup.name}", case_id=self.work.case.id), self.system.guards.as_one():
             return lookup.read(self._inquiry(), arguments)
 
     def _inquiry(self) -> Inquiry:

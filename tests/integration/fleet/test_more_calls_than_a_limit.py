@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 import redis
 
-from tests.kit.engine import refund
+from tests.kit.engine import call, refund
+from tests.kit.looking import house, looking, lookup
 from tests.servers.redis import RedisServer, installed
 from workers.guards import Guards, parse
 from workers.guards.limits import ENDLESS, Limit
@@ -36,22 +37,22 @@ def paced(engine, ticks):
         engine.go_by = go_by
         return engine
 
-    def outermost(name, call, guard):
+    def outermost(name, asking, guard):
         """What the house asks itself on the way is no call of it."""
 
         def noting(*args, **kwargs):
             engine.calls.append((name, ticks()))
             at_home.append(name)
             try:
-                return call(*args, **kwargs)
+                return asking(*args, **kwargs)
             finally:
                 at_home.pop()
 
         through = guard.around(noting)
 
-        @wraps(call)
+        @wraps(asking)
         def asked(*args, **kwargs):
-            return (call if at_home else through)(*args, **kwargs)
+            return (asking if at_home else through)(*args, **kwargs)
 
         return asked
 
@@ -139,3 +140,19 @@ def test_redis_owes_as_the_database_does_and_forgets_no_debt(shared):
         with redis.Redis(port=server.port) as client:
             assert client.pttl(KEY + "desk") > 3 * 3600 * 1000
         bucket.close()
+
+
+def test_a_look_up_of_two_calls_comes_to_its_end(paced):
+    engine = paced("1/s")
+
+    def both(inquiry, _wanted):
+        desk = house(inquiry)
+        return [desk.customer("ana@example.com"), desk.charge("ch_1")]
+
+    looking(engine, [call("find_both")], lookups=[lookup("find_both", both)])
+    engine.event()
+    engine.drain()
+
+    round_by_round(engine, lambda: engine.actions("refund_payment"))
+
+    assert [name for name, _ in engine.calls].count("charge") == 2, "once gathered, once looked up"
