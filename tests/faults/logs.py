@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+#: what Celery says, as an error, where it leaves its loop because its broker is gone; it connects anew
+LEAVING = "Error cleaning up after event loop"
+
 
 def told(folder: Path) -> tuple[dict[str, int], list[str]]:
     """How often each warning and error was logged; and the last line of each traceback, with who wrote it and when."""
@@ -34,7 +37,7 @@ def _read(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
             continue
         if not isinstance(entry, dict) or entry.get("level") not in ("warning", "error", "critical"):
             continue
-        # Celery tells of a lost broker with a traceback too, as a warning.
-        foreseen = entry["level"] == "warning"
+        # Celery tells of a lost broker with a traceback too, mostly as a warning.
+        foreseen = entry["level"] == "warning" or str(entry.get("event")).startswith(LEAVING)
         traceback = [] if foreseen else str(entry.get("exception") or "").strip().splitlines()
         yield str(entry.get("event"))[:60], f"{entry.get('timestamp')} {traceback[-1]}" if traceback else ""
