@@ -14,7 +14,7 @@ import redis
 
 from tests.kit.engine import make_engine, refund
 from tests.kit.patience import until
-from tests.kit.workers import tag_everything
+from tests.kit.workers import Workers, tag_everything
 from tests.servers import rabbitmq
 from tests.servers.messages_api import MessagesApi
 from tests.servers.rabbitmq import RabbitServer
@@ -122,6 +122,21 @@ def api():
     with MessagesApi() as server:
         server.answer(tag_everything)
         yield server
+
+
+@pytest.fixture
+def install(tmp_path, on_postgresql, api):
+    """Makes an installation on a broker and PostgreSQL, whose model is `api`; its processes end with the test."""
+    made = []
+
+    def make(broker, **environment):
+        asked = {"ANTHROPIC_API_KEY": "key", "ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_MODEL": "model-x"}
+        made.append(Workers(tmp_path, broker.url, database_url=on_postgresql, **asked, **environment))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

@@ -7,26 +7,14 @@ import time
 
 import pytest
 
-from tests.kit.workers import Workers
-
 KILLS = 2
 
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
-def workers(tmp_path, far_broker, api, on_postgresql):
-    made = Workers(
-        tmp_path,
-        far_broker.url,
-        database_url=on_postgresql,
-        ANTHROPIC_API_KEY="key",
-        ANTHROPIC_BASE_URL=api.url,
-        ANTHROPIC_MODEL="model-x",
-        CASEWORKER_CUSTOMER_CAP="0",
-    )
-    yield made
-    made.close()
+def workers(install, far_broker):
+    return install(far_broker, CASEWORKER_CUSTOMER_CAP="0")
 
 
 class Customers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kit.workers import Workers
 from workers.store import inbox
 from workers.store.records import ActionState
 
@@ -13,18 +12,8 @@ ONE = {"CASEWORKER_VENDOR_LIMITS": "sample=1/h"}
 
 
 @pytest.fixture
-def workers(tmp_path, far_broker, on_postgresql, api):
-    made = Workers(
-        tmp_path,
-        far_broker.url,
-        database_url=on_postgresql,
-        ANTHROPIC_API_KEY="key",
-        ANTHROPIC_BASE_URL=api.url,
-        ANTHROPIC_MODEL="model-x",
-        CASEWORKER_SWEEP_SECONDS="0.2",
-    )
-    yield made
-    made.close()
+def workers(install, far_broker):
+    return install(far_broker, CASEWORKER_SWEEP_SECONDS="0.2")
 
 
 def waiting(workers):

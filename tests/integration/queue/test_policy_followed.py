@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.governing import lay, written
-from tests.kit.workers import Workers
 from workers.governance import propose
 from workers.inbox import service
 from workers.inbox.words import Choice, Word
@@ -26,20 +25,12 @@ NO_TAGS = {
 
 
 @pytest.fixture
-def workers(tmp_path, far_broker, on_postgresql, api):
-    made = Workers(
-        tmp_path,
-        far_broker.url,
-        database_url=on_postgresql,
-        ANTHROPIC_API_KEY="key",
-        ANTHROPIC_BASE_URL=api.url,
-        ANTHROPIC_MODEL="model-x",
-    )
+def workers(install, far_broker, tmp_path):
+    made = install(far_broker)
     book = Book(made.system.db, lay(tmp_path / "policy", written()), clock=made.system.clock)
     book.begin()
     made.system = replace(made.system, rulebook=book)
-    yield made
-    made.close()
+    return made
 
 
 def lead(workers, name):

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from tests.kit.engine import START
-from tests.kit.workers import Workers
 from workers import switchboard
 from workers.inbox import service
 from workers.inbox.words import Choice, Word
@@ -19,18 +18,8 @@ A_SECOND = 1.0
 
 
 @pytest.fixture
-def workers(tmp_path, redis_broker, on_postgresql, api):
-    made = Workers(
-        tmp_path,
-        redis_broker.url,
-        database_url=on_postgresql,
-        ANTHROPIC_API_KEY="key",
-        ANTHROPIC_BASE_URL=api.url,
-        ANTHROPIC_MODEL="model-x",
-        CASEWORKER_SWEEP_SECONDS="0.2",
-    )
-    yield made
-    made.close()
+def workers(install, redis_broker):
+    return install(redis_broker, CASEWORKER_SWEEP_SECONDS="0.2")
 
 
 def newest(workers):

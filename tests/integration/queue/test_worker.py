@@ -8,24 +8,14 @@ import time
 import pytest
 
 from tests.kit import handless
-from tests.kit.workers import Workers
 
 # Each starts several processes, one after the other.
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
-def workers(tmp_path, far_broker, on_postgresql, api):
-    made = Workers(
-        tmp_path,
-        far_broker.url,
-        database_url=on_postgresql,
-        ANTHROPIC_API_KEY="key",
-        ANTHROPIC_BASE_URL=api.url,
-        ANTHROPIC_MODEL="model-x",
-    )
-    yield made
-    made.close()
+def workers(install, far_broker):
+    return install(far_broker)
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
