@@ -16,8 +16,8 @@ Three things can happen to a case at any moment, and are handled in one place ea
 - something outside fails: `advance` writes down why the case waits, and when to try again.
 
 Actions are carried out by `workers.execute`, the only door out; people decide in `workers.inbox`; whenever an action
-changes, `workers.settlement` wakes what waited for it and closes the case after the last. A decision that uses up of a limit
-is committed by `workers.conclusion`, together with what it reserves.
+changes, `workers.settlement` wakes what waited for it and closes the case after the last. `workers.conclusion` commits what was
+decided, together with what it reserves of limits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The consumer of hints in Redis: how a worker of threads takes its hints from Redis. A Celery bootstep, with a thread of its own.
+"""How a worker of threads takes its hints from Redis: a Celery bootstep, with a thread of its own.
 
 kombu asks Redis for one message at a time, through an event loop that it wakes for each, and unpacks it three times. Here a
 thread takes as many as its pool can begin soon, in one round trip, and reads the row out of each. What it takes is out of Redis:
