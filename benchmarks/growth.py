@@ -64,7 +64,7 @@ def look(engine: Engine, taken: dict[str, list[float]]) -> None:
     """What a person looks at."""
     now, case = engine.clock(), engine.case().id
     for name, ask in {
-        "page: what waits": lambda tx: inbox.waiting(tx, now=now),
+        "page: what waits": lambda tx: inbox.waiting(tx, now=now, limit=1_000),
         "page: done": inbox.finished,
         "page: newest cases": inbox.find_cases,
         "page: a text is found": lambda tx: inbox.find_cases(tx, text="customer7@example.com"),

@@ -32,12 +32,17 @@ _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 _JSON = re.compile(r"[a-z]+/(?:[a-z0-9.!#$&^_-]+\+)?json")
 
 Attribute = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", max_length=256)]
+# As long as an event's two keys can be kept: a longer one would be refused by the database, and its sender told to come again.
+MAX_KEY = 200
+SOURCE_PREFIX = "cloudevents:"
+DeliveryId = Annotated[Attribute, StringConstraints(max_length=MAX_KEY)]
+SourceName = Annotated[Attribute, StringConstraints(max_length=MAX_KEY - len(SOURCE_PREFIX))]
 
 
 class _Envelope(Shape):
     specversion: Literal["1.0"]
-    id: Attribute
-    source: Attribute
+    id: DeliveryId
+    source: SourceName
     type: Attribute
     subject: Attribute
     time: Instant | None = None
@@ -141,7 +146,7 @@ def _envelope(attributes: Mapping[str, Any]) -> _Envelope:
 def _inbound(envelope: _Envelope, data: Any, received_at: datetime) -> InboundEvent:
     texts = shape(_Data, data, f"the data of {envelope.type}")
     return InboundEvent(
-        source=f"cloudevents:{envelope.source}",
+        source=f"{SOURCE_PREFIX}{envelope.source}",
         delivery_id=envelope.id,
         type=EventType(envelope.type),
         vendor_type=envelope.type,

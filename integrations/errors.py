@@ -6,9 +6,22 @@ sentence what is wrong and, where a person can mend it, how.
 
 from __future__ import annotations
 
+import unicodedata
+
+
+def legible(text: str) -> str:
+    """What another system said, without control characters and halves of characters: no page shows them, and not every database
+    keeps them."""
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" else c for c in text)
+
 
 class IntegrationError(Exception):
     """Base of everything that an integration raises on purpose."""
+
+    def __str__(self) -> str:
+        return legible(super().__str__())
 
 
 class Temporary(IntegrationError):
@@ -32,6 +45,13 @@ class Postponed(Temporary):
 
     No try of the work that waits was used up by it.
     """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, maybe_done: bool = False, scattered: float = 0.0
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, maybe_done=maybe_done)
+        #: of `retry_after`, what serves only that not all come back in the same moment
+        self.scattered = scattered
 
 
 class LeftAlone(Postponed):

@@ -6,7 +6,6 @@ Readers, Writers, webhook sources and the model are handed out apart, so that ea
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any, TypeVar, cast
 
 from integrations.base import WebhookSource
 from integrations.github import webhook as github
+from integrations.kept_secret import kept_secret
 from integrations.models import anthropic, openai
 from integrations.models.base import Embedder, Model, ModelRequest, Usage
 from integrations.models.budget import Budget
 from integrations.models.redaction import Redacting, RedactingEmbedder, Redaction
-from integrations.models.router import LONGEST, Failed, Router
+from integrations.models.router import LONGEST, Aside, Failed, Router
 from integrations.models.routing import SHIPPED
 from integrations.models.routing import load as load_routing
 from integrations.models.seating import EMBED, Listed, Provider, Seating
@@ -124,6 +124,7 @@ def models(
     late: Callable[[ModelRequest[Any], Sequence[Usage]], None] | None = None,
     notice: Callable[[Failed], None] | None = None,
     redaction: Redaction | None = None,
+    aside: Aside = lambda call: call,
 ) -> Router:
     """Every model that the routing file names and that has credentials, as one. Raise `RoutingError` for the file.
 
@@ -133,7 +134,7 @@ def models(
     seats = _seating(
         env, data=data, learned=learned, timeout=timeout, routing=routing, wrap=wrap, redaction=redaction
     ).seats
-    return Router(seats, budget=budget, late=late, notice=notice, longest=max(LONGEST, timeout * PATIENCE))
+    return Router(seats, budget=budget, late=late, notice=notice, longest=max(LONGEST, timeout * PATIENCE), aside=aside)
 
 
 def model_routes(env: Mapping[str, str], *, routing: Path = SHIPPED) -> Sequence[Listed]:
@@ -146,14 +147,20 @@ def embedder(
     *,
     timeout: float = 60.0,
     routing: Path = SHIPPED,
+    wrap: Callable[[str, Embedder], Embedder] = lambda _provider, embedder: embedder,
     on_usage: Callable[[Usage], None] | None = None,
     redaction: Redaction | None = None,
 ) -> Embedder | None:
-    """What makes vectors: the first route of the task ``embed`` that has credentials, or None.
+    """What makes vectors: the first route of the task ``embed`` that has credentials, or None. `wrap` as of `models`.
 
     There is no fall-back: vectors of two models cannot be compared. Raise `RoutingError` for the file.
     """
-    found = _seating(env, data=Path(), timeout=timeout, routing=routing, on_usage=on_usage, vectors_only=True).embedder
+
+    def made(name: str | None) -> Embedder | None:
+        found = openai.embedder(env, model=name, timeout=timeout, on_usage=on_usage)
+        return None if found is None else wrap(OPENAI, found)
+
+    found = _seating(env, data=Path(), timeout=timeout, routing=routing, embed=made, vectors_only=True).embedder
     return found if found is None or redaction is None else RedactingEmbedder(found, redaction)
 
 
@@ -165,7 +172,7 @@ def _seating(
     routing: Path,
     learned: Callable[[], Iterable[tuple[str, str, str, str]]] = tuple,
     wrap: Callable[[str, Model], Model] = lambda _provider, model: model,
-    on_usage: Callable[[Usage], None] | None = None,
+    embed: Callable[[str | None], Embedder | None] | None = None,
     vectors_only: bool = False,
     redaction: Redaction | None = None,
 ) -> Seating:
@@ -187,7 +194,7 @@ def _seating(
             OPENAI,
             "OPENAI_API_KEY or OPENAI_BASE_URL",
             lambda name: away(openai.make(env, model=name, timeout=timeout)),
-            embed=lambda name: openai.embedder(env, model=name, timeout=timeout, on_usage=on_usage),
+            embed=embed or (lambda name: openai.embedder(env, model=name, timeout=timeout)),
             embed_wanted="OPENAI_EMBEDDING_MODEL",
         ),
         Provider(LOCAL, "", here, free=True, here=True),
@@ -205,11 +212,7 @@ def company(data: Path) -> SampleCompany:
 
 def sample_secret(data: Path) -> str:
     """The secret between the sample company and this installation, made once and kept in the data folder."""
-    path = data / "sample_webhook_secret"
-    if not path.exists():
-        data.mkdir(parents=True, exist_ok=True)
-        made = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(made)
-    return path.read_text().strip()
+    return kept_secret(
+        data / "sample_webhook_secret",
+        lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+    )

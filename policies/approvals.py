@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from policies.types import Requirement, Rung, Verdict
+from policies.types import Outcome, Requirement, Rung, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +190,19 @@ def first_wake(verdict: Verdict, now: datetime, expires: datetime) -> datetime:
     return expires if rung is None else min(rung, expires)
 
 
+def escalated(verdict: Verdict, roles: Sequence[str]) -> Verdict:
+    """The verdict where people asked for these groups besides. What would run by itself waits for them."""
+    if not roles:
+        return verdict
+    if verdict.outcome < Outcome.REVIEW:
+        asked = f"Somebody asked for {' and '.join(roles)} besides"
+        # What a milder verdict was decided by does not decide this one.
+        verdict = replace(verdict, outcome=Outcome.REVIEW, reasons=(*verdict.reasons, asked), rules=())
+    return with_requirements(verdict, roles)
+
+
 def with_requirements(verdict: Verdict, roles: Sequence[str]) -> Verdict:
-    """The verdict with further roles asked for, beside the first (an escalation). Never loosens."""
+    """The verdict with further roles asked for, beside the first. Never loosens."""
     have = {r.role for r in verdict.requirements}
     added = tuple(Requirement(role) for role in dict.fromkeys(roles) if role not in have)
     return replace(verdict, requirements=verdict.requirements + added)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from policies import authority, conditions
+from policies.obligations import Obligation, Sample
 from policies.requirements import ANYBODY, union
 from policies.rules import Route, Rule
 from policies.types import Enforcement, Facts, Limit, Outcome, Requirement, RuleAnswer, Use, Verdict
@@ -30,6 +31,7 @@ _Floor = tuple[Outcome, str, tuple[Requirement, ...] | None]
 def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[Verdict, tuple[Use, ...]]:
     """What the answers come to, and the limits that the action falls under. Of rules that do not match nothing is needed."""
     matched, failed, warnings, waivers = _counted(answered)
+    obligations = _obligations(answered)
     roles = _authorised(route, facts.amount_minor, facts.currency) if _moves(facts) else None
 
     floors = _floors(route, matched, failed, facts)
@@ -37,13 +39,13 @@ def verdict(route: Route, answered: Sequence[Answered], facts: Facts) -> tuple[V
     if outcome < Outcome.REVIEW and (looks := _second_looks(route, matched, facts)):
         floors += looks
         outcome = Outcome.REVIEW
-    if unmet := _unmet(matched, facts, roles):
+    if unmet := _unmet(obligations, facts, roles):
         floors += unmet
         outcome = Outcome.DENY
 
     reasons = [answer.message for rule, answer in matched if rule.outcome is outcome]
     reasons += [reason for _, reason, _ in floors]
-    made = _made(route, matched, floors, outcome, roles, [*reasons, *warnings])
+    made = _made(route, matched, floors, outcome, roles, [*reasons, *warnings], obligations)
     if waivers:
         made = replace(made, waivers=tuple(sorted(set(waivers))))
     return made, () if outcome is Outcome.DENY else _uses(route, facts, roles)
@@ -70,6 +72,20 @@ def _counted(answered: Sequence[Answered]) -> tuple[list[Answered], list[str], l
     return matched, failed, warnings, waivers
 
 
+def _obligations(answered: Iterable[Answered]) -> list[Obligation]:
+    """What the rules that match oblige to. A suspended one permits nothing, and obliges as before: else a switch would let out
+    what the rule has masked, or holds back for an hour. Only the share of what it would let run by itself is none any more."""
+    found: list[Obligation] = []
+    for rule, answer in answered:
+        if not rule.obligations or not answer.matched or answer.enforcement is not Enforcement.ENFORCE:
+            continue
+        if answer.set_aside is None:
+            found += rule.obligations
+        elif answer.set_aside == "suspended":
+            found += (said for said in rule.obligations if not isinstance(said, Sample))
+    return found
+
+
 def refused(
     route: Route, certain: Sequence[Answered], facts: Facts | None, sound: frozenset[str], reasons: Sequence[str]
 ) -> tuple[Verdict, tuple[Use, ...]]:
@@ -91,7 +107,7 @@ def refused(
     strict = [(rule, answer) for rule, answer in certain if rule.outcome is outcome]
     said = [*(reason for _, reason, _ in floors), *(answer.message for _, answer in strict)]
     uses = () if facts is None or outcome is Outcome.DENY else _uses(route, facts, roles)
-    return _made(route, certain, floors, outcome, roles, said, look=False), uses
+    return _made(route, certain, floors, outcome, roles, said, obligations, look=False), uses
 
 
 def _floors(route: Route, matched: Sequence[Answered], failed: Sequence[str], facts: Facts) -> list[_Floor]:
@@ -125,8 +141,7 @@ def _second_looks(route: Route, matched: Sequence[Answered], facts: Facts) -> li
     return floors
 
 
-def _unmet(matched: Sequence[Answered], facts: Facts, roles: tuple[str, ...] | None) -> list[_Floor]:
-    obligations = [obligation for rule, _ in matched for obligation in rule.obligations]
+def _unmet(obligations: Sequence[Obligation], facts: Facts, roles: tuple[str, ...] | None) -> list[_Floor]:
     told = conditions.uncapped(obligations, _money_facts(facts)) if obligations else []
     if roles == ():
         told.append("Nobody has the authority to approve so much")
@@ -144,6 +159,7 @@ def _made(
     outcome: Outcome,
     roles: tuple[str, ...] | None,
     reasons: Iterable[str],
+    obligations: Sequence[Obligation],
     *,
     look: bool = True,
 ) -> Verdict:
@@ -158,7 +174,6 @@ def _made(
         parts += (route.requirements if asked is None else asked for floor, _, asked in floors if floor is outcome)
         # What one part asks for was put together when it was loaded.
         requirements = _handed_on(route, roles, parts[0] if len(parts) == 1 else _together(tuple(parts)))
-    obligations = [obligation for rule, _ in matched for obligation in rule.obligations]
     deadlines = [rule.deadline_minutes for rule in deciding if rule.deadline_minutes is not None]
     return Verdict(
         outcome=outcome,

@@ -47,8 +47,8 @@ def rolled_out(rule: Rule, facts: Facts) -> bool:
 
 
 def suspended(rule: Rule, facts: Facts) -> bool:
-    """Whether a switch took away what the rule permits. What it forbids stays forbidden."""
-    return rule.outcome <= Outcome.NOTIFY and f"{_SWITCHED}{rule.ref}" in facts.thrown_switches
+    """Whether a switch took away what the rule permits. What it forbids stays forbidden, and what it makes heard is heard."""
+    return rule.outcome is Outcome.ALLOW and f"{_SWITCHED}{rule.ref}" in facts.thrown_switches
 
 
 def waiver_of(route: Route, rule: Rule, bound: Bound | Fault, facts: Facts) -> Waiver | None:

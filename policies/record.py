@@ -158,6 +158,7 @@ def from_json(data: Mapping[str, Any]) -> DecisionRecord:
         uses=uses_of(data),
         reserved=tuple(Reserved(**tried) for tried in data.get("reserved", ())),
         unmet=tuple(data.get("unmet", ())),
+        escalated_to=tuple(data.get("escalated_to", ())),
         unmatched=tuple(data.get("unmatched", ())),
     )
 
@@ -186,6 +187,8 @@ def _afterwards_json(record: DecisionRecord) -> dict[str, Any]:
         ]
     if record.unmet:
         data["unmet"] = list(record.unmet)
+    if record.escalated_to:
+        data["escalated_to"] = list(record.escalated_to)
     return data
 
 

@@ -355,6 +355,8 @@ class DecisionRecord:
     reserved: tuple[Reserved, ...] = ()
     #: obligations that could not be met, in words: `unmet.denied`
     unmet: tuple[str, ...] = ()
+    #: groups that people asked besides those that the policy asks: `approvals.escalated`
+    escalated_to: tuple[str, ...] = ()
     #: rules that were asked and did not match, by name, where not every answer was wanted
     unmatched: tuple[str, ...] = ()
 

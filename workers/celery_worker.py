@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any
 
 from celery.concurrency.prefork import TaskPool
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 
 from integrations.registry import Writers
 from workers import outset
-from workers.hint_delivery import Threads
-from workers.log import logger
+from workers.hint_delivery import RECONNECT_SECONDS, Threads
+from workers.log import logger, told
 from workers.tasks import Post, register
 from workers.wiring import System
 
@@ -27,6 +29,8 @@ Anew = Callable[[], tuple[System, Writers | None]]
 
 #: what a process has learned and leaked by then is worth less than a fresh one
 CASES_PER_PROCESS = 500
+#: so much longer than the time to stop a worker is there at most, whatever hangs
+LAST_SECONDS = 5.0
 
 
 class Processes(TaskPool):  # type: ignore[misc] # Celery has no types
@@ -36,7 +40,7 @@ class Processes(TaskPool):  # type: ignore[misc] # Celery has no types
     """
 
     def on_stop(self) -> None:
-        end = threading.Timer(self.app.conf.stop_seconds, _end, [self._pool])
+        end = threading.Timer(self.app.conf.stop_seconds, self.end)
         end.daemon = True
         end.start()
         try:
@@ -44,14 +48,49 @@ class Processes(TaskPool):  # type: ignore[misc] # Celery has no types
         finally:
             end.cancel()
 
+    def end(self) -> None:
+        """Kill those that are left."""
+        everybody = () if self._pool is None else tuple(self._pool._pool)  # noqa: SLF001 - there is no other list
+        left = [process.pid for process in everybody if process.exitcode is None]
+        if left:
+            logger.warning("stopped_while_working", running=len(left), remedy="others go on with those cases")
+        for number in left:
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
 
-def _end(pool: Any) -> None:
-    left = [process.pid for process in tuple(pool._pool) if process.exitcode is None]  # noqa: SLF001 - there is no other list
-    if left:
-        logger.warning("stopped_while_working", running=len(left), remedy="others go on with those cases")
-    for number in left:
-        with suppress(ProcessLookupError):
-            os.kill(number, signal.SIGKILL)
+
+def _leave_at_last(worker: Any, stop_seconds: float) -> None:
+    """Celery waits for a broker that answers nothing (a server that stands still, a network that swallows) for a minute, and a
+    database may be waited for as well. From the signal on there is an end to it: nothing is lost that would be waited for.
+
+    Whoever looks at the clock is there before the signal: its handler runs in the midst of whatever the loop did, and may be
+    waiting itself for what was interrupted.
+    """
+    told_to_stop: SimpleQueue[None] = SimpleQueue()
+
+    def watch() -> None:
+        told_to_stop.get()
+        time.sleep(stop_seconds + LAST_SECONDS)
+        logger.warning(
+            "stopped_while_waiting", remedy="broker or database do not answer; the sweeper finds what was in hand"
+        )
+        if isinstance(worker.pool, Processes):
+            worker.pool.end()
+        os._exit(0)
+
+    def begin(**_: object) -> None:
+        told_to_stop.put(None)
+
+    wait = worker.wait_for_soft_shutdown
+
+    def begin_and_wait() -> None:
+        begin()
+        wait()
+
+    threading.Thread(target=watch, name="leave-at-last", daemon=True).start()
+    worker_shutting_down.connect(begin, weak=False)
+    # Told to stop at once (SIGQUIT), Celery says so only when it has spoken to the broker and stopped its pool.
+    worker.wait_for_soft_shutdown = begin_and_wait
 
 
 def work(
@@ -92,13 +131,20 @@ def work(
         loglevel=system.settings.log_level,
     )
     logger.info("worker_started", queues=list(queues), pool=pool, concurrency=concurrency, model=system.model.name)
+    _leave_at_last(worker, system.settings.stop_seconds)
     worker.start()
     return int(worker.exitcode or 0)
 
 
 def _in_each_process(post: Post, anew: Anew) -> None:
     def begin(**_: object) -> None:
-        post.system, post.writers = anew()
+        try:
+            post.system, post.writers = anew()
+        except Exception as error:
+            # Celery would let it work with what it got from its parent: under another's name, and nobody would hear its hints.
+            logger.warning("process_not_begun", error=told(error), remedy="another is started in its place in a second")
+            time.sleep(RECONNECT_SECONDS)
+            raise SystemExit(1) from error
 
     def end(**_: object) -> None:
         post.system.close()

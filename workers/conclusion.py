@@ -110,8 +110,8 @@ def written(
 ) -> Written:
     """What one commit writes of a case's first actions, brought in line with them."""
     fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
-    same = changes["attention"] == work.case.attention
-    standing = weigh(work.case if same else replace(work.case, attention=changes["attention"]), fresh, now=now)
+    unsure = changes.get("attention")
+    standing = weigh(replace(work.case, attention=unsure) if unsure else work.case, fresh, now=now)
     stands = {**changes, **standing.case}
     if standing.due and stands["state"] == CaseState.ACTING:
         # Its end is near. Until then the timer is left as it is: taken away and closed, every index would be written twice.

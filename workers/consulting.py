@@ -140,9 +140,11 @@ class Colleagues:
         known = {fact.ref for fact in work.facts or () if fact.trusted} | {subject_of(work.case)}
         if question.subject is not None and question.subject not in known:
             return "The subject must be the ref of one of the company's own records that you were given."
+        # Whoever answers asks out of the share that the answer may cost.
+        paid = [row.child_id for row in self.rows.values()] if self.own is None else [work.case.id]
         with self.system.db.read() as tx:
-            spent = children.cost(tx, [row.child_id for row in self.rows.values()])
-        if spent >= settings.consult_cost_usd:
+            spent = children.cost(tx, paid)
+        if spent >= (settings.consult_cost_usd if self.own is None else share(self.system, self.own)):
             return f"Questions have cost {spent} USD, which is what they may."
         return None
 
@@ -232,9 +234,11 @@ def colleagues(system: System, desk: Desk, agent: Agent, own: Consultation | Non
 # ── the case that answers ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def answered(system: System, work: Work, asked: Consultation, answer: Answer, made: Entry) -> Work:
+def answered(system: System, work: Work, agent: Agent, asked: Consultation, answer: Answer, made: Entry) -> Work:
     """Record an answer with the records that it cites, close its case, and wake the one that asked after the last."""
     named = [fact for fact in work.facts or () if fact.ref in answer.citations or fact.name in answer.citations]
+    if asked.chain[-2].partition("/")[0] != agent.domain:
+        named = [fact for fact in named if not {fact.name, fact.kind} & agent.keeps]
     # One record may have been gathered under two names.
     cited = {fact.ref: fact for fact in reversed(named)}
     given = {"answer": answer.model_dump(mode="json"), "facts": [_as_json(fact) for fact in reversed(cited.values())]}
@@ -324,10 +328,11 @@ def _end_once(
         return ended, woken
 
 
-def share(system: System) -> Decimal:
-    """What one answer may cost: an even share of what all of them may."""
+def share(system: System, asked: Consultation) -> Decimal:
+    """What one answer may cost: an even share of what all of them may, or of the answer that it is asked for."""
     settings = system.settings
-    return min(settings.loop_cost_usd, settings.consult_cost_usd / max(1, settings.consult_fan_out))
+    parts: int = max(1, settings.consult_fan_out) ** (len(asked.chain) - 1)
+    return min(settings.loop_cost_usd, settings.consult_cost_usd / parts)
 
 
 def _as_json(fact: Fact) -> dict[str, Any]:

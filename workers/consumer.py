@@ -21,6 +21,7 @@ from celery import Celery, bootsteps
 from celery.app.task import Task
 from celery.exceptions import InvalidTaskError
 from celery.utils.saferepr import saferepr
+from celery.utils.time import maybe_iso8601, maybe_make_aware
 from celery.worker.consumer.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 from celery.worker.strategy import default
@@ -28,13 +29,16 @@ from kombu.messaging import Consumer as Subscription
 from kombu.utils.json import dumps, loads
 
 from workers.event_messages import EXCHANGE, TASK, EventMessage, PutBack, take
+from workers.full_redis import make_do
 from workers.hint_delivery import Job, Threads, stopping, tell_broker
 from workers.log import logger
-from workers.queue import DEAD_EVENTS, RECEIVE, dead_events, plain_events
+from workers.queue import ANY_KEY, DEAD_EVENTS, EVENTS_EXCHANGE, PLAIN_EVENTS, RECEIVE, dead_events, plain_events
 from workers.wiring import System
 
 #: messages in hand at once: each is one short transaction
 AT_ONCE = 16
+#: how long at most what is published goes nowhere, once Redis was emptied
+REMIND_SECONDS = 1.0
 #: what kombu puts between a list's name and its priority
 PRIORITY = "\x06\x16"
 #: how reading what anybody may have written can end, in kombu's hands or ours; no such message may end the worker's loop
@@ -52,6 +56,7 @@ def listen(app: Celery, system: Callable[[], System]) -> None:
         def __init__(self, c: Consumer, **options: Any) -> None:
             super().__init__(c, **options)
             self._channel: Any = None
+            self._remind_no_more: Callable[[], object] = lambda: None
 
         def start(self, c: Consumer) -> None:
             driver = c.connection.transport.driver_type
@@ -63,8 +68,12 @@ def listen(app: Celery, system: Callable[[], System]) -> None:
             if driver != "memory":
                 self._channel = c.connection.channel()
                 _subscribe(self._channel, driver, partial(_hand_over, c, system))
+            if driver == "redis":
+                reminder = c.timer.call_repeatedly(REMIND_SECONDS, _bind_again, (self._channel,))
+                self._remind_no_more = reminder.cancel
 
         def stop(self, c: Consumer) -> None:
+            self._remind_no_more()
             channel, self._channel = self._channel, None
             if channel is not None and c.connection is not None:
                 try:
@@ -80,12 +89,20 @@ def listen(app: Celery, system: Callable[[], System]) -> None:
 def _subscribe(channel: Any, driver: str, hand_over: Callable[..., None]) -> None:
     if driver == "redis":
         bear_with(channel.client)
+        make_do(channel)
     on_rabbitmq = driver == "amqp"
     for queue in (plain_events(on_rabbitmq=on_rabbitmq), *([dead_events()] if on_rabbitmq else [])):
         take_it = partial(hand_over, queue.name == DEAD_EVENTS)
         subscription = Subscription(channel, [queue], on_message=take_it, on_decode_error=take_it)
         subscription.qos(prefetch_count=AT_ONCE)
         subscription.consume()
+
+
+def _bind_again(channel: Any) -> None:
+    """Into which list the exchange leads is kept in Redis, among what may be emptied at any time; without it whatever a client of
+    kombu's publishes is gone, and nobody is told. The channel itself says it once."""
+    bound = channel.typeof(EVENTS_EXCHANGE).prepare_bind(PLAIN_EVENTS, EVENTS_EXCHANGE, ANY_KEY, None)
+    channel._queue_bind(EVENTS_EXCHANGE, *bound)  # noqa: SLF001 - the public way believes what it said before
 
 
 def with_arguments(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
@@ -100,9 +117,19 @@ def with_arguments(task: Task, app: Celery, consumer: Consumer) -> Callable[...,
         args, kwargs, rest = (payload.get("args", ()), payload.get("kwargs", {}), {}) if of_first else payload
         if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping) or not isinstance(rest or {}, Mapping):
             raise InvalidTaskError("its body is no list of arguments, object of named ones and object of the rest")
+        # Celery drops what has expired, which here would be an event that nobody hears of.
+        until = (payload if of_first else message.headers).pop("expires", None)
+        if until is not None and _is_over(until, app):
+            raise InvalidTaskError(f"its producer let it expire at {until}, before it was taken")
         return take_over(message, *others)
 
     return checked
+
+
+def _is_over(until: Any, app: Celery) -> bool:
+    """Raise what Celery raises where it is no time."""
+    end = maybe_make_aware(maybe_iso8601(until), app.timezone)
+    return bool(datetime.now(end.tzinfo) > end)
 
 
 def event_message_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> EventMessage:
@@ -178,7 +205,7 @@ def enveloped(item: bytes, *, queue: str) -> bytes:
 def _addressed(envelope: Any, queue: str) -> bytes:
     """With all that kombu asks of an envelope. Raise whatever comes where it is none."""
     properties, headers, body = envelope["properties"], envelope.get("headers") or {}, envelope["body"]
-    encoding, tag = properties.get("body_encoding"), properties.get("delivery_tag")
+    encoding = properties.get("body_encoding")
     if not isinstance(body, str) or not isinstance(headers, dict) or encoding not in {None, "base64"}:
         raise TypeError("no envelope of kombu's")
     if encoding is not None:
@@ -187,7 +214,8 @@ def _addressed(envelope: Any, queue: str) -> bytes:
         **properties,
         # Where it goes should it have to go back: straight into the list that it came from.
         "delivery_info": {"exchange": "", "routing_key": queue},
-        "delivery_tag": tag if tag and isinstance(tag, str) else secrets.token_hex(16),
+        # By this it is kept until it is acknowledged: of two that said the same, only one would be.
+        "delivery_tag": secrets.token_hex(16),
     }
     return str(dumps({**envelope, "headers": headers, "properties": properties})).encode()
 

@@ -39,12 +39,13 @@ def lapse(system: System, action: Action) -> None:
 
 def _expire(tx: Tx, action: Action, now: datetime) -> list[str] | None:
     """The actions that are due by that; None where it was decided meanwhile."""
+    # Before the action, as everybody takes them who withdraws or decides it.
+    case = cases.lock(tx, action.case_id)
     why = "Nobody decided in time. That counts as a refusal."
     changed = actions.change(tx, action, now=now, state=ActionState.EXPIRED, reason=why, wake_at=None, settled_at=now)
     if changed is None:
         return None
     audit.append(tx, action.case_id, now, Note("caseworker", "expired", {"action": action.id}))
-    case = cases.lock(tx, action.case_id)
     return settle(tx, case, now=now) if case is not None else []
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from integrations.base import Record
 from integrations.errors import IntegrationError
 from integrations.models.base import About, ModelAnswer, ModelRequest, ToolUse
-from integrations.models.failures import out_of_reach, paid
+from integrations.models.failures import after, out_of_reach, paid
 from workers import consulting, faults
 from workers.agents import recollection
 from workers.agents.asking import ask_answer
@@ -90,7 +90,7 @@ def answer_question(system: System, work: Work, agent: Agent, asked: Consultatio
     inputs = {"question": asked.question, "facts": [fact.ref for fact in work.facts or ()]}
     output = answer.output.model_dump(mode="json")
     made = entry(work.case, "answer", (started, system.clock()), inputs, output, answer)
-    return consulting.answered(system, work, asked, answer.output, made)
+    return consulting.answered(system, work, agent, asked, answer.output, made)
 
 
 def looks_up(system: System, agent: Agent) -> bool:
@@ -119,7 +119,7 @@ def limits(system: System, asked: Consultation | None = None) -> Limits:
         calls=settings.loop_calls,
         tokens=settings.loop_tokens,
         seconds=settings.loop_seconds,
-        cost_usd=settings.loop_cost_usd if asked is None else consulting.share(system),
+        cost_usd=settings.loop_cost_usd if asked is None else consulting.share(system, asked),
         page=settings.observation_chars,
         call_seconds=settings.model_timeout_seconds,
     )
@@ -154,7 +154,10 @@ class _Desk:
             if not out_of_reach(error):
                 raise
             # Nobody who plans can be had for now. Who drafts without look-ups may be: the last resort among them.
-            answer = system.model.answer(request)
+            try:
+                answer = system.model.answer(request)
+            except IntegrationError as last:
+                raise after(last, paid(error)) from error
             return replace(answer, earlier=(*paid(error), *answer.earlier))
         bounds = limits(system, self.asked_for)
         facts = {fact.id: _as_record(fact) for fact in self.work.facts or ()}
@@ -172,6 +175,7 @@ class _Desk:
             exchanges=exchanges,
             spent=spent,
             colleagues=colleagues,
+            aside=system.guards.turnstile.aside,
         )
         return loop.run()
 
@@ -253,7 +257,9 @@ class _Desk:
                 for step in steps.of_case(tx, case.id)
                 if step.round == case.round and recollection.is_of_loop(step.name)
             }
-            used = [row for row in steps.usage_of(tx, case.id) if row.round == case.round and row.step in recorded]
+            # Tries that gave nothing are written down under the step that the case is at.
+            counted = {*recorded, case.step}
+            used = [row for row in steps.usage_of(tx, case.id) if row.round == case.round and row.step in counted]
         spent = Spent()
         spent.paid(*used)
         longest: dict[str, float] = {}

@@ -6,11 +6,12 @@ decides nothing itself: the policy does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,7 +35,7 @@ from workers.store.audit import Note
 from workers.store.database import Tx
 from workers.store.ids import new_id
 from workers.store.record_digest import digest_of
-from workers.store.records import Action, ActionState, Case
+from workers.store.records import ESCALATION, Action, ActionState, Case, Revision
 from workers.verdict_limits import Judgement, within_limits
 from workers.wiring import System
 
@@ -306,7 +307,11 @@ def judge_anew(
     now: datetime,
     extra_roles: Sequence[str] = (),
 ) -> Judged:
-    """What the next revision of an action would be, with these arguments. Changes nothing."""
+    """What the next revision of an action would be, with these arguments. Changes nothing.
+
+    `edited` and `extra_roles` say what is new by it. What people did to earlier revisions stays done, whoever judges anew.
+    """
+    said = actions.revisions_of(tx, action.id)
     kind, policy = CATALOGUE[action.kind], system.policy
     target, version = _target(matter, kind, action, arguments)
     return judge(
@@ -320,11 +325,22 @@ def judge_anew(
         revision=action.revision + 1,
         confidence=action.confidence,
         repeats=bool(actions.same_kind_and_target(tx, kind.name, target, excluding=action.id)),
-        edited=edited,
+        edited=edited or any(revision.author.startswith("person:") for revision in said[1:]),
         now=now,
-        extra_roles=extra_roles,
+        extra_roles=list(dict.fromkeys([*_escalated(said), *extra_roles])),
         circumstances=circumstances(system, policy, matter.case, [kind.name], now, tx),
     )
+
+
+def _escalated(revisions: Sequence[Revision]) -> Iterator[str]:
+    """Groups that people asked besides those that the policy asks."""
+    for before, revision in pairwise(revisions):
+        if named := revision.record.get("escalated_to"):
+            yield from named
+        elif revision.author == ESCALATION:
+            # A record of before does not name them.
+            had = {r["role"] for r in before.record["requirements"]}
+            yield from (r["role"] for r in revision.record["requirements"] if r["role"] not in had)
 
 
 def _target(matter: Matter, kind: ActionKind, action: Action, arguments: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Messages that hold an event, from the queue's two doors. Each becomes an event, or a dead letter with the reason.
 
 Called by the task for producers in Python and by the consumer of plain CloudEvents, which acknowledge when this returns:
-then something is committed, and not before. A dead letter can be looked at and replayed (`caseworker deadletter`).
+then something is committed, and not before. A dead letter can be looked at, replayed and discarded (`caseworker deadletter`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from integrations import cloudevents
 from integrations.errors import IntegrationError, UnknownEvent
@@ -16,7 +17,7 @@ from workers.intake.receive import NotStored, Provenance, receive
 from workers.log import discreet, logger, told
 from workers.store import audit, deadletters
 from workers.store.audit import SYSTEM, Note
-from workers.store.database import StoreUnavailable
+from workers.store.database import Database, StoreUnavailable
 from workers.store.deadletters import DeadLetter
 from workers.store.ids import new_id
 from workers.telemetry import metrics
@@ -76,7 +77,7 @@ def take(system: System, message: EventMessage, *, stopping: Callable[[], bool])
 def replay(system: System, letter_id: str, *, operator: str) -> tuple[bool, str]:
     """Receive a dead letter as if it came now. What came in meanwhile by another way is a duplicate, as always.
 
-    Returns whether it is an event now, and what happened in words.
+    Returns whether nothing is left to do about it, and what happened in words.
     """
     with system.db.read() as tx:
         kept = deadletters.get(tx, letter_id)
@@ -87,9 +88,19 @@ def replay(system: System, letter_id: str, *, operator: str) -> tuple[bool, str]
     with system.db.write() as tx:
         now = system.clock()
         if ok:
-            deadletters.replayed(tx, letter_id, result=result, now=now)
+            deadletters.settle(tx, letter_id, result=result, now=now)
         audit.append(tx, SYSTEM, now, Note(operator, "replayed", {"item": letter_id, "result": result[:200]}))
     return ok, result
+
+
+def discard(db: Database, letter_id: str, *, reason: str, operator: str, now: datetime) -> bool:
+    """Nothing is to be done about it. It stays on record with who said so and why, and can still be replayed. False where
+    nothing was left to do about it, or there is none."""
+    with db.write() as tx:
+        settled = deadletters.settle(tx, letter_id, result=f"discarded: {reason}", now=now)
+        if settled:
+            audit.append(tx, SYSTEM, now, Note(operator, "discarded", {"item": letter_id, "reason": reason[:200]}))
+    return settled
 
 
 def _take(system: System, message: EventMessage) -> str:
@@ -143,6 +154,9 @@ def _bury(system: System, message: EventMessage, reason: str, detail: str) -> st
 def _try(system: System, message: EventMessage) -> tuple[bool, str]:
     try:
         inbound = cloudevents.read_event(message.body, system.clock())
+    except UnknownEvent as error:
+        # As when it comes: nothing is to be done about it, so that nobody need be told of it any more.
+        return True, f"ignored: {error}"
     except IntegrationError as error:
         return False, str(error)
     try:

@@ -20,15 +20,17 @@ between that and the call then, and where a crash came in between, by who finds 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import partial
+from math import isfinite
 from typing import Any
 
 from structlog.contextvars import bound_contextvars
 
 from integrations.base import Receipt, VersionReader
-from integrations.errors import Permanent, Stale, Temporary
+from integrations.errors import Permanent, Stale, Temporary, legible
 from integrations.registry import Writers
 from workers import faults, outset
 from workers.actions.base import ActionKind, Delivery, Effect
@@ -36,8 +38,10 @@ from workers.actions.catalogue import CATALOGUE
 from workers.deadlines import lapse
 from workers.ledger import (
     MOST_TRIES,
+    approve_again,
     look_again_later,
     record_end,
+    record_not_there,
     record_uncertain,
     redraft,
     try_later,
@@ -50,6 +54,7 @@ from workers.obstacles import (
     postpone_if_stopped,
     postpone_if_stopped_meanwhile,
     redraft_if_changed,
+    refuse_after_waiting,
     refuse_if_late,
     rejudge_if_unreserved,
     wait_for_turn,
@@ -57,7 +62,7 @@ from workers.obstacles import (
 from workers.store import actions, flow
 from workers.store.action_rows import short_receipt
 from workers.store.flow import Begun, Errand
-from workers.store.records import ActionState, Attempt
+from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
 from workers.telemetry import traces
 from workers.turns import before, carried_forward
@@ -278,7 +283,10 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
     errand, action = call.errand, call.errand.action
     try:
         refuse_if_late(system, errand, since, doubtful=doubtful)
-        with traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number):
+        with (
+            traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number),
+            system.guards.heeding(partial(refuse_after_waiting, system, errand, doubtful=doubtful)),
+        ):
             receipt = call.kind.perform(call.writer, call.arguments, call.effect)
     except Stale as error:
         if doubtful:
@@ -311,11 +319,7 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     if not is_what_was_approved(action):
         record_uncertain(system, action, ANOTHER)
         return
-    now = system.clock()
-    with system.db.write() as tx:
-        claimed = actions.change(tx, action, now=now, wake_at=now + system.settings.lease, claimed_by=system.worker)
-        if claimed is not None:
-            actions.write_attempt_out(tx, action)
+    claimed, begun = _taken_in_hand(system, action)
     if claimed is None:
         return
     errand = replace(errand, action=claimed)
@@ -336,11 +340,32 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
         if receipt is not None:
             record_end(system, errand, ActionState.DONE, receipt=_as_json(receipt))
             return
-    doubtful = kind.look is None
-    if not withdraw_if_left_behind(system, claimed, doubtful=doubtful) and not postpone_if_stopped(
-        system, errand, doubtful=doubtful
-    ):
-        _attempt(system, call, doubtful=doubtful)
+        if kind.look is not None:
+            record_not_there(system, claimed, begun)
+    if not withdraw_if_left_behind(system, claimed, doubtful=kind.look is None):
+        _again(system, writers, call)
+
+
+def _again(system: System, writers: Writers, call: _Call) -> None:
+    """Try once more what was tried before: its end is unknown of what takes our key, and of what was looked for it is known that there is none."""
+    action = call.errand.action
+    if call.kind.look is None:
+        if not postpone_if_stopped(system, call.errand, doubtful=True):
+            _attempt(system, call, doubtful=True)
+    elif approve_again(system, action):
+        # As if it had never been tried: policy, limits, switches and target may have changed since it was.
+        carry_out(system, writers, action.id)
+
+
+def _taken_in_hand(system: System, action: Action) -> tuple[Action | None, list[Attempt]]:
+    """An action to look after, and its attempts. None where somebody else has it."""
+    now = system.clock()
+    with system.db.write() as tx:
+        claimed = actions.change(tx, action, now=now, wake_at=now + system.settings.lease, claimed_by=system.worker)
+        if claimed is None:
+            return None, []
+        actions.write_attempt_out(tx, action)
+        return claimed, actions.attempts_of(tx, action.id)
 
 
 def _broke(error: Exception) -> Temporary:
@@ -349,4 +374,21 @@ def _broke(error: Exception) -> Temporary:
 
 
 def _as_json(receipt: Receipt) -> dict[str, Any]:
-    return short_receipt({name: getattr(receipt, name) for name in _RECEIPT})
+    return short_receipt({name: _storable(getattr(receipt, name)) for name in _RECEIPT})
+
+
+def _storable(told: Any) -> Any:
+    """What a system told of what it did, as both databases keep it: what is done must not go round because of how it was told."""
+    match told:
+        case str():
+            return legible(told)
+        case bool() | int() | None:
+            return told
+        case Mapping():
+            return {legible(str(name)): _storable(value) for name, value in told.items()}
+        case list() | tuple():
+            return [_storable(value) for value in told]
+        case float() if isfinite(told):
+            return told
+        case _:
+            return legible(str(told))

@@ -26,6 +26,8 @@ from workers.telemetry.serving import Numbers, Spread
 from workers.wiring import System
 
 KEPT_SECONDS = 5.0
+#: below the ten seconds that Prometheus waits for an answer
+PATIENCE_SECONDS = 4.0
 #: how far back “lately” goes
 LATELY = timedelta(minutes=5)
 #: a process beats every few seconds; one that was not seen for so long is gone
@@ -52,7 +54,8 @@ def route(system: System) -> Route:
 
 
 class FleetNumbers:
-    """Asks the database at most every `KEPT_SECONDS`, whoever wants to know."""
+    """Asks the database at most every `KEPT_SECONDS`, whoever wants to know. One that does not answer within `PATIENCE_SECONDS` is
+    called away: with a server that hangs, whoever wants to see what this process counted would hang too, and see nothing."""
 
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self._db = db
@@ -60,15 +63,30 @@ class FleetNumbers:
         self._lock = threading.Lock()
         self._kept: list[Numbers | Spread] = []
         self._until = 0.0
+        #: one at a time, however long it takes
+        self._asking: threading.Thread | None = None
 
     def __call__(self) -> Iterable[Numbers | Spread]:
         with self._lock:
-            if time.monotonic() >= self._until:
-                self._kept = self._ask()
-                self._until = time.monotonic() + KEPT_SECONDS
-            return self._kept
+            asking = self._asking
+            if asking is None and time.monotonic() >= self._until:
+                asking = self._asking = threading.Thread(target=self._ask, name="figures", daemon=True)
+                asking.start()
+        if asking is not None:
+            asking.join(PATIENCE_SECONDS)
+            if asking.is_alive():
+                return [_up(0)]
+        return self._kept
 
-    def _ask(self) -> list[Numbers | Spread]:
+    def _ask(self) -> None:
+        found: list[Numbers | Spread] = [_up(0)]
+        try:
+            found = self._found()
+        finally:
+            with self._lock:
+                self._kept, self._until, self._asking = found, time.monotonic() + KEPT_SECONDS, None
+
+    def _found(self) -> list[Numbers | Spread]:
         now = self._clock()
         try:
             with self._db.read() as tx:

@@ -29,6 +29,7 @@ from celery.worker.strategy import default
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
+from workers import full_redis
 from workers.log import logger
 
 #: hints fetched ahead of the threads: enough that none waits for the broker, too few to keep them from other workers
@@ -283,12 +284,22 @@ class Reader(Consumer):  # type: ignore[misc] # Celery has no types
     def ensure_connected(self, conn: Connection) -> Connection:
         often = {"interval_start": RECONNECT_SECONDS, "interval_step": 0, "interval_max": RECONNECT_SECONDS}
         conn.ensure_connection = partial(conn.ensure_connection, **often)  # type: ignore[method-assign] # of this one
-        return super().ensure_connected(conn)  # type: ignore[no-any-return] # Celery has no types
+        connected: Connection = super().ensure_connected(conn)
+        if connected.transport.driver_type == "redis":
+            full_redis.make_do(connected.default_channel)
+        return connected
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        super().on_connection_error_before_connected(exc)
+        # The broker is there and lets nobody in: a password that was changed, a virtual host that is gone.
+        time.sleep(RECONNECT_SECONDS)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         super().on_connection_error_after_connected(exc)
         if isinstance(exc, self.channel_errors):
-            # The broker is there and said no: it would say so again at once, as often as it is asked.
+            # The broker is there and said no: it would say so again at once, as often as it is asked. RabbitMQ says to what, such
+            # as a queue that is there in another form; nothing of a message is in that.
+            logger.warning("broker_refused", error=type(exc).__name__, said=getattr(exc, "reply_text", "") or "")
             time.sleep(RECONNECT_SECONDS)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:

@@ -7,31 +7,37 @@ the counters that the caller passes in. A fact that cannot be stated truly is le
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from integrations.models.flags import MAX_CHARS, suspects_injection
 from integrations.outsiders import written
 from policies import engine
-from policies.approvals import with_requirements
+from policies.approvals import escalated
 from policies.record import verdict_json
 from policies.rules import Policy
-from policies.types import MAX_ITEMS, MAX_TEXT, DecisionRecord
+from policies.types import MAX_ITEMS, MAX_TEXT, DecisionRecord, Enforcement, Outcome
 from workers.actions.base import ActionKind, vendor_of
 from workers.actions.digest import action_digest, terms_of
 from workers.actions.governing import CHANGE
 from workers.agents.library import house
-from workers.agents.origins import Evidence, Origin, leaves, normal, origins
+from workers.agents.origins import Evidence, Origin, exact, origins
 from workers.agents.outgoing import inspect
+from workers.agents.signals import is_sure
+from workers.agents.suspicion import suspicious
 from workers.agents.thanks import asks
 from workers.circumstances import ORDINARY, Circumstances
 from workers.obligations.meeting import meet
 from workers.store.records import Case, Event, Fact
 
-EXACT_HIT = 0.9
+_OF_CUSTOMER = {
+    "customer_vip": "vip",
+    "customer_refunds_90d": "refunds_count_90d",
+    "customer_refunded_minor_90d": "refunds_minor_90d",
+}
+OLDEST_DAYS = 36_500  # of a charge whose date cannot be read: rules ask whether it is too old
 #: the facts that say which arguments are of one origin
 _ORIGINS = {origin.value: f"{origin.value}_arguments" for origin in Origin}
 
@@ -83,20 +89,22 @@ class Matter:
     @cached_property
     def suspicious(self) -> bool:
         """Whether anything that outsiders wrote seems to give instructions. By rules, as a model that was taken in says no."""
-        return suspects_injection("\n".join(self._told())[:MAX_CHARS])
+        return suspicious(
+            [event.data for event in self.events],
+            [fact.data if not fact.trusted else written(fact.kind, fact.data) for fact in self.facts],
+        )
 
     @cached_property
     def asks(self) -> bool:
-        """Whether the newest message may ask for something: all do but those that only say thanks. By rules again."""
-        newest = self.events[-1].data if self.events else {}
-        text = f"{newest.get('title', '')}\n{newest.get('text', '')}"
-        return asks(text)
+        """Whether the newest message may ask for something: all do but those that only say thanks. By rules again.
 
-    def _told(self) -> Iterator[str]:
-        """What outsiders wrote, each text once, the newest message first."""
-        pieces: list[Any] = [event.data for event in reversed(self.events)]
-        pieces += [fact.data if not fact.trusted else written(fact.kind, fact.data) for fact in self.facts]
-        yield from dict.fromkeys(v for piece in pieces for _, v in leaves(piece) if isinstance(v, str) and " " in v)
+        A sender who could not deliver a message does so later: what was written after the one that came last is as new as that.
+        """
+        if not self.events:
+            return asks("")
+        last = self.events[-1]
+        newest = [last, *(event for event in self.events[:-1] if event.occurred_at > last.occurred_at)]
+        return any(asks(f"{event.data.get('title', '')}\n{event.data.get('text', '')}") for event in newest)
 
 
 def judge(
@@ -145,7 +153,7 @@ def judge(
     cleaned = {name: value if value.__class__ in _CLEAN else _clean(value) for name, value in raw.items()}
     record = engine.judge(policy, cleaned, at=now, trace=False)
     if extra_roles:
-        record = replace(record, verdict=with_requirements(record.verdict, extra_roles))
+        record = replace(record, verdict=escalated(record.verdict, extra_roles), escalated_to=tuple(extra_roles))
     met = meet(record, kind, arguments)
     return seal(
         met.record,
@@ -193,9 +201,22 @@ def as_stored(record: DecisionRecord, changed: Sequence[str] = ()) -> dict[str, 
         **({"changed": list(changed)} if changed else {}),
         # What approving it uses up of, so that nobody else need look into the record to know that there is something.
         **({"limits": sorted({use.limit.ref for use in record.uses})} if record.uses else {}),
+        # Who decided is whose answer was the strictest; what runs by itself rests on those that permit it.
+        **({"allowed_by": _permitting(record)} if record.verdict.outcome is Outcome.NOTIFY else {}),
     }
     bound = sorted(terms_of(stored))
     return {**stored, "bound": bound} if bound else stored
+
+
+def _permitting(record: DecisionRecord) -> list[str]:
+    return [
+        f"{answer.bundle}/{answer.rule}"
+        for answer in record.answers
+        if answer.matched
+        and answer.outcome is Outcome.ALLOW
+        and answer.enforcement is Enforcement.ENFORCE
+        and answer.set_aside is None
+    ]
 
 
 def _action_facts(kind: ActionKind, arguments: Mapping[str, Any], target: str) -> dict[str, Any]:
@@ -236,7 +257,7 @@ def _steering_facts(matter: Matter, arguments: Mapping[str, Any], found: Mapping
     signals = matter.first("signals")
     computed = signals.data.get("for_file", ()) if signals is not None and signals.trusted else ()
     return {
-        "recipient_is_unknown": "to" in arguments and (not address or normal(arguments["to"]) != normal(address)),
+        "recipient_is_unknown": "to" in arguments and (not address or exact(arguments["to"]) != exact(address)),
         "unknown_tags": sorted(set(arguments.get("tags", ())) - set(house()["tags"])),
         "unknown_team": team if found.get("team") == Origin.UNTRUSTED and not ours else "",
         "findings_are_altered": "signals" in arguments and list(arguments["signals"]) != list(computed),
@@ -247,7 +268,15 @@ def _origin_facts(found: Mapping[str, str]) -> dict[str, Any]:
     paths: dict[str, list[str]] = {origin: [] for origin in _ORIGINS}
     for path in sorted(found):
         paths[found[path]].append(path)
-    return {_ORIGINS[origin]: held[:200] for origin, held in paths.items()}
+    return {_ORIGINS[origin]: _within_bounds(origin, held) for origin, held in paths.items()}
+
+
+def _within_bounds(origin: str, held: list[str]) -> list[str]:
+    """Of more paths than a fact holds the arguments that they are in: nobody hides one behind two hundred others. What vouches
+    for an argument is left out rather."""
+    if len(held) <= MAX_ITEMS:
+        return held
+    return held[:MAX_ITEMS] if origin == Origin.RECORD else list(dict.fromkeys(path.partition(".")[0] for path in held))
 
 
 def _triage_facts(matter: Matter) -> dict[str, Any]:
@@ -275,14 +304,13 @@ def _customer_facts(matter: Matter, now: datetime) -> dict[str, Any]:
     if customer is None or not customer.trusted:
         return {}
     data = customer.data
-    return {
+    # What would look harmless if it were made up is left out where the record lacks it: a person looks then.
+    held = {fact: data[name] for fact, name in _OF_CUSTOMER.items() if name in data}
+    return held | {
         "has_customer": True,
         "customer_tier": str(data.get("tier", "")),
-        "customer_vip": bool(data.get("vip", False)),
-        "customer_verified": bool(data.get("verified", False)),
+        "customer_verified": data.get("verified") is True,
         "customer_age_days": _days_since(data.get("created_at"), now),
-        "customer_refunds_90d": data.get("refunds_count_90d", 0),
-        "customer_refunded_minor_90d": data.get("refunds_minor_90d", 0),
     }
 
 
@@ -304,10 +332,11 @@ def _target_facts(matter: Matter, target: str, now: datetime) -> dict[str, Any]:
             "charge_refundable_minor": charge.data.get("refundable_minor", 0),
             "charge_currency": str(charge.data.get("currency", "")),
             "charge_status": str(charge.data.get("status", "")),
-            "charge_age_days": _days_since(charge.data.get("created_at"), now),
-            "charge_disputed": charge.data.get("status") == "disputed",
+            "charge_age_days": _days_since(charge.data.get("created_at"), now, unknown=OLDEST_DAYS),
             "refund_is_due": _is_due(matter, charge),
         }
+        if "status" in charge.data:
+            facts["charge_disputed"] = charge.data["status"] == "disputed"
     return facts
 
 
@@ -336,24 +365,16 @@ def _signal_facts(matter: Matter) -> dict[str, Any]:
     return {
         "signal_score": signals.data.get("score", 0),
         "signals": sorted(str(item["name"]) for item in fired),
-        "watch_list_hits": sum(1 for fact in matter.facts if _is_hit(fact)),
+        # A near name is a candidate for people; and what was looked up twice is one hit.
+        "watch_list_hits": len({fact.ref for fact in matter.facts if fact.kind == "watch_hit" and is_sure(fact)}),
     }
 
 
-def _is_hit(fact: Fact) -> bool:
-    """A near name is a candidate for people; only an exact device, card, address or account counts by itself."""
-    return (
-        fact.kind == "watch_hit"
-        and fact.data.get("matched_field") != "name"
-        and float(fact.data.get("score", 0)) >= EXACT_HIT
-    )
-
-
-def _days_since(written: object, now: datetime) -> int:
+def _days_since(written: object, now: datetime, *, unknown: int = 0) -> int:
     try:
         return max(0, (now - datetime.fromisoformat(str(written))).days)
     except (ValueError, TypeError):
-        return 0
+        return unknown
 
 
 #: what has nothing to be cleaned of
@@ -368,5 +389,6 @@ def _clean(value: Any) -> Any:
         kept = "".join(c for c in value if unicodedata.category(c) not in {"Cc", "Cs"})
         return unicodedata.normalize("NFC", kept)[:MAX_TEXT]
     if isinstance(value, list):
-        return [_clean(item) for item in value[:MAX_ITEMS]]
+        # One that is too long is refused: what is cut off might be what a rule looks for.
+        return [_clean(item) for item in value]
     return value

@@ -1,4 +1,5 @@
-"""Leases: while a case or an action is worked on, its `wake_at` is pushed ahead, in one statement for the whole process.
+"""Leases: while a case or an action is worked on, it is not due: the end of its lease (a case's `held_until`, an action's `wake_at`)
+is pushed ahead, in one statement for each of the two tables and the whole process.
 
 The same thread says each second that the process lives. When the process dies both stop: the sweeper sees the row that no
 longer moves and frees what it held within seconds, and should no sweeper see it, the lease runs out. A single piece of

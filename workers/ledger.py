@@ -7,8 +7,9 @@ should not have to be found out again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from integrations.errors import Postponed, Temporary
@@ -29,6 +30,7 @@ from workers.wiring import System
 
 #: after so many tries a person is asked instead
 MOST_TRIES = 20
+NOT_THERE = "Its end was not recorded, and a look found nothing of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,8 @@ def _after_withdrawing(system: System, action: Action, left: LeftBehind, hints: 
 def look_again_later(system: System, action: Action, error: Temporary) -> None:
     """What became of a broken attempt cannot be found out just now: look again later."""
     now = system.clock()
+    # What was not even asked used up no try, as in `try_later`.
+    tries = action.tries + (not isinstance(error, Postponed))
     with system.db.write() as tx:
         actions.change(
             tx,
@@ -260,8 +264,29 @@ def look_again_later(system: System, action: Action, error: Temporary) -> None:
             wake_at=now + pause(action.tries, error.retry_after),
             waiting_for=str(error),
             claimed_by=None,
-            tries=action.tries + 1,
+            tries=tries,
         )
+
+
+@outage.insisting
+def record_not_there(system: System, action: Action, begun: Sequence[Attempt]) -> None:
+    """A look found nothing of these attempts: how the next one ends says nothing of them."""
+    with system.db.write() as tx:
+        for attempt in begun:
+            actions.finish_attempts(
+                tx, action, number=attempt.number, outcome="not_done", now=system.clock(), error=NOT_THERE
+            )
+
+
+@outage.insisting
+def approve_again(system: System, action: Action) -> bool:
+    """What is known to have done nothing is approved as before, and due; whether it was still as it was read."""
+    now = system.clock()
+    with system.db.write() as tx:
+        changed = actions.change(
+            tx, action, now=now, state=ActionState.APPROVED, wake_at=now, waiting_for=None, claimed_by=None
+        )
+    return changed is not None
 
 
 @outage.insisting
@@ -269,9 +294,15 @@ def redraft(system: System, action: Action, why: str) -> None:
     """The world moved on since this was drafted: not sent, and the agent looks again."""
     now = system.clock()
     logger.info("action_stale", action_id=action.id, reason=why)
+    kind = CATALOGUE.get(action.kind)
+    # What nobody drafts again is over.
+    over = kind is not None and kind.fixed
     with system.db.write() as tx:
         # Before the actions, as in `try_later`: what is under way comes back to a case that has gone on, or waits and is withdrawn.
         case = cases.lock(tx, action.case_id)
+        if case is not None and case.claimed_by and not over:
+            _come_again(tx, action, why, now)
+            return
         changed = actions.change(
             tx,
             action,
@@ -288,22 +319,43 @@ def redraft(system: System, action: Action, why: str) -> None:
         withdrawn = actions.settle_open(tx, action.case_id, ActionState.STALE, why, now)
         data = {"action": action.id, "reason": discreet(why), "withdrawn": withdrawn}
         audit.append(tx, action.case_id, now, Note("caseworker", "stale", data))
-        # What nobody drafts again is over.
-        kind = CATALOGUE.get(action.kind)
-        over = kind is not None and kind.fixed
         hints = _settle(system, tx, action, None) if over else []
-        again_from = (
-            cases.change(
-                tx, case.id, now=now, state=CaseState.WORKING, step="gather", round=case.round + 1, wake_at=now
-            )
-            if case is not None and case.state != CaseState.TAKEN_OVER and not over
-            else None
-        )
+        again_from = None
+        if case is not None and case.state != CaseState.TAKEN_OVER and not over:
+            again_from = _drafted_anew(system, tx, case, why, now)
     metrics.action_ended(action.kind, "stale")
     for action_id in hints:
         system.hints.action(action_id)
     if again_from is not None:
         system.hints.case(again_from.id, again_from.domain)
+
+
+def _drafted_anew(system: System, tx: Tx, case: Case, why: str, now: datetime) -> Case | None:
+    """The case, with its agent to look again; None where it has done so often enough, and people are asked.
+
+    Only what begins by itself is counted so: a round that people ask for is always begun, however many there were.
+    """
+    if case.round - case.events_total < system.settings.max_redrafts:
+        return cases.change(
+            tx, case.id, now=now, state=CaseState.WORKING, step="gather", round=case.round + 1, wake_at=now
+        )
+    reason = f"{case.round} rounds did not settle this case. The last: {why}"
+    logger.warning("case_needs_a_person", case_id=case.id, step=case.step, reason=discreet(reason))
+    if cases.change(tx, case.id, now=now, state=CaseState.INBOX, attention=reason, wake_at=None) is not None:
+        told = {"step": case.step, "reason": discreet(reason)}
+        audit.append(tx, case.id, now, Note("caseworker", "asked_for_help", told))
+    return None
+
+
+def _come_again(tx: Tx, action: Action, why: str, now: datetime) -> None:
+    """Whoever drafts at this moment was told of it as under way, and nobody could make them look again: it is tried once more when
+    that may be over, and found to be stale then (`_left_behind` says the same of what merely did nothing)."""
+    soon = now + pause(max(action.tries - 1, 0))
+    changed = actions.change(
+        tx, action, now=now, state=ActionState.APPROVED, wake_at=soon, waiting_for=why, claimed_by=None
+    )
+    if changed is not None:
+        actions.finish_attempts(tx, action, outcome=ActionState.STALE, now=now, error=why)
 
 
 def _settle(system: System, tx: Tx, action: Action, attention: str | None) -> list[str]:

@@ -45,7 +45,6 @@ def configure(level: str, output: str, **about: str) -> None:
     as_json = output == "json" or (output == "auto" and not sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        _adding(about),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_exception,
@@ -69,7 +68,8 @@ def configure(level: str, output: str, **about: str) -> None:
     handler.setFormatter(
         _Formatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            # Who writes is added here: what wrote a line before the process said who it is keeps the processors of then.
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _adding(about), renderer],
         )
     )
     root = logging.getLogger()

@@ -12,6 +12,7 @@ from workers.ledger import redraft, try_later
 from workers.log import logger
 from workers.renewal import judge_again
 from workers.store import actions, cases, flow, switches
+from workers.store.database import StoreUnavailable
 from workers.store.flow import Errand
 from workers.store.records import Action, ActionState
 from workers.switchboard import RULE
@@ -47,17 +48,15 @@ def wait_for_turn(system: System, action: Action) -> bool:
 
     The one that waits is due again when the other has ended (`settle` wakes it). False where none is before it any more.
     """
+    now = system.clock()
     with system.db.write() as tx:
         cases.lock(tx, action.case_id)
         first = before(action, actions.unsettled(tx, action.case_id))
         if first:
-            actions.change(
-                tx,
-                action,
-                now=system.clock(),
-                wake_at=None,
-                waiting_for=f"Waits its turn after “{first[0].sentence}”.",
-            )
+            waits = f"Waits its turn after “{first[0].sentence}”."
+            actions.change(tx, action, now=now, wake_at=None, waiting_for=waits)
+            # Whoever read before that nobody waits, and is about to end the one before, has to look again.
+            cases.change(tx, action.case_id, now=now)
     return bool(first)
 
 
@@ -95,17 +94,34 @@ def postpone_if_stopped_meanwhile(system: System, action: Action, *, doubtful: b
 
 
 def refuse_if_late(system: System, errand: Errand, since: float, *, doubtful: bool) -> None:
-    """A process that was stopped since it wrote its attempt down may have been taken for dead: another one may have looked,
-    found nothing and done it. So it does not send what it has not sent, and says so if the action is still its own.
+    """A process that was stopped since it wrote its attempt down may have been taken for dead, or lost its lease: another one may
+    have looked, found nothing and done it. So it does not send what it has not sent, and says so if the action is still its own.
 
     The attempt's commit looked at the switches as they were when it was asked for. If it then had to wait, they are looked at
     once more.
     """
     took = system.monotonic() - since
-    if took > system.settings.dead_after_seconds / 2:
-        raise Postponed("This process stood still before it could send it.")
+    _refuse_if_it_stood_still(system, took)
     if took > LONG_BEGUN:
+        _refuse_if_stopped(system, errand, doubtful=doubtful)
+
+
+def refuse_after_waiting(system: System, errand: Errand, overslept: float, *, doubtful: bool) -> None:
+    """The same of an attempt that had to wait for its turn at the vendor, and slept so much longer than it wanted."""
+    _refuse_if_it_stood_still(system, overslept)
+    _refuse_if_stopped(system, errand, doubtful=doubtful)
+
+
+def _refuse_if_it_stood_still(system: System, seconds: float) -> None:
+    if seconds > min(system.settings.dead_after_seconds, system.settings.lease_seconds) / 2:
+        raise Postponed("This process stood still before it could send it.")
+
+
+def _refuse_if_stopped(system: System, errand: Errand, *, doubtful: bool) -> None:
+    try:
         found = flow.errand(system.db, errand.action.id)
-        switch = found.switch if found is not None else None
-        if switch is not None and not (doubtful and switch.scope.startswith(RULE)):
-            raise Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS)
+    except StoreUnavailable as error:
+        raise Postponed("Nobody can tell just now whether this may be sent.", retry_after=1.0) from error
+    switch = found.switch if found is not None else None
+    if switch is not None and not (doubtful and switch.scope.startswith(RULE)):
+        raise Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS)

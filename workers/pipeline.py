@@ -122,8 +122,6 @@ def _next(system: System, work: Work) -> Work:
         return ended
     if case.events_total > case.events_worked and case.step != "triage":
         return _new_round(system, work, agent)
-    if case.round - case.events_total > system.settings.max_redrafts:
-        raise Permanent(f"{case.round} rounds did not settle this case.")
     if case.step == DECIDED:
         return settle_again(system, work)
     system.courtesy.give_way()
@@ -157,6 +155,8 @@ def triage(system: System, work: Work, agent: Agent) -> Work:
         # An agent that asks another names no customer whom nobody can be asked about: theirs is its own case's.
         "customer": customer_of(work.events[-1].source, newest)
         or (work.case.customer if work.case.source == OWN else ""),
+        # Later rounds begin without (`_new_round`), and what people should look at since is another matter.
+        **({"attention": None} if work.case.round == 1 and work.case.attention else {}),
     }
     return replace(record(system, work, changes, [made], told_later=True), triage=triaged)
 
@@ -263,7 +263,8 @@ def _decide(
         "state": CaseState.INBOX,
         "claimed_by": None,
         "wake_at": None,
-        "attention": unsure or work.case.attention,
+        # Else what people should look at stays: it may have been said while this was drafted (`cases.call_attention`).
+        **({"attention": unsure} if unsure else {}),
     }
     return conclude(system, work, changes, entries, laid_out)
 

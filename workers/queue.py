@@ -22,7 +22,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 
-from workers import redis_hints
+from workers import certificates, redis_hints
 from workers.courtesy import Courtesy
 from workers.log import logger
 from workers.redis_hints import Wire
@@ -43,6 +43,8 @@ warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 LONGEST_WAIT_FOR_A_HINT = 0.05
 IN_PROCESS = "memory://localhost/"
+#: a process of a pool that is not ready by then never will be
+LONGEST_START = 120.0
 #: hints in one round trip to the broker
 LOT = 200
 #: an event that ended so many workers is put aside
@@ -73,6 +75,7 @@ def make_app(broker_url: str, *, stop_seconds: float = 30.0) -> Celery:
         accept_content=["json"],
         task_serializer="json",
         broker_transport_options=dict(TRANSPORTS.get(transport, {})),
+        broker_use_ssl=certificates.asked_of(broker_url),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # What a broker says no to (RabbitMQ: acknowledged too late; Redis: a replica now, or its disk is full) it may take
@@ -95,6 +98,9 @@ def make_app(broker_url: str, *, stop_seconds: float = 30.0) -> Celery:
         worker_enable_prefetch_count_reduction=False,
         # With threads the other setting ends the worker when a broker goes away.
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        # A process opens the database and learns before it is ready. One that Celery gave up on would be followed by another
+        # that takes as long.
+        worker_proc_alive_timeout=LONGEST_START,
         worker_soft_shutdown_timeout=0 if in_process else stop_seconds,
         worker_enable_soft_shutdown_on_idle=not in_process,
         worker_eta_task_limit=1000,
@@ -122,6 +128,7 @@ def queues(*, on_rabbitmq: bool) -> list[Queue]:
 
 EVENTS_EXCHANGE = "caseworker.events"
 PLAIN_EVENTS = "events.plain"
+ANY_KEY = "#"
 DEAD_EVENTS = "events.dead"
 PUT_ASIDE = {
     "x-delivery-limit": DELIVERIES,
@@ -138,7 +145,7 @@ def plain_events(*, on_rabbitmq: bool) -> Queue:
     return Queue(
         PLAIN_EVENTS,
         exchange=Exchange(EVENTS_EXCHANGE, type="topic", durable=True),
-        routing_key="#",
+        routing_key=ANY_KEY,
         queue_arguments={**QUORUM, **PUT_ASIDE} if on_rabbitmq else None,
     )
 

@@ -6,9 +6,6 @@ under a policy that is gone. A change of the policy itself is not judged anew bu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 from workers.actions.catalogue import CATALOGUE
 from workers.drafting import rejudge
 from workers.log import logger
@@ -16,7 +13,7 @@ from workers.settlement import settle
 from workers.store import actions, audit, cases
 from workers.store.audit import Note
 from workers.store.database import Tx
-from workers.store.records import Action, ActionState, Revision
+from workers.store.records import Action, ActionState
 from workers.wiring import System
 
 JUDGED_ANEW = (
@@ -39,43 +36,51 @@ def renew(system: System, action_id: str) -> bool:
     return judge_again(system, action)
 
 
+class _Overtaken(Exception):
+    """The action changed meanwhile: what was reserved for its next revision is not to be kept either."""
+
+
 def judge_again(system: System, action: Action) -> bool:
     """Make the next revision of an action as the policy in force judges it. False where it changed meanwhile."""
-    now = system.clock()
-    with system.db.write() as tx:
-        case = cases.lock(tx, action.case_id)
-        kind = CATALOGUE.get(action.kind)
-        if case is None or kind is None:
-            return False
-        if kind.fixed and outdated(system, action):
-            changed, judged = _over(tx, action, system), None
-        else:
-            said = actions.revisions_of(tx, action.id)
-            anew = rejudge(
-                system,
-                tx,
-                case,
-                action,
-                action.arguments,
-                author="caseworker",
-                edited=_edited(said),
-                now=now,
-                extra_roles=_escalated(said),
-            )
-            changed, judged = (None, None) if anew is None else (anew.action, anew.note)
-        if changed is None:
-            return False
-        told = {"action": action.id, "revision": changed.revision, "outcome": str(changed.verdict["outcome"])}
-        record = {} if judged is None else {"record": judged.data["record"]}
-        audit.append(
-            tx, case.id, now, Note("caseworker", "judged_anew", {**told, "state": str(changed.state), **record})
-        )
-        fresh = cases.get(tx, case.id)
-        hints = settle(tx, fresh, now=now) if fresh is not None else []
+    try:
+        with system.db.write() as tx:
+            changed, hints = _judged_again(system, tx, action)
+    except _Overtaken:
+        return False
     logger.info("judged_anew", action_id=action.id, state=changed.state)
     for due in hints:
         system.hints.action(due)
     return True
+
+
+def _judged_again(system: System, tx: Tx, action: Action) -> tuple[Action, list[str]]:
+    """The next revision, and the actions that are due by it. Raise `_Overtaken`."""
+    now = system.clock()
+    case = cases.lock(tx, action.case_id)
+    kind = CATALOGUE.get(action.kind)
+    if case is None or kind is None:
+        raise _Overtaken
+    if kind.fixed and outdated(system, action):
+        changed, judged = _over(tx, action, system), None
+    else:
+        anew = rejudge(
+            system,
+            tx,
+            case,
+            action,
+            action.arguments,
+            author="caseworker",
+            edited=False,
+            now=now,
+        )
+        changed, judged = (None, None) if anew is None else (anew.action, anew.note)
+    if changed is None:
+        raise _Overtaken
+    told = {"action": action.id, "revision": changed.revision, "outcome": str(changed.verdict["outcome"])}
+    record = {} if judged is None else {"record": judged.data["record"]}
+    audit.append(tx, case.id, now, Note("caseworker", "judged_anew", {**told, "state": str(changed.state), **record}))
+    fresh = cases.get(tx, case.id)
+    return changed, settle(tx, fresh, now=now) if fresh is not None else []
 
 
 def _over(tx: Tx, action: Action, system: System) -> Action | None:
@@ -90,18 +95,3 @@ def _over(tx: Tx, action: Action, system: System) -> Action | None:
         waiting_for=None,
         settled_at=now,
     )
-
-
-def _edited(revisions: Sequence[Revision]) -> bool:
-    """Whether a person changed what the agent had drafted: that stays so, whoever judges it."""
-    return any(revision.author.startswith("person:") for revision in revisions[1:])
-
-
-def _escalated(revisions: Sequence[Revision]) -> list[str]:
-    """Groups that people asked for besides those that the policy asks."""
-    found: dict[str, None] = {}
-    for before, revision in pairwise(revisions):
-        if revision.author == "escalation":
-            had = {r["role"] for r in before.record["requirements"]}
-            found.update({r["role"]: None for r in revision.record["requirements"] if r["role"] not in had})
-    return list(found)

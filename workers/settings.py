@@ -6,21 +6,29 @@ Vendors' settings keep the vendors' own names and are read by `integrations.regi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from integrations.models.routing import SHIPPED as SHIPPED_ROUTING
 
 #: of `Settings.policy_changes`: whatever lies in the folder is in force from the next start on
 FOLDER_WINS = "folder"
+#: longer than anybody means, and short enough for every date that is reckoned with it
+CENTURY_DAYS = 36_500
+CENTURY_HOURS = CENTURY_DAYS * 24
+#: no number of a setting is meant to be larger
+MOST = 1_000_000_000
+#: as many bytes as the door lets wait (`workers.intake.landing`): of a larger body each sender would hear for ever to come again
+MOST_BODY_BYTES = 64 * 1024 * 1024
 SHIPPED_POLICY = Path(__file__).resolve().parent.parent / "policies" / "bundles"
 
 
@@ -62,7 +70,10 @@ class Settings(BaseSettings):
         description="Database connections of each kind, per process: on PostgreSQL N of two kinds and three more, 2N + 3.",
     )
     lease_seconds: int = Field(
-        60, ge=1, description="How long a claim lasts unless renewed; a dead worker's claims are freed sooner."
+        60,
+        ge=1,
+        le=86_400,
+        description="How long a claim lasts unless renewed; a dead worker's claims are freed sooner.",
     )
     stop_seconds: float = Field(
         30.0, ge=0, description="How long a worker that is told to stop lets running work finish."
@@ -82,7 +93,7 @@ class Settings(BaseSettings):
     )
     max_claims: int = Field(5, ge=1, description="Tries at one step without progress before a person is asked.")
     max_redrafts: int = Field(5, ge=1, description="Rounds of a case beyond its events before a person is asked.")
-    max_body_bytes: int = Field(1_048_576, ge=1024, description="Largest inbound request body.")
+    max_body_bytes: int = Field(1_048_576, ge=1024, le=MOST_BODY_BYTES, description="Largest inbound request body.")
     door_waiting: int = Field(
         2000, ge=1, description="Requests that may wait to be stored, per process; one more is answered with 503."
     )
@@ -92,10 +103,14 @@ class Settings(BaseSettings):
     time_zone: str = Field(
         "UTC", description="Where the house is: the zone of hours, weekdays and dates in the policy (Europe/Berlin)."
     )
-    decide_within_days: int = Field(7, ge=1, description="Pending actions expire, as refused, after so many days.")
-    session_hours: int = Field(12, ge=1, description="How long a sign-in lasts.")
-    quarantine_hours: int = Field(72, ge=1, description="How long rejected requests are kept for replay.")
-    model_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one model call; below the lease.")
+    decide_within_days: int = Field(
+        7, ge=1, le=CENTURY_DAYS, description="Pending actions expire, as refused, after so many days."
+    )
+    session_hours: int = Field(12, ge=1, le=CENTURY_HOURS, description="How long a sign-in lasts.")
+    quarantine_hours: int = Field(
+        72, ge=1, le=CENTURY_HOURS, description="How long rejected requests are kept for replay."
+    )
+    model_timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for one model call.")
     data_classes: str = Field(
         "",
         description="Classes of each source's data, before the shipped ones: zendesk=personal,stripe=personal+payment.",
@@ -127,20 +142,57 @@ class Settings(BaseSettings):
     )
     memory: bool = Field(True, description="Learn from closed cases, and tell agents what is remembered.")
     memory_told: int = Field(8, ge=1, le=50, description="Memories that an agent is told in one case, at most.")
-    memory_outcome_days: int = Field(730, ge=1, description="How long it is remembered what a case came to.")
-    memory_decision_days: int = Field(365, ge=1, description="How long a colleague's decision and its reason are.")
-    memory_preference_days: int = Field(365, ge=1, description="How long what our records say of a customer is.")
-    memory_claim_days: int = Field(90, ge=1, description="How long what was written to us is remembered, as a claim.")
+    memory_outcome_days: int = Field(
+        730, ge=1, le=CENTURY_DAYS, description="How long it is remembered what a case came to."
+    )
+    memory_decision_days: int = Field(
+        365, ge=1, le=CENTURY_DAYS, description="How long a colleague's decision and its reason are."
+    )
+    memory_preference_days: int = Field(
+        365, ge=1, le=CENTURY_DAYS, description="How long what our records say of a customer is."
+    )
+    memory_claim_days: int = Field(
+        90, ge=1, le=CENTURY_DAYS, description="How long what was written to us is remembered, as a claim."
+    )
     shadow: str = Field(
         "",
-        pattern=r"^\s*((\S+/\S+|prompts:\S+)(\s+|$)){0,2}(\d{1,3}%)?\s*$",
+        pattern=r"^\s*((\S+/\S+|prompts:\S+)(\s+(\S+/\S+|prompts:\S+))?(\s+([1-9]\d?|100)%)?)?\s*$",
         description="A second model or prompt folder, run beside the live one on decided cases: openai/MODEL 10%.",
     )
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json, console, or auto: console on a terminal."
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="Port on which a process shows its metrics; 0: none.")
     metrics_host: str = Field("127.0.0.1", description="Address of that port. It asks nobody for a password.")
     traces: Literal["off", "otlp", "console"] = Field("off", description="Where OpenTelemetry's spans go.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, given: Any) -> Any:
+        """As with vendors' settings: `CASEWORKER_DATA=` in a file is no wish to keep the database in the folder of the moment."""
+        return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, level: Any) -> Any:
+        return level.upper() if isinstance(level, str) else level
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_reckoned_with(cls, value: Any) -> Any:
+        if isinstance(value, int | float | Decimal) and value > MOST:
+            raise ValueError(f"Input should be at most {MOST}")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if re.fullmatch(r"https?://[^\s/?#]+/?", url) is None:
+            raise ValueError("give a whole address with no path behind it, such as https://caseworker.example.com")
+        return url.rstrip("/")
 
     @field_validator("time_zone")
     @classmethod
@@ -150,6 +202,16 @@ class Settings(BaseSettings):
         except (ValueError, LookupError, OSError) as error:
             raise ValueError(f"{name!r} is no time zone: give an IANA name such as Europe/Berlin or UTC") from error
         return name
+
+    @field_validator("vendor_limits", "budget_domain_usd")
+    @classmethod
+    def _names_each_once(cls, text: str) -> str:
+        # Of two the last would hold, and nobody would hear of the other.
+        names = [part.partition("=")[0].strip() for part in text.split(",") if "=" in part]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands here twice: only one of them can hold")
+        return text
 
     @property
     def lease(self) -> timedelta:

@@ -57,11 +57,6 @@ class Switchboard:
                 self._seen, self._seen_at = tuple(switches.now_thrown(self._db)), asked_at
             return self._seen
 
-    def applying(self, domain: str, kind: str, vendor: str) -> list[str]:
-        """The thrown switches that say something of an action, for the fact `thrown_switches`."""
-        seen = self.thrown()
-        return applying(seen, domain, kind, vendor) if seen else []
-
     def forget(self) -> None:
         """Ask again next time: this process has just thrown or released one itself."""
         with self._lock:

@@ -6,24 +6,24 @@ waits for connections to close. Adds security headers to everything and turns er
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from integrations.base import WebhookSource
@@ -51,9 +51,11 @@ from workers.inbox import (
     switches_api,
     switches_page,
 )
+from workers.inbox.headers import NOT_KEPT, SecurityHeaders, security_headers
 from workers.inbox.identity import Identity, Refused, SignInNeeded, is_https, signed_in, who_decides
 from workers.inbox.live import Live
 from workers.inbox.rendering import STATIC, Pages
+from workers.inbox.schemas import ANYWHERE
 from workers.inbox.signin import Door
 from workers.inbox.straight import Straight
 from workers.inbox.words import AlreadyDecided, DecisionError, NotAllowed, NotFound
@@ -68,11 +70,6 @@ from workers.telemetry.requests import Measured
 from workers.wiring import System
 
 RETRY_AFTER_SECONDS = 5
-
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 
 _SAID = {
     400: "This request cannot be read",
@@ -149,7 +146,7 @@ def make_app(
         switches_api.router,
         reference.router,
     ):
-        app.include_router(router)
+        app.include_router(router, responses=ANYWHERE)
     app.router.routes.extend(
         [
             Route("/healthz", _healthz),
@@ -160,10 +157,10 @@ def make_app(
         ]
     )
     _handle_errors(app)
-    https = is_https(system)
+    headers = security_headers(https=is_https(system))
     app.add_middleware(NoNul)
-    app.add_middleware(SecurityHeaders, https=https)
-    headers = {**security_headers(https=https), "Cache-Control": "no-store"}
+    app.add_middleware(SecurityHeaders, headers=headers)
+    app.state.headers = headers = {**headers, "Cache-Control": NOT_KEPT}
     app.state.doors = partial(
         Doors, system=system, webhooks=webhooks, landing=landing, threads=threads, headers=headers
     )
@@ -206,46 +203,6 @@ def server(app: FastAPI, *, host: str, port: int) -> Server:
     return Server(config, app.state.live)
 
 
-def security_headers(*, https: bool) -> dict[str, str]:
-    return {
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        # Not no-referrer: with it browsers send “Origin: null” along with forms, which we compare.
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-        **({"Strict-Transport-Security": "max-age=31536000"} if https else {}),
-    }
-
-
-class SecurityHeaders:
-    """Headers on every answer that does not set them itself. Plain ASGI, so that streams pass through untouched."""
-
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
-        self._app = app
-        self._headers = security_headers(https=https)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        cache = "no-store"
-        if scope["path"].startswith("/static/"):
-            # The style sheet names the fonts without a version; theirs does not change.
-            lasting = b"v=" in scope["query_string"] or scope["path"].endswith(".woff2")
-            cache = "public, max-age=31536000, immutable" if lasting else "no-cache"
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in {**self._headers, "Cache-Control": cache}.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-
-
 class NoNul:
     """Refuses addresses with a NUL: nobody types one, and PostgreSQL cannot even look for it."""
 
@@ -254,7 +211,8 @@ class NoNul:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and ("\x00" in scope["path"] or b"%00" in scope["query_string"]):
-            await PlainTextResponse("This address cannot be read.", status_code=400)(scope, receive, send)
+            refusal = _answer(Request(scope), 400, "This address cannot be read.", ask_who=False)
+            await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -267,16 +225,23 @@ def _healthz(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+#: a server that hangs answers nothing at all, and whoever asks whether this process is ready wants to know it soon
+READY_SECONDS = 4.0
 _NOT_READY = {
     Standing.BEHIND: "run “caseworker migrate”",
     Standing.TOO_NEW: "the database belongs to a newer version: start that one",
 }
 
 
-def _readyz(request: Request) -> Response:
+async def _readyz(request: Request) -> Response:
     """The process can serve: the database is there and migrated. Raises `StoreUnavailable`, answered with 503."""
     system: System = request.app.state.system
-    lacking = _NOT_READY.get(standing(system.db))
+    asked = asyncio.ensure_future(run_in_threadpool(standing, system.db))
+    if not (await asyncio.wait({asked}, timeout=READY_SECONDS))[0]:
+        # Whatever comes of it in the end, nobody waits for it any more.
+        asked.add_done_callback(lambda late: late.cancelled() or late.exception())
+        raise StoreUnavailable(f"no answer within {READY_SECONDS:g} s")
+    lacking = _NOT_READY.get(asked.result())
     if lacking is not None:
         return JSONResponse({"status": "not ready", "detail": lacking}, status_code=503)
     return JSONResponse({"status": "ready"})
@@ -296,13 +261,30 @@ def _handle_errors(app: FastAPI) -> None:
 
 
 def _sign_in_needed(request: Request, _error: Exception) -> Response:
-    going = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if request.method not in ("GET", "HEAD"):
-        going = "/"
-    if request.headers.get("hx-request"):
-        # A redirect would put the sign-in page into the middle of the page that asked.
-        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
-    return RedirectResponse(f"/sign-in?{urlencode({'next': going})}" if going != "/" else "/sign-in", 303)
+    if not request.headers.get("hx-request"):
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        going = here if request.method in ("GET", "HEAD") else "/"
+        return RedirectResponse(_sign_in(going), 303)
+    going = _from_here(request.headers.get("hx-current-url", ""))
+    if request.url.path.startswith("/actions/"):
+        # The card is open, and somebody may be writing on it: that would be gone with the page.
+        shown: Pages = request.app.state.pages
+        return shown.page(request, "_signed_out.html", {"sign_in": _sign_in(going)}, status=401)
+    # A redirect would put the sign-in page into the middle of the page that asked.
+    return Response(status_code=401, headers={"HX-Redirect": _sign_in(going)})
+
+
+def _sign_in(going: str) -> str:
+    return f"/sign-in?{urlencode({'next': going})}" if going != "/" else "/sign-in"
+
+
+def _from_here(url: str) -> str:
+    """What of a page's address follows after our name: where to go on after signing in."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "/"
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _refused(request: Request, error: Exception) -> Response:
@@ -355,7 +337,9 @@ def _store_unavailable(request: Request, error: Exception) -> Response:
 
 def _broken(request: Request, error: Exception) -> Response:
     logger.error("request_failed", path=request.url.path, exc_info=error)
-    return _answer(request, 500, "Something broke on our side. It was written down.", ask_who=False)
+    # Answered outside of all that is put around the application, so also of what puts the headers there.
+    headers: Mapping[str, str] = request.app.state.headers
+    return _answer(request, 500, "Something broke on our side. It was written down.", headers, ask_who=False)
 
 
 def _answer(

@@ -119,13 +119,19 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         late=Late(db, utc_now),
         notice=metrics.model_gave_nothing,
         redaction=(redaction := redaction_of(settings)),
+        aside=guards.turnstile.aside,
     )
     # A memory does not say which class its source was of.
     embedder = (
         None
         if redaction.keeps()
         else registry.embedder(
-            env, timeout=settings.model_timeout_seconds, routing=settings.models_file, redaction=redaction
+            env,
+            timeout=settings.model_timeout_seconds,
+            routing=settings.models_file,
+            wrap=guards.wrap,
+            on_usage=metrics.model_call,
+            redaction=redaction,
         )
     )
     return System(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
 from integrations.base import Delivery, EventType, InboundEvent
 from integrations.errors import Malformed, UnknownEvent
@@ -32,6 +32,10 @@ class _User(Shape):
     type: str = "User"
 
 
+# GitHub's schema lets it be null, where an account is gone: nobody whom we know, and neither bot nor team.
+_Author = Annotated[_User, BeforeValidator(lambda user: {"login": "ghost"} if user is None else user)]
+
+
 class _Repository(Shape):
     full_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", max_length=200)]
 
@@ -40,13 +44,13 @@ class _Issue(Shape):
     number: Quantity
     title: Line
     body: str | None = None
-    user: _User
+    user: _Author
     created_at: Instant
 
 
 class _Comment(Shape):
     body: str
-    user: _User
+    user: _Author
     author_association: str
     created_at: Instant
 

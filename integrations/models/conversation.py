@@ -32,6 +32,7 @@ from integrations.models.base import (
     Unanswered,
     Usage,
 )
+from integrations.models.unbroken import unbroken_in
 
 #: An answer that was cut off is asked for once more, with so many times the room.
 MORE_ROOM: Final = 4
@@ -256,9 +257,8 @@ def checked(tools: Sequence[Tool], asked: Asked) -> ToolCall:
 
 def arguments(said: Any) -> Mapping[str, Any] | None:
     """A call's arguments, which some providers send as an object and some as its text. None where they are neither."""
-    if isinstance(said, str):
-        try:
-            said = json.loads(said or "{}")
-        except ValueError:
-            return None
-    return said if isinstance(said, dict) else None
+    try:
+        given = json.loads(said or "{}") if isinstance(said, str) else said
+        return unbroken_in(given) if isinstance(given, dict) else None
+    except (ValueError, RecursionError):
+        return None

@@ -121,6 +121,9 @@ def evaluate(
     """
     if test is not None:
         return _report("test set", [_round(rows, test, progress, "")])
+    labels = sorted({row.label for row in rows})
+    if len(labels) < 2:
+        raise ValueError(f"training needs at least two different labels, got {labels!r}")
     groups = [row.group or f"row {i}" for i, row in enumerate(rows)]
     fold = folds([row.label for row in rows], groups, PARTS)
     every = len(rows) <= MANY if cross_validate is None else cross_validate
@@ -129,6 +132,10 @@ def evaluate(
         name = f"fold {part + 1} of {PARTS}: " if every else ""
         kept = [row for row, f in zip(rows, fold, strict=True) if f != part]
         held = [row for row, f in zip(rows, fold, strict=True) if f == part]
+        if len({row.label for row in kept}) < 2:
+            raise ValueError(
+                "too few rows: without those that are held out to judge, fewer than two different labels are left"
+            )
         if held:
             rounds.append(_round(kept, held, progress, name))
     return _report(f"{PARTS}-fold cross-validation" if every else "held-out fifth", rounds)

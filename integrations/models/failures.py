@@ -62,14 +62,19 @@ def paid(error: BaseException) -> tuple[Usage, ...]:
     return earlier if usage is None else (*earlier, usage)
 
 
+def after(error: IntegrationError, earlier: Sequence[Usage]) -> IntegrationError:
+    """The same error, where something else had been paid for before."""
+    if earlier:
+        vars(error)["earlier"] = (*earlier, *getattr(error, "earlier", ()))
+    return error
+
+
 def worth_waiting(error: IntegrationError) -> bool:
     """Whether the service lives and said when to come back, soon."""
-    return (
-        isinstance(error, Temporary)
-        and not isinstance(error, LeftAlone)
-        and error.retry_after is not None
-        and error.retry_after <= PATIENT_SECONDS
-    )
+    if not isinstance(error, Temporary) or isinstance(error, LeftAlone) or error.retry_after is None:
+        return False
+    scattered = error.scattered if isinstance(error, Postponed) else 0.0
+    return error.retry_after - scattered <= PATIENT_SECONDS
 
 
 def out_of_reach(error: IntegrationError) -> bool:

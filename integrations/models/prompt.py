@@ -7,8 +7,9 @@ before the end of the stable part, so that the provider's prompt cache serves it
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -17,12 +18,17 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from integrations import outsiders
 from integrations.models.base import Macro, Material, ToolResult, Turn
+from integrations.models.unbroken import unbroken
 
 #: Makes the markers of this process. A text that wanted to hold its own marker would have to know it.
 _KEY: Final = secrets.token_bytes(32)
 
 #: Of a macro's rationale the first words are guidance; the rest is for the cards that people see.
 _LONGEST_REASON: Final = 200
+
+#: how the names of our fields look; what else stands in a place was made up by a model, or put in for a placeholder of its
+_OUR_NAME: Final = re.compile(r"_?[a-z]+(?:_[a-z]+)*\d{0,2}")
+_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 #: so many stable parts are kept
 MOST_STABLE: Final = 200
@@ -73,10 +79,11 @@ class Stable:
 def material_part(material: Sequence[Material]) -> str:
     parts = []
     for piece in material:
+        ref = unbroken(piece.ref)
         if piece.trusted:
-            parts.append(f"## {piece.name} (record, ref {piece.ref})\n{_told(piece.data, f'in {piece.name}')}")
+            parts.append(f"## {piece.name} (record, ref {ref})\n{_told(piece.data, f'in {piece.name}')}")
         else:
-            parts.append(f"## {piece.name} (written by outsiders, ref {piece.ref})\n{fenced(_json(piece.data))}")
+            parts.append(f"## {piece.name} (written by outsiders, ref {ref})\n{fenced(_json(piece.data))}")
     return "\n\n".join(parts)
 
 
@@ -97,7 +104,7 @@ def _json(data: Any) -> str:
         return to_json(data, indent=1, fallback=str).decode()
     except PydanticSerializationError:
         # Half a surrogate pair, which some sender cut in two.
-        return json.dumps(data, ensure_ascii=False, indent=1, default=str)
+        return unbroken(json.dumps(data, ensure_ascii=False, indent=1, default=str))
 
 
 def results(turn: Turn) -> list[ToolResult]:
@@ -124,9 +131,22 @@ def repair(error: ValidationError) -> str:
 
 
 def wrong(error: ValidationError) -> str:
-    """What is wrong, without repeating what was sent."""
-    details = error.errors(include_url=False, include_input=False, include_context=False)[:5]
-    return "; ".join(f"{'.'.join(map(str, d['loc'])) or 'answer'}: {d['msg']}" for d in details) + "."
+    """What is wrong, without repeating what was sent: it goes back to the service, and onto the case's card."""
+    details = error.errors(include_url=False, include_input=False)[:5]
+    return "; ".join(f"{_place(found['loc'])}: {_said(found)}" for found in details) + "."
+
+
+def _place(loc: Sequence[int | str]) -> str:
+    parts = (str(part) if isinstance(part, int) or _OUR_NAME.fullmatch(part) else "…" for part in loc)
+    return ".".join(parts) or "answer"
+
+
+def _said(found: Mapping[str, Any]) -> str:
+    kind, told = found["type"], found.get("ctx", {})
+    if kind == "union_tag_invalid":
+        return f"{told['discriminator']} should be one of {told['expected_tags']}"
+    # Checks of our own may quote what they refuse.
+    return _QUOTED.sub("…", found["msg"]) if kind in ("value_error", "assertion_error") else str(found["msg"])
 
 
 def _house_ways(macros: Sequence[Macro]) -> str:

@@ -13,16 +13,22 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from integrations.models.base import T
+from integrations.models.unbroken import unbroken, unbroken_in
 
 #: So many places in a text are looked at; one that opens more braces than that is no answer.
 _MOST_STARTS: Final = 50
 
 _THOUGHTS: Final = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+#: as JSON writes it
+_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _DECODER: Final = json.JSONDecoder()
 
 
 def read(output: type[T], text: str) -> T:
     """Raise pydantic's `ValidationError` where nothing in `text` fits."""
+    text = unbroken(text)
+    if "\\u0000" in text:
+        text = _NUL.sub(r"\1\\ufffd", text)
     try:
         return output.model_validate_json(text)
     except ValidationError:
@@ -37,7 +43,7 @@ def _objects(text: str) -> list[Any]:
     """The JSON objects that stand in a text side by side; none where the whole text is one JSON value."""
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     else:
         return []
@@ -48,9 +54,10 @@ def _objects(text: str) -> list[Any]:
         if at < 0:
             break
         try:
-            value, at = _DECODER.raw_decode(text, at)
-        except ValueError:
+            value, end = _DECODER.raw_decode(text, at)
+            found.append(unbroken_in(value))
+        except (ValueError, RecursionError):
             at += 1
         else:
-            found.append(value)
+            at = end
     return found

@@ -31,6 +31,9 @@ ROUTE: Final = "route"
 #: how often a route that cannot serve at all is said loudly
 LOUD_SECONDS: Final = 60.0
 
+#: a call that waits -> the same, so that others of the process work meanwhile
+Aside = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 Answer = TypeVar("Answer", bound=ModelAnswer[Any] | ToolUse)
 How = Literal["answer", "turn"]
 
@@ -94,6 +97,7 @@ class Router:
         sleep: Callable[[float], None] = time.sleep,
         jitter: retry.Jitter = random.uniform,
         longest: float = LONGEST,
+        aside: Aside = lambda call: call,
     ) -> None:
         self._seats = {task: tuple(found) for task, found in seats.items()}
         self._plain = {task for task, found in self._seats.items() if all(seat.plain for seat in found)}
@@ -101,7 +105,9 @@ class Router:
         self._late = late
         self._notice = notice
         self._monotonic = monotonic
-        self._sleep = sleep
+        # Models are asked aside each for itself; what is waited for here is waited for aside, too.
+        self._sleep = aside(sleep)
+        self._raced: Callable[..., hedge.Race[_Tried[ModelAnswer[Any] | ToolUse]]] = aside(hedge.race)
         self._jitter = jitter
         self._longest = longest
         self._loud: dict[str, float] = {}
@@ -185,7 +191,10 @@ class Router:
                         remark = f"{seat.key} took longer than {seat.route.hedge_after:g} s for an urgent case."
                     winner = (seat, other)[ended.winner]
                     return self._given(request, ended.answer.answer, winner, failed, spent, remark)
-            if isinstance(failed[-1][1], Refused) and failed[-1][0].route.on_refusal == "person":
+            declined = next((one for one in failed if _is_left_to_a_person(*one)), None)
+            if declined is not None:
+                # Of two that were asked at once the other may have failed after it.
+                failed.sort(key=lambda one: one is declined)
                 break
         everything = (*spent, *(usage for _, error in failed for usage in paid(error)))
         self._count(request, failed, everything, "")
@@ -220,7 +229,7 @@ class Router:
         self, first: Seat, second: Seat, request: ModelRequest[Any], how: How
     ) -> hedge.Race[_Tried[ModelAnswer[Any] | ToolUse]]:
         assert first.route.hedge_after is not None, "only such routes are hedged"
-        return hedge.race(
+        return self._raced(
             partial(self._try, first, request, how),
             partial(self._try, second, request, how),
             after=first.route.hedge_after,
@@ -349,6 +358,10 @@ class Router:
         if now - self._loud.get(seat.key, float("-inf")) >= LOUD_SECONDS:
             self._loud[seat.key] = now
             logger.error("model_cannot_serve route=%s reason=%s", seat.key, error)
+
+
+def _is_left_to_a_person(seat: Seat, error: IntegrationError) -> bool:
+    return isinstance(error, Refused) and seat.route.on_refusal == "person"
 
 
 def _named(errors: Sequence[tuple[int, BaseException]]) -> list[tuple[int, IntegrationError]]:

@@ -94,7 +94,7 @@ class When(BaseModel):
             return False
         if self.source is not None and about.source not in self.source:
             return False
-        if self.language is not None and about.language.partition("-")[0] not in self.language:
+        if self.language is not None and not _speaks(about.language, self.language):
             return False
         if self.tier is not None and about.tier.casefold() not in (tier.casefold() for tier in self.tier):
             return False
@@ -110,6 +110,12 @@ class When(BaseModel):
             f"{name} {_words(value)}"
             for name, value in self.model_dump(by_alias=True, exclude_none=True, mode="python").items()
         )
+
+
+def _speaks(language: str, wanted: Sequence[str]) -> bool:
+    """Models write tags in other case, or with a low line; and a tag with a region is one of its language."""
+    tag = language.strip().replace("_", "-").casefold() or "und"
+    return any(tag == word or tag.startswith(f"{word}-") for word in (w.replace("_", "-").casefold() for w in wanted))
 
 
 class Route(BaseModel):

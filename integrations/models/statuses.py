@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from integrations.errors import Permanent, Temporary
@@ -54,12 +56,26 @@ def consequence(status: int, said: str, headers: Mapping[str, str], names: Names
 
 
 def wait(headers: Mapping[str, str]) -> float | None:
-    """The seconds of a retry-after header, where it holds seconds."""
+    """The seconds of a retry-after header, which holds seconds or, of some gateways, a date."""
+    said = headers.get("retry-after", "").strip()
     try:
-        asked = float(headers.get("retry-after", ""))
+        asked = float(said)
+    except ValueError:
+        until = _moment(said)
+        if until is None:
+            return None
+        # By the clock that the date is of, where it is told.
+        asked = max(0.0, (until - (_moment(headers.get("date", "")) or datetime.now(UTC))).total_seconds())
+    return asked if 0 <= asked < float("inf") else None
+
+
+def _moment(written: str) -> datetime | None:
+    """A date as HTTP writes it."""
+    try:
+        found = parsedate_to_datetime(written)
     except ValueError:
         return None
-    return asked if 0 <= asked < float("inf") else None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _quoted(said: str) -> str:

@@ -160,10 +160,17 @@ def from_same_origin(headers: Mapping[str, str]) -> None:
     if site is not None and site != "same-origin":
         raise Refused(403, "this form was sent from another page")
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and _site_of(origin) != headers.get("host"):
         raise Refused(403, "this form was sent from another site")
     if site is None and origin is None:
         raise Refused(403, "nothing says where this form was sent from: send the header Origin")
+
+
+def _site_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError as error:
+        raise Refused(403, "nothing can be made of the header Origin") from error
 
 
 def minor_units(amount: str) -> int:

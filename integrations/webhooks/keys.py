@@ -81,6 +81,9 @@ def _load(scheme: Scheme, text: str, name: str, *, allow_published: bool) -> Sec
 def _key(scheme: Scheme, text: str, name: str) -> bytes | Ed25519PublicKey | EllipticCurvePublicKey:
     match scheme.key_text:
         case KeyText.UTF8:
+            # What everybody's begin with, such as `whsec_$NOT_SET` leaves, proves nothing: anybody can sign with it.
+            if text == scheme.key_prefix:
+                raise ValueError(f"{name} is the beginning of a secret and no more; copy it again")
             return text.encode("utf-8")
         case KeyText.WORDPRESS:
             return _WORDPRESS_ENTITY.sub(lambda entity: html.unescape(entity[0]), text).encode("utf-8")

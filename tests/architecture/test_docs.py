@@ -84,6 +84,24 @@ def test_links_between_pages_lead_somewhere(page):
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
+def headings(page: Path) -> set[str]:
+    """What a link may name of a page, made as GitHub makes it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = [re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", title) for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_into_a_page_name_a_heading_of_it():
+    links = [
+        (page.name, (page.parent / to) if to else page, heading)
+        for page in PAGES
+        for to, heading in re.findall(r"\]\(([^)#\s:]*)#([^)]+)\)", page.read_text())
+    ]
+
+    assert len(links) > 10
+    assert [(on, to.name, heading) for on, to, heading in links if heading not in headings(to)] == []
+
+
 def test_the_map_in_the_readme_names_what_is_there():
     text = (ROOT / "README.md").read_text()
     named = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)

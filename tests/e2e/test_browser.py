@@ -242,6 +242,31 @@ def test_a_narrow_screen_needs_no_scrolling_sideways(desk, path):
         assert approve["y"] > 740 / 2
 
 
+def test_a_table_that_is_wider_than_its_place_is_moved_by_keys(desk):
+    page = desk.sits_down(width=360, height=740)
+    page.goto(f"{desk.address}/docs")
+    table = page.locator(".scroll").first
+    assert table.evaluate("area => area.scrollWidth > area.clientWidth")
+
+    expect(table).to_have_attribute("tabindex", "0")
+    expect(table).to_have_attribute("role", "group")
+    page.set_viewport_size({"width": 1280, "height": 740})
+    expect(table).not_to_have_attribute("tabindex", "0")
+    assert table.evaluate("area => area.ariaLabel") is None
+
+
+def test_a_title_without_a_blank_pushes_nothing_off_the_card(desk):
+    page = desk.sits_down(width=360, height=740)
+    title = {"title": "W" * 180, "text": "Torn", "ticket_id": "9", "requester_email": "ana@example.com"}
+    desk.engine.event(delivery="d9", ticket="9", data=title)
+    desk.engine.drain()
+    page.goto(f"{desk.address}/actions/{desk.engine.action('reply_to_customer').id}")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    onwards = page.get_by_role("link", name="Next item").bounding_box()
+    assert onwards["x"] + onwards["width"] <= 360
+
+
 def test_without_scripts_everything_still_works(desk):
     page = desk.sits_down(scripts=False)
     page.get_by_role("link", name="Send this reply").click()

@@ -7,25 +7,22 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from integrations.webhooks import load_secrets, sign
 from integrations.webhooks.schemes import ZENDESK
+from tests.kit.forked import Forked
 from tests.servers import redis as redis_server
 from tests.servers.ports import free_port
 from tests.servers.postgres import Postgres, binaries
 from tests.servers.redis import RedisServer
 from workers.store import cases, events, proof, quarantine
 from workers.store.database import Database
-from workers.store.schema import upgrade
 
 SECRET = "a-secret-that-nobody-else-has"
 PATIENCE = 60.0
@@ -41,9 +38,20 @@ def servers():
 
 @pytest.fixture
 def web(servers, tmp_path):
-    made = Web(servers[0].database("door"), servers[1].url, tmp_path)
-    yield made
-    made.close()
+    """One of the test's own, which may kill it."""
+    with servers[0].migrated() as database:
+        made = Web(database, servers[1].url, tmp_path)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def lasting(servers, tmp_path_factory):
+    """One for all tests that only send."""
+    with servers[0].migrated() as database:
+        made = Web(database, servers[1].url, tmp_path_factory.mktemp("lasting"))
+        yield made
+        made.close()
 
 
 class Web:
@@ -51,12 +59,10 @@ class Web:
 
     def __init__(self, database, broker, folder):
         self.db = Database(database, connections=2)
-        upgrade(self.db)
         self.port = free_port()
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
-            "PYTHONPATH": str(Path(__file__).parents[2]),
             "CASEWORKER_DATA": str(folder),
             "CASEWORKER_DATABASE_URL": database,
             "CASEWORKER_BROKER_URL": broker,
@@ -65,8 +71,8 @@ class Web:
             "ZENDESK_WEBHOOK_SECRET": SECRET,
         }
         self.secret = load_secrets(ZENDESK, SECRET)[0]
-        command = [sys.executable, "-m", "workers.cli", "web", "--port", str(self.port)]
-        self.process = subprocess.Popen(command, env=environment, cwd=folder)
+        words = ("web", "--port", str(self.port))
+        self.process = Forked("workers.cli", words, env=environment, cwd=folder, log=folder / "log")
         deadline = time.monotonic() + PATIENCE
         while self.get("/readyz") != 200:
             assert self.process.poll() is None, "it ended"
@@ -183,13 +189,13 @@ def test_stopped_under_load_it_answers_what_it_has_in_hand_and_ends_soon(web):
     )
 
 
-def test_the_short_way_says_the_same_as_the_long_one(web):
+def test_the_short_way_says_the_same_as_the_long_one(lasting):
     long = "It is broken. " * 6000  # beyond what the short way takes
     answers = []
     for text in ("It is broken", long):
-        delivery, raw, headers = web.delivery(f"t{len(text)}", text=text)
-        answers += [web.post(raw, headers), web.post(raw, headers)]
-        assert web.stored(delivery).duplicates == 1
+        delivery, raw, headers = lasting.delivery(f"t{len(text)}", text=text)
+        answers += [lasting.post(raw, headers), lasting.post(raw, headers)]
+        assert lasting.stored(delivery).duplicates == 1
     short, short_again, long, long_again = answers
 
     assert [status for status, _, _ in answers] == [200] * 4
@@ -201,29 +207,29 @@ def test_the_short_way_says_the_same_as_the_long_one(web):
 
 
 @pytest.mark.parametrize("path", ["/hooks/nobody", "/hooks/stripe", "/hooks/", "/hooks/zendesk/more", "/hooks/%00"])
-def test_an_address_that_is_no_sources_goes_the_long_way(web, path):
-    _, raw, headers = web.delivery("1")
-    assert web.post(raw, headers, path=path)[0] == (503 if path.endswith("stripe") else 404)
+def test_an_address_that_is_no_sources_goes_the_long_way(lasting, path):
+    _, raw, headers = lasting.delivery("1")
+    assert lasting.post(raw, headers, path=path)[0] == (503 if path.endswith("stripe") else 404)
 
 
-def test_what_is_refused_is_kept_though_it_came_the_short_way(web):
-    _, raw, headers = web.delivery("1")
+def test_what_is_refused_is_kept_though_it_came_the_short_way(lasting):
+    _, raw, headers = lasting.delivery("1")
     forged = {**headers, "x-zendesk-webhook-signature": "A" * 43 + "="}
 
-    status, _, said = web.post(raw, forged)
+    status, _, said = lasting.post(raw, forged)
 
     assert (status, said) == (401, {"error": "not authentic"})
-    with web.db.read() as tx:
+    with lasting.db.read() as tx:
         assert [item.size for item in quarantine.listing(tx)] == [len(raw)]
 
 
-def test_requests_in_one_run_of_bytes_are_answered_in_order(web):
-    deliveries = [web.delivery(f"p{n}") for n in range(5)]
+def test_requests_in_one_run_of_bytes_are_answered_in_order(lasting):
+    deliveries = [lasting.delivery(f"p{n}") for n in range(5)]
     wire = b""
     for _, raw, headers in deliveries:
         lines = "".join(f"{name}: {value}\r\n" for name, value in {**headers, "content-length": len(raw)}.items())
         wire += b"POST /hooks/zendesk HTTP/1.1\r\nhost: x\r\n" + lines.encode() + b"\r\n" + raw
-    with socket.create_connection(("127.0.0.1", web.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", lasting.port), timeout=20) as connection:
         connection.sendall(wire)
         read = b""
         while read.count(b'"cases"') < 5:
@@ -231,7 +237,7 @@ def test_requests_in_one_run_of_bytes_are_answered_in_order(web):
             assert chunk, read
             read += chunk
 
-    order = [read.index(web.stored(delivery).id.encode()) for delivery, _, _ in deliveries]
+    order = [read.index(lasting.stored(delivery).id.encode()) for delivery, _, _ in deliveries]
     assert order == sorted(order)
 
 

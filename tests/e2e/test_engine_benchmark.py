@@ -43,7 +43,7 @@ def test_everything_sent_is_accepted_worked_once_and_approved(run):
     assert fast["doubled_posts"] == 0
     assert fast["repeated_calls"] == 0
     assert fast["approvals_without_effect"] == 0
-    assert fast["commits"] > 1
+    assert 0 < fast["commits"] <= 6  # cases of one burst share commits: fewer than one each is right
     assert fast["python_cpu_ms"] > 0
 
 

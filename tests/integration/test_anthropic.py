@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from email.utils import formatdate
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
@@ -186,11 +188,11 @@ def test_what_a_refusal_or_an_unfit_answer_cost_is_told_all_the_same(api, model)
     assert refused.value.usage.stop_reason == "refusal"
 
 
-def test_a_retry_after_that_is_a_date_is_no_number_of_seconds(api, model):
-    api.faults.append(Fault(429, retry_after="Fri, 20 Nov 2026 10:00:00 GMT"))
+def test_a_retry_after_that_is_a_date_is_the_seconds_until_then(api, model):
+    api.faults.append(Fault(429, retry_after=formatdate(time.time() + 3600, usegmt=True)))
     with pytest.raises(Temporary) as caught:
         model.answer(request())
-    assert caught.value.retry_after is None
+    assert caught.value.retry_after == pytest.approx(3600, abs=60)
 
 
 def test_many_threads_ask_one_model_and_choose_it_once(api):

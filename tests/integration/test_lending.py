@@ -6,8 +6,9 @@ import threading
 
 import psycopg
 import pytest
+from sqlalchemy import event
 
-from workers.store import direct
+from workers.store import database, direct
 from workers.store.database import Database, StoreUnavailable
 
 
@@ -203,3 +204,46 @@ def test_more_than_fits_on_the_way_is_sent_while_the_answers_come(db):
         answers = asked.together([("SELECT %(text)s::text", {"text": long}) for _ in range(30)])
 
     assert [len(rows.fetchone()[0]) for rows in answers] == [300_000] * 30
+
+
+_ASKED = "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'), current_setting('timezone')"
+
+
+def test_what_a_session_begins_with_is_not_said_at_the_login(on_postgresql):
+    db = Database(f"{on_postgresql}?options=-csearch_path%3Dhere%2Cpublic", connections=2)
+    with db.read() as tx, db.direct() as lent:
+        found = [tuple(tx.exec_driver_sql(_ASKED).one()), tuple(lent.execute(_ASKED).fetchone())]
+        said = {tx.connection.driver_connection.info.options, lent.connection.info.options}
+        path = tx.exec_driver_sql("SHOW search_path").scalar()
+    db.dispose()
+
+    # PgBouncer refuses a login that brings anything more, or drops it and says nothing.
+    assert said == {"-csearch_path=here,public"}
+    assert path == "here,public"
+    assert set(found) == {("10s", f"{database.IDLE_MILLISECONDS // 60_000}min", "UTC")}
+
+
+def test_values_are_read_alike_whatever_the_server_is_set_to(on_postgresql, monkeypatch):
+    plain = Database(on_postgresql, connections=2)
+    unlike = "-c datestyle=SQL,DMY -c bytea_output=escape -c extra_float_digits=-3 -c default_transaction_isolation=serializable"
+    monkeypatch.setenv("PGOPTIONS", unlike)
+    set_otherwise = Database(on_postgresql, connections=2)
+    asked = (
+        "SELECT '2026-03-01 12:30:00.25+01'::timestamptz, '\\x00ff41'::bytea, 0.1::float8 + 0.2::float8, "
+        "current_setting('transaction_isolation')"
+    )
+    found = []
+    for db in (plain, set_otherwise):
+        with db.read() as tx, db.direct() as lent:
+            found += [tuple(tx.exec_driver_sql(asked).one()), tuple(lent.execute(asked).fetchone())]
+        db.dispose()
+
+    assert found[0] == found[2]
+    assert found[1] == found[3]
+
+
+def test_a_proxy_that_lets_in_and_hangs_up_is_a_database_that_is_away(db):
+    event.listen(db.engine, "connect", lambda connection, _record: connection.close())
+
+    with pytest.raises(StoreUnavailable), db.read() as tx:
+        tx.exec_driver_sql("SELECT 1")

@@ -118,7 +118,7 @@ class World:
                         "verdict": "rejected" if number in refused else "approved",
                         "facts": {**like.facts, **facts},
                         "decided_at": now - timedelta(days=(count - number) // a_day, minutes=count - number),
-                        "fate": "",
+                        "fate": "" if number in refused else "done",
                     }
                     for number in range(1, count)
                 ],
@@ -179,10 +179,13 @@ waivers:
 """
 
 
-def running(folder: Path, *, url: str | None = None, sample: float | None = None) -> World:
-    """A world in which closing a ticket was earned; of what it lets through `sample` per cent are looked at."""
+def running(folder: Path, *, url: str | None = None, sample: float | None = None, minutes: int = 0) -> World:
+    """A world in which closing a ticket was earned; of what it lets through `sample` per cent are looked at, and the rest cools
+    off for so many minutes."""
     engine = make_engine(folder, url=url)
     obliged = "[]" if sample is None else f"[{{kind: sample, percent: {sample}, role: support}}]"
+    if minutes:
+        obliged = f"[{{kind: delay, minutes: {minutes}}}]"
     files = {path.name: path.read_text() for path in SHIPPED_POLICY.glob("*.yaml") if ".test" not in path.name}
     policy = loader.loads({**files, "earned-support.yaml": EARNED.format(obligations=obliged)}, run_tests=False)
     engine.system = engine.system.under(policy)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,6 +146,8 @@ class ScriptedModel:
     finding: dict[str, Any] = field(default_factory=lambda: dict(FINDING))
     plan: dict[str, Any] = field(default_factory=lambda: dict(PLAN))
     uses_tools: bool = False
+    #: what one call costs, in US dollars
+    price: Decimal | None = None
 
     def turn(self, request: ModelRequest[Any]) -> ModelAnswer[Any] | ToolUse:
         turns = self.asks.get(request.domain, []) if issubclass(request.output, Answer) else self.turns
@@ -174,7 +177,7 @@ class ScriptedModel:
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.provider, self.name, 10, 5, 0, 0, 1, None, "req_1", "end_turn")
+        return Usage(self.provider, self.name, 10, 5, 0, 0, 1, self.price, "req_1", "end_turn")
 
     def tasks(self) -> list[str]:
         """What it was asked, in order; a turn after look-ups counts them."""

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from typing import Any
 from integrations.sample_company.cast import ANA
 from integrations.sample_company.company import SampleCompany
 from integrations.sample_company.shopfront import Shopfront
+from tests.kit.forked import Forked
 from tests.kit.migrated import migrate
 from tests.servers.ports import free_port
 from workers.access import make_token
@@ -40,7 +40,7 @@ class Installation:
         self.environment = environment
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         self.db = Database(f"sqlite:///{folder / 'caseworker.db'}", connections=4)
         migrate(self.db)
         self.company = SampleCompany(folder / "sample_company.db")
@@ -52,17 +52,14 @@ class Installation:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
-            "PYTHONPATH": str(Path(__file__).parents[2]),
             "CASEWORKER_LOG_LEVEL": "WARNING",
             "CASEWORKER_LOG_FORMAT": "json",
             "CASEWORKER_SWEEP_SECONDS": "0.2",
             **({"CASEWORKER_CRASH_AT": crash_at} if crash_at else {}),
             **self.environment,
         }
-        command = [sys.executable, "-m", "workers.cli", "up", "--port", str(self.port), "--data", str(self.folder)]
-        log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=self.folder)
-        log.close()
+        words = ("up", "--port", str(self.port), "--data", str(self.folder))
+        self.process = Forked("workers.cli", words, env=environment, cwd=self.folder, log=self.folder / "log")
 
     def ready(self) -> None:
         self.until(lambda: self._status("/readyz") == 200, "it does not come up")

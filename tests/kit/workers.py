@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from integrations.base import EventType, InboundEvent
 from integrations.sample_company.cast import ANA
 from integrations.sample_company.company import SampleCompany
 from integrations.sample_company.shopfront import Shopfront
+from tests.kit.forked import Forked
 from tests.kit.migrated import migrate
 from workers import wiring
 from workers.intake.receive import Provenance, receive
@@ -70,22 +69,18 @@ class Workers:
         migrate(self.system.db)
         self.company = SampleCompany(folder / "sample_company.db")
         self.front = Shopfront(self.company)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Forked] = []
 
-    def start(self, *command: str, program: str = "workers.cli", **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, program: str = "workers.cli", **environment: str) -> Forked:
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
-            "PYTHONPATH": str(Path(__file__).parents[2]),
             "PYTHONWARNINGS": "ignore",
             "CASEWORKER_DATA": str(self.folder),
             **self.environment,
             **environment,
         }
-        with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", program, *command], env=env, stdout=log, stderr=log, cwd=self.folder
-            )
+        process = Forked(program, command, env=env, cwd=self.folder, log=self.folder / "log")
         self.processes.append(process)
         return process
 

@@ -72,9 +72,13 @@ class RabbitServer:
             time.sleep(0.1)
 
     def pause(self) -> None:
-        """It stands still until it is killed."""
+        """It stands still until it goes on or is killed."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """`kill -9`."""

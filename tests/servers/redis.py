@@ -46,9 +46,13 @@ class RedisServer:
                     return
 
     def pause(self) -> None:
-        """It stands still until it is stopped."""
+        """It stands still until it goes on or is stopped."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -112,7 +112,8 @@ class Agent:
 
     `primary` is the triage field whose confidence decides whether the agent understood what a case is about: the first that
     has a closed list. `tools` are what it may look up by itself where the model can ask for it, `consults` whom
-    it may ask: a domain, or a colleague of a desk in a role (``content/writer``, see ``prompts/roles.md``).
+    it may ask: a domain, or a colleague of a desk in a role (``content/writer``, see ``prompts/roles.md``). `keeps` names
+    sources and kinds of records that no answer to another domain hands on, also where it rests on them.
     """
 
     domain: str
@@ -122,6 +123,7 @@ class Agent:
     kinds: tuple[str, ...]
     tools: tuple[Lookup, ...] = ()
     consults: tuple[str, ...] = ()
+    keeps: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.kinds if kind not in CATALOGUE]

@@ -63,11 +63,11 @@ def pages(inquiry: Inquiry) -> Sequence[Record] | None:
     site, results = inquiry.reader(SiteReader), inquiry.first("search")
     if site is None or results is None:
         return None if site is None else []
-    own = {urlsplit(str(post.data.get("url", ""))).hostname for post in inquiry.found.get("own_posts", ())}
+    own = {_host(str(post.data.get("url", ""))) for post in inquiry.found.get("own_posts", ())} | {""}
     read: list[Record] = []
     for result in results.data["results"]:
         url = str(result.get("url", ""))
-        if len(read) == MOST_PAGES or urlsplit(url).hostname in own:
+        if len(read) == MOST_PAGES or _host(url) in own:
             continue
         try:
             page = site.page(url)
@@ -76,6 +76,14 @@ def pages(inquiry: Inquiry) -> Sequence[Record] | None:
         if page is not None:
             read.append(replace(page, data=page_data(page.data)))
     return read
+
+
+def _host(url: str) -> str:
+    """Empty where there is none to be read: whoever gets into a result page also writes ``http://[``."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def analysis(inquiry: Inquiry) -> Sequence[Record]:

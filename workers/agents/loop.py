@@ -31,6 +31,7 @@ from integrations.models.base import (
     Turn,
     Unanswered,
 )
+from integrations.models.failures import paid
 from workers.agents.library import prompt
 from workers.agents.observations import Exchange, Observation, Summary, again, found, key_of, page_of, told, written
 from workers.agents.tools import ASK, MORE, Lookup, More, checked
@@ -129,6 +130,8 @@ class Colleagues(Protocol):
         """Ask them, and end the loop until they are answered: raises."""
 
 
+#: what came of look-ups, by their numbers
+Outcomes = dict[str, Observation | IntegrationError]
 #: makes one look-up; raises `Permanent` for what cannot be had and `Temporary` for what cannot be had now
 Look = Callable[[Lookup, BaseModel], Sequence[Record]]
 
@@ -147,6 +150,8 @@ class Loop(Generic[T]):
     exchanges: list[Exchange] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
     colleagues: Colleagues | None = None
+    #: a call that waits -> the same, so that others of the process work meanwhile
+    aside: Callable[[Callable[[], Outcomes]], Callable[[], Outcomes]] = lambda call: call
 
     def run(self) -> ModelAnswer[T]:
         """The final answer. Raise what the model or a look-up raised, after what was answered is written down."""
@@ -221,12 +226,14 @@ class Loop(Generic[T]):
         waiting: list[tuple[str, ToolCall, BaseModel]] = []
         began = self.monotonic()
         for number, call in missing:
-            if call.name == MORE:
-                self._read_on(number, call, made, errors)
-            elif key_of(call) in known:
+            if call.name != MORE and key_of(call) in known:
                 continue
+            if int(number.partition(".")[2]) > self.limits.calls:
+                made[number] = told(number, call, f"At most {self.limits.calls} look-ups at once. Ask again.")
+            elif call.name == MORE:
+                self._read_on(number, call, made, errors)
             elif call.name == ASK and self.colleagues is not None:
-                self._ask(number, call, made, waiting)
+                self._ask(number, call, {**exchange.observed, **made}, made, waiting)
             else:
                 self._sort_out(number, call, made, wanted)
         self._make(wanted, made, errors)
@@ -247,11 +254,16 @@ class Loop(Generic[T]):
         self,
         number: str,
         call: ToolCall,
+        observed: Mapping[str, Observation],
         made: dict[str, Observation],
         waiting: list[tuple[str, ToolCall, BaseModel]],
     ) -> None:
-        """Another agent's answer, where it has come; asked twice in one turn, it is asked once."""
+        """Another agent's answer, where it has come; asked twice in one turn, it is asked once, also where no answer came."""
         if self.colleagues is None or any(key_of(call) == key_of(other) for _, other, _ in waiting):
+            return
+        twin = next((seen for seen in observed.values() if key_of(seen.call) == key_of(call)), None)
+        if twin is not None:
+            made[number] = again(number, call, twin)
             return
         question = checked(call, self.colleagues.tool.arguments)
         if isinstance(question, str):
@@ -266,9 +278,7 @@ class Loop(Generic[T]):
     def _sort_out(self, number: str, call: ToolCall, made: dict[str, Observation], wanted: dict[str, Wanted]) -> None:
         """Take up a call that can be made, once; or tell the model why not."""
         lookup = self.lookups.get(call.name)
-        if int(number.partition(".")[2]) > self.limits.calls:
-            made[number] = told(number, call, f"At most {self.limits.calls} look-ups at once. Ask again.")
-        elif lookup is None:
+        if lookup is None:
             names = ", ".join(sorted([*self.lookups, MORE]))
             made[number] = told(number, call, f"There is no look-up {call.name[:60]!r}. There are: {names}.")
         elif isinstance(arguments := checked(call, lookup.arguments), str):
@@ -279,11 +289,14 @@ class Loop(Generic[T]):
     def _make(self, wanted: Mapping[str, Wanted], made: dict[str, Observation], errors: list[IntegrationError]) -> None:
         """Make look-ups: those that do not mind company at the same time, each in a copy of this thread's context."""
         together = [number for number, one in wanted.items() if not one.lookup.alone]
-        outcomes: dict[str, Observation | IntegrationError] = {}
-        if len(together) > 1:
+
+        def at_the_same_time() -> Outcomes:
             with ThreadPoolExecutor(len(together), thread_name_prefix="look-up") as pool:
                 running = {n: pool.submit(copy_context().run, self._one, n, wanted[n]) for n in together}
-            outcomes = {number: future.result() for number, future in running.items()}
+            return {number: future.result() for number, future in running.items()}
+
+        # A single one is asked aside by its guard; here this thread waits for others, which are not inside.
+        outcomes: Outcomes = self.aside(at_the_same_time)() if len(together) > 1 else {}
         for number, one in wanted.items():
             outcome = outcomes[number] if number in outcomes else self._one(number, one)
             if isinstance(outcome, Observation):
@@ -325,12 +338,20 @@ class Loop(Generic[T]):
             page = page_of(source.number, text, wanted.page, self.limits.page)
             made[number] = Observation(number, call, "page", page, source.trusted, of=source.number, page=wanted.page)
             return
+        earlier = (*self._all(), *made.values())
+        same = (s for s in earlier if s.kind == "summary" and (s.of, s.page) == (source.number, wanted.page))
+        if (summed := next(same, None)) is not None:
+            made[number] = replace(summed, number=number, call=call, usage=(), seconds=0.0)
+            return
+        if errors:
+            # Who sums up is away: one call that was paid for in vain is enough, and this one is made with it again.
+            return
         try:
             made[number] = self._summary(number, call, source, text, wanted.page)
         except Unanswered as error:
-            paid = (error.usage,) if error.usage is not None else ()
-            made[number] = replace(told(number, call, "No summary could be made. Read the pages."), usage=paid)
-            self.spent.paid(*paid)
+            used = paid(error)
+            made[number] = replace(told(number, call, "No summary could be made. Read the pages."), usage=used)
+            self.spent.paid(*used)
         except IntegrationError as error:
             errors.append(error)
 

@@ -15,8 +15,8 @@ from functools import cache
 from typing import Any
 
 from workers.actions.base import NAMING
-from workers.agents.library import prompt
-from workers.agents.origins import INVISIBLE, Evidence, leaves, normal, readable, unknowns
+from workers.agents.library import house, prompt
+from workers.agents.origins import INVISIBLE, Evidence, exact, leaves, normal, readable, unknowns
 
 _SECRETS = {
     "a private key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY",
@@ -98,21 +98,31 @@ class Outgoing:
 
 
 def inspect(domain: str, arguments: Mapping[str, Any], evidence: Evidence) -> Outgoing:
-    """Look through everything in an action's arguments that is text."""
-    texts = [v for path, v in leaves(arguments) if isinstance(v, str) and path.rpartition(".")[2] not in NAMING]
+    """Look through everything in an action's arguments that is text; for secrets also through what it is about."""
+    texts: list[str] = []
+    names: list[str] = []
+    for path, value in leaves(arguments):
+        if isinstance(value, str):
+            (names if _names(path.rpartition(".")[2], value) else texts).append(value)
     text = "\n".join(texts)
+    secrets = dict.fromkeys(_secrets(domain, readable("\n".join(names)))) if names else {}
     if not text:
-        return Outgoing()
+        return Outgoing(secrets=tuple(secrets))
     plain = readable(text)
     strange = unknowns(text, evidence)
     return Outgoing(
         links=strange.links,
         contacts=strange.contacts,
         amounts=strange.amounts,
-        secrets=tuple(_secrets(domain, plain)),
+        secrets=tuple(secrets | dict.fromkeys(_secrets(domain, plain))),
         others=tuple(_others(plain, evidence)),
         markup=tuple(_markup(text, plain)),
     )
+
+
+def _names(argument: str, value: str) -> bool:
+    """Whether it only says what the action is about. A team that the house does not have is whatever somebody wrote."""
+    return argument in NAMING and (argument != "team" or value in house()["teams"].values())
 
 
 def _secrets(domain: str, plain: str) -> Iterator[str]:
@@ -147,7 +157,7 @@ def _others(plain: str, evidence: Evidence) -> Iterator[str]:
     for key, value in evidence.foreign:
         name = key.rpartition(".")[2]
         told = normal(value)
-        if name in _PERSONAL and len(told) >= 4 and told not in evidence.records and told in said:
+        if name in _PERSONAL and len(told) >= 4 and exact(value) not in evidence.records and told in said:
             yield f"{name.replace('_', ' ')} {value}"
     shapes = evidence.shapes(_NUMBERED) if _DIGIT.search(said) else None
     if shapes is not None:

@@ -7,13 +7,14 @@ a candidate. Pure, with the time passed in; the transactions agent's source call
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from integrations.base import Record
+from policies.messages import money
 
 HIGH = 70
 MIDDLE = 40
@@ -22,6 +23,13 @@ IDENTIFYING = frozenset({"email", "ip", "device", "device_id", "card", "fingerpr
 SURE_HIT = 0.9
 KNOWN_DEVICE = timedelta(days=90)
 LONG_HISTORY = timedelta(days=180)
+
+
+class Hit(Protocol):
+    """A watch-list hit, as read or as a fact of a case."""
+
+    @property
+    def data(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,8 @@ class Picture:
     orders: Sequence[Record]
     disputes: Sequence[Record]
     hits: Sequence[Record]
+    #: whether `charges` is all that there are: else nothing can be told from what is not among them
+    whole: bool = True
 
     @property
     def at(self) -> datetime:
@@ -83,7 +93,7 @@ def assess(picture: Picture) -> dict[str, Any]:
     }
 
 
-def is_sure(hit: Record) -> bool:
+def is_sure(hit: Hit) -> bool:
     """Whether a watch-list hit is on something that identifies, and exact enough to count as more than a candidate."""
     return hit.data.get("matched_field") in IDENTIFYING and float(hit.data.get("score", 0)) >= SURE_HIT
 
@@ -169,12 +179,12 @@ def amount(picture: Picture) -> Signal | None:
     times = int(picture.charge.data["amount_minor"]) / max(usual, 1)
     if times < 4:
         return None
-    detail = f"{times:.0f} times the customer's median of {usual / 100:,.2f} {picture.charge.data['currency']}"
+    detail = f"{times:.0f} times the customer's median of {money(round(usual), str(picture.charge.data['currency']))}"
     return Signal("unusual_amount", 25 if times >= 10 else 15, detail, [picture.charge.ref, *_refs(same)])
 
 
 def first_order(picture: Picture) -> Signal | None:
-    if picture.settled() or not picture.customer:
+    if picture.settled() or not picture.customer or not picture.whole:
         return None
     large = int(picture.charge.data["amount_minor"]) >= 30_000
     detail = "First order, and a large one" if large else "First order"

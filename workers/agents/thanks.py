@@ -64,6 +64,19 @@ _ASKING = (
         "питання",
     ],
 )
+#: nor any of these, which take back, lack, need or order something: words by themselves, and beginnings of words
+_WANTING = re.compile(
+    r"\b(?:but|however|although|still|not|never|nothing|without|instead|yet|must|aber|jedoch|nicht|noch|nie|kein\w*|leider|mais|pas|jamais"
+    r"|pourtant|toujours|pero|no|nunca|aún|todavía|ma|però|non|mai|ancora|maar|niet|geen|nog|mas|não|ainda|men|inte|ikke|ale|nie|но|не|нет"
+    r"|але|ama|nem|αλλά|δεν|mutta|ei)\b|n['\u2019]t\b"
+    r"|\b(?:cancel|need|missing|waiting|send|tell me|let me know|call me|broken|damag|wrong|invoice|storn|brauch|fehl|warte|schick|melde"
+    r"|falsch|kaputt|defekt|rechnung|annul|besoin|manqu|attend|envoy|cass|factu|fattur|falta|necesit|esper[oa]|env[ií]|rot[oa]\b|manca"
+    r"|bisogno|aspett|invia|rott[oa]\b|nodig|wacht|stuur|ontbre|kapot|precis|aguard|fatura|avbest|sakn|mangl|vänta|vente|behöv|treng"
+    r"|anulu|brak|potrzeb|czeka|chyb|zruš|potřeb|čeka|отмен|нуж|жду|скас|потріб|чека|iptal|eksik|laz\u0131m|bekli|hián|várok|ακυρ|λείπ"
+    r"|puuttu|odota)"
+    r"|でも|しかし|ですが|けど|ません|ない|まだ|キャンセル|但|不|没|沒|取消|还|還|하지만|그런데|지만|않|못|아직|취소|لكن|لم |لا |إلغاء|लेकिन|नहीं|रद्द",
+    re.IGNORECASE,
+)
 #: words of a line that is a farewell and no message: “Thanks, Ana”
 _FAREWELL = 4
 #: the question marks of the world's scripts
@@ -74,9 +87,14 @@ def asks(text: str) -> bool:
     """`text` is a message with its title. All do but those that only say thanks."""
     if any(mark in text for mark in _QUESTION):
         return True
-    folded = _without_farewell(text).casefold()
-    thanks = any(word in folded for word in _THANKING) and _THANKS.search(folded) is not None
-    return not thanks or any(word in folded for word in _ASKING) or wants(text) is not None
+    message, whole = _without_farewell(text).casefold(), text.casefold()
+    thanks = any(word in message for word in _THANKING) and _THANKS.search(message) is not None
+    return (
+        not thanks
+        or any(word in whole for word in _ASKING)
+        or _WANTING.search(whole) is not None
+        or wants(text) is not None
+    )
 
 
 def _without_farewell(text: str) -> str:

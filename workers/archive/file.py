@@ -88,9 +88,20 @@ class Written:
 
 
 def write(path: Path, head: Json, cases: Iterable[Json]) -> Written:
-    """Write an archive. A temporary file that an earlier try left is written over."""
-    counted = Count()
+    """Write an archive. A temporary file that an earlier try left is written over; what cannot be written to its end is removed:
+    on a disk that is full, the database may need the room. Raises `OSError`, which names the file."""
     temporary = partial(path)
+    try:
+        return _write(path, temporary, head, cases)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(temporary)
+        raise
+
+
+def _write(path: Path, temporary: Path, head: Json, cases: Iterable[Json]) -> Written:
+    counted = Count()
     with temporary.open("wb") as raw:
         # No name and no time in the header: the same cases make the same file.
         with gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=raw, mtime=0) as packed:
@@ -141,10 +152,13 @@ def cases(path: Path) -> Iterator[Json]:
         if foot is not None:
             raise Broken(f"{path} goes on after its end")
         if "foot" in value:
-            foot = value["foot"]
+            foot = value["foot"] if isinstance(value["foot"], dict) else {}
             continue
-        _prove_chain(path, value)
-        counted.case(value)
+        try:
+            _prove_chain(path, value)
+            counted.case(value)
+        except (LookupError, TypeError, ValueError, AttributeError, struct.error) as error:
+            raise Broken(f"{path} has a case that is not whole: {error!r}") from error
         yield value
     if foot is None:
         raise Broken(f"{path} ends before its end: it was cut off")
@@ -206,17 +220,14 @@ def _unpacked(path: Path, raw: BinaryIO, counted: Count) -> Iterator[Json]:
 
 
 def _prove_chain(path: Path, held: Json) -> None:
-    try:
-        chain, previous = held["case"]["id"], GENESIS
-        for place, entry in enumerate(held["audit"], start=1):
-            moment = datetime.fromisoformat(entry["at"])
-            content = (entry["chain"], entry["seq"], moment, entry["actor"], entry["verb"], entry["data"])
-            follows = (entry["chain"], entry["seq"]) == (chain, place) and entry["previous"] in (NOT_REPEATED, previous)
-            if not follows or entry["hash"] != entry_hash(*content, previous):
-                raise Broken(f"{path}: entry {place} of {chain} was changed, removed or added")
-            previous = entry["hash"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise Broken(f"{path} has a case that is not whole: {error}") from error
+    chain, previous = held["case"]["id"], GENESIS
+    for place, entry in enumerate(held["audit"], start=1):
+        moment = datetime.fromisoformat(entry["at"])
+        content = (entry["chain"], entry["seq"], moment, entry["actor"], entry["verb"], entry["data"])
+        follows = (entry["chain"], entry["seq"]) == (chain, place) and entry["previous"] in (NOT_REPEATED, previous)
+        if not follows or entry["hash"] != entry_hash(*content, previous):
+            raise Broken(f"{path}: entry {place} of {chain} was changed, removed or added")
+        previous = entry["hash"]
 
 
 def _sync_folder(folder: Path) -> None:

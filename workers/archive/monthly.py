@@ -101,20 +101,30 @@ def months(db: Database, *, before: datetime) -> list[Month]:
         since = ends
 
 
-def archive(run: Run, *, before: datetime, force: bool = False) -> Iterator[Outcome]:
-    """Finish what an earlier run began, then archive every month before a moment. Raises `NotNow`."""
-    latest = run.clock() - timedelta(days=LEAST_DAYS)
-    if before > latest and not force:
+def must_be_old_enough(before: datetime, *, now: datetime) -> None:
+    """Raise `NotNow` where what closed before a moment is still too young to go."""
+    latest = now - timedelta(days=LEAST_DAYS)
+    if before > latest:
         raise NotNow(
             f"Cases closed after {latest:%Y-%m-%d} are kept: a vendor may send a message again for days, and without the "
             f"first one it would open a new case. Choose at least {LEAST_DAYS} days, or say --force."
         )
+
+
+def archive(run: Run, *, before: datetime, force: bool = False) -> Iterator[Outcome]:
+    """Finish what an earlier run began, then archive every month before a moment. Raises `NotNow`."""
+    if not force:
+        must_be_old_enough(before, now=run.clock())
     run.folder.mkdir(parents=True, exist_ok=True)
     try:
         with store.alone(run.db):
             yield from _archive(run, before)
+    except store.Gone:
+        raise NotNow(
+            "Another run took this one for dead and began anew, as the connection that kept it out was lost: nothing was removed here."
+        ) from None
     except store.Alone:
-        raise NotNow("Another run is archiving this database just now.") from None
+        raise NotNow("Another run is archiving this database just now, or somebody is being erased from it.") from None
     except store.Unsealed:
         raise NotNow("The audit log's newest entries are not anchored yet: try again in a few minutes.") from None
 
@@ -136,11 +146,19 @@ def _forget(run: Run, begun: Archive) -> None:
     """A file that was cut off before its seal: the database still holds all of it."""
     path = Path(begun.file)
     file.partial(path).unlink(missing_ok=True)
-    if path.exists() and file.head(path).get("archive") == begun.id:
+    if path.exists() and _is_of(path, begun):
         path.unlink()
     with run.db.write() as tx:
         store.forget_entries(tx, begun.id)
         store.drop(tx, begun.id)
+
+
+def _is_of(path: Path, begun: Archive) -> bool:
+    """Whether it is the file that was begun, and not somebody else's that stands in its place."""
+    try:
+        return file.head(path).get("archive") == begun.id
+    except file.Broken:
+        return False
 
 
 def _write(run: Run, month: Month) -> Archive:

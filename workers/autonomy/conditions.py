@@ -15,6 +15,7 @@ from itertools import product
 from math import floor
 from typing import Any
 
+from policies.messages import money
 from policies.types import Facts
 
 #: of the most frequent, so many are tried
@@ -163,7 +164,7 @@ def _intent(intent: str) -> Part:
 
 def _band(currency: str, most: int) -> Part:
     cel = f"has_amount && amount_minor > 0 && amount_minor <= {most} && currency == {json.dumps(currency)}"
-    return Part(cel, f"of at most {most / 100:,.2f} {currency}", ("amount_minor", most + 1))
+    return Part(cel, f"of at most {money(most, currency)}", ("amount_minor", most + 1))
 
 
 def _down(value: float) -> float:

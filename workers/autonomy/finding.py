@@ -104,7 +104,7 @@ class _Situation:
 
     @property
     def agreed(self) -> bool:
-        return self.decided.verdict == "approved" and self.decided.fate in ("", "done")
+        return self.decided.verdict == "approved" and self.decided.fate == "done"
 
 
 def never(policy: Policy, domain: str, kind: ActionKind) -> str:
@@ -162,6 +162,9 @@ def _wider(one: Finding, other: Finding) -> bool:
 
 
 def _situation(policy: Policy, decided: Decided) -> _Situation | None:
+    if decided.verdict == "approved" and not decided.fate:
+        # Still under way, or never carried out without anybody's no: out of date, withdrawn, taken over.
+        return None
     try:
         facts = record.facts_from_json({**record.facts_of({"facts": dict(decided.facts), "usual_left_out": True})})
     except ValidationError:
@@ -285,7 +288,7 @@ def _evidence(group: Sequence[_Situation], agreed: int, lasting: float, tried: i
         lasting=lasting,
         tried=tried,
         edited=verdicts["edited"],
-        rejected=verdicts["rejected"] + verdicts["changes"],
+        rejected=verdicts["rejected"] + verdicts["changes"] + fates["stopped"],
         failed=fates["failed"] + fates["uncertain"],
         reversed=fates["reversed"],
         customers=len({one.decided.customer or one.decided.case_id for one in group}),

@@ -34,18 +34,29 @@ def keep(system: System) -> int:
     return kept
 
 
+def begins(mark: str, now: datetime) -> datetime | None:
+    """From where on decisions are looked at; None where nobody has looked yet."""
+    return min(datetime.fromisoformat(mark), now) - LATE if mark else None
+
+
+def set_mark(tx: Tx, mark: str, looked: datetime, now: datetime) -> None:
+    """How far was looked; never to a moment to come, where a machine whose clock is ahead put a decision: what others decide
+    until then would be passed over."""
+    examples.set_mark(tx, mark, min(looked, now).isoformat(), now)
+
+
 def _of_domain(system: System, domain: str) -> int:
     mark, kept = f"autonomy decisions {domain}", 0
     with system.db.read() as tx:
         written = examples.mark(tx, mark)
-    since = datetime.fromisoformat(written) - LATE if written else None
+    since = begins(written, system.clock())
     for _ in range(LOTS):
         with system.db.write() as tx:
             found = autonomy.fresh(tx, domain, since, LOT)
             rows = [row for one in found if (row := _row(one)) is not None]
             kept += autonomy.keep(tx, rows)
             if found:
-                examples.set_mark(tx, mark, found[-1].decided_at.isoformat(), system.clock())
+                set_mark(tx, mark, found[-1].decided_at, system.clock())
                 faults.point("autonomy.keeping")
         if len(found) < LOT:
             break

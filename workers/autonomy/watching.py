@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from policies.evidence import suspicion
@@ -25,7 +25,7 @@ from workers.store import actions, autonomy, autonomy_watches, examples, notices
 from workers.store.autonomy import Fresh
 from workers.store.autonomy_watches import Outcome, Passed, Watch
 from workers.store.database import Tx
-from workers.store.ids import first_id, made_at
+from workers.store.ids import first_id, made_at, until_now
 from workers.store.records import ActionState
 from workers.wiring import System
 
@@ -40,6 +40,8 @@ LATE = timedelta(minutes=5)
 #: of a test, so many of the newest outcomes are reckoned with
 MOST = 20_000
 _PASSED, _OPEN, _TURNED, _SAMPLED = "autonomy passed", "autonomy open", "autonomy turned", "autonomy sampled"
+#: of a record: it needed nobody
+_LET_THROUGH = ("allow", "notify")
 #: what says that it should not have run; a person who stops it before it is sent says so too
 _WRONG = {ActionState.FAILED: "failed", ActionState.UNCERTAIN: "uncertain", ActionState.REJECTED: "stopped"}
 
@@ -87,6 +89,7 @@ def _count_passed(system: System) -> int:
     counted = 0
     with system.db.read() as tx:
         mark = examples.mark(tx, _PASSED)
+    mark = until_now(mark) if mark else ""
     after = first_id("act", made_at(mark) - LATE) if mark else ""
     for _ in range(LOTS):
         with system.db.write() as tx:
@@ -94,7 +97,7 @@ def _count_passed(system: System) -> int:
             counted += _add(tx, system, _rows(found))
             if found:
                 after = found[-1].id
-                examples.set_mark(tx, _PASSED, max(after, mark), system.clock())
+                examples.set_mark(tx, _PASSED, until_now(max(after, mark)), system.clock())
                 faults.point("autonomy.counting")
         if len(found) < LOT:
             break
@@ -115,6 +118,7 @@ def _rows(found: Iterable[Passed]) -> list[dict[str, Any]]:
             "at": one.decided_at or one.created_at,
         }
         for one in found
+        if one.record.get("outcome") in _LET_THROUGH
         for rule in permitting(one.record)
     ]
 
@@ -126,13 +130,13 @@ def _count_sampled(system: System) -> int:
         mark = f"{_SAMPLED} {domain}"
         with system.db.read() as tx:
             written = examples.mark(tx, mark)
-        since = datetime.fromisoformat(written) - keeping.LATE if written else None
+        since = keeping.begins(written, system.clock())
         for _ in range(LOTS):
             with system.db.write() as tx:
                 found = autonomy_watches.decided_since(tx, domain, since, LOT)
                 counted += _add(tx, system, [row for one in found for row in _looked_at(one)])
                 if found:
-                    examples.set_mark(tx, mark, found[-1].decided_at.isoformat(), system.clock())
+                    keeping.set_mark(tx, mark, found[-1].decided_at, system.clock())
             if len(found) < LOT or found[-1].decided_at == since:
                 break
             since = found[-1].decided_at
@@ -231,7 +235,8 @@ def _reckon(system: System, rule: str) -> bool:
         found = autonomy_watches.outcomes(tx, rule, watch.epoch, MOST)
         path = suspicion([one.wrong for one in found], watch.tolerated)
         changes: dict[str, Any] = {
-            "outcomes": found[-1].number if found else 0,
+            # Of the same ones as what went wrong: a share of the two is told, and relied on.
+            "outcomes": len(found),
             "wrong": sum(one.wrong for one in found),
             "sampled": sum(one.sampled for one in found),
             "suspicion": path[-1] if path else 1.0,

@@ -95,7 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         # Imported now: what raised has loaded it anyway, and `--help` need not.
         failures = import_module("workers.cli.failures")
-        if not isinstance(error, failures.NAMED):
+        if torn := failures.no_text(error, sys.argv[1:] if arguments is None else arguments):
+            error = torn
+        if not failures.is_named(error):
             raise
         sys.stderr.write(f"caseworker: {failures.sentence(error)}\n")
         sys.exit(2)

@@ -15,7 +15,7 @@ import typer
 from workers.archive import file, monthly
 from workers.cli import opening
 from workers.cli.failures import Failure
-from workers.cli.screen import AsJson, say, show_json, show_table, when
+from workers.cli.screen import LONGEST_DAYS, AsJson, say, show_json, show_table, when
 from workers.store import archive as store
 from workers.store import audit
 
@@ -33,7 +33,10 @@ def archive(
         str | None, typer.Option(metavar="YYYY-MM", help="Cases that closed before this month began (UTC).")
     ] = None,
     older_than_days: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Cases of whole months that ended at least N days ago.")
+        int | None,
+        typer.Option(
+            min=0, max=LONGEST_DAYS, metavar="N", help="Cases of whole months that ended at least N days ago."
+        ),
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder for the files. Default: archive/ in the data folder.")] = None,
     force: Annotated[
@@ -51,18 +54,25 @@ def archive(
     moment = _moment(before, older_than_days)
     found = opening.settings()
     with opening.database(found) as db:
-        if dry_run:
-            _show_months(monthly.months(db, before=moment), as_json=as_json)
-            return
         run = monthly.Run(db, to or found.data / "archive", opening.operator(), opening.now)
         outcomes = []
         try:
+            if dry_run:
+                if not force:
+                    monthly.must_be_old_enough(moment, now=opening.now())
+                _show_months(monthly.months(db, before=moment), as_json=as_json)
+                return
             for outcome in monthly.archive(run, before=moment, force=force):
                 outcomes.append(outcome)
                 if not as_json:
                     say(_sentence(outcome))
-        except (monthly.NotNow, file.Broken, OSError) as error:
+        except (monthly.NotNow, file.Broken) as error:
             raise Failure(str(error)) from error
+        except OSError as error:
+            raise Failure(
+                f"{error.filename or run.folder}: {error.strerror or error}. No case is lost. Make room there, let this account "
+                "write there, or name another folder with --to; then run the same command again, which goes on from here."
+            ) from error
     if as_json:
         show_json(outcomes)
     elif not outcomes:

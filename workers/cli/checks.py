@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from integrations import registry
-from workers.cli import fleet_checks, interpreter, model_checks, opening, policy_checks
-from workers.cli.failures import sentence
+from workers.cli import fleet_checks, interpreter, model_checks, opening, policy_checks, spelling_checks
+from workers.cli.addresses import without_password
+from workers.cli.failures import unavailable
 from workers.cli.findings import Finding, Level
 from workers.settings import Settings, vendor_environment
-from workers.store import actions, audit, cases, due, people, schema, switches
+from workers.store import actions, audit, cases, due, people, schema, server, switches
 from workers.store.database import Database, StoreUnavailable, Tx
 from workers.store.records import ActionState
 
@@ -33,20 +32,23 @@ _LACKING = {
 
 
 def shown(found: Settings) -> dict[str, str]:
-    """The settings in force by variable, without what is secret in them."""
+    """The settings in force by variable, without what is secret in them. Pydantic hides what it knows to be."""
     values = {**found.model_dump(), "database_url": found.database}
-    return {f"CASEWORKER_{name.upper()}": _redacted(value) for name, value in values.items()}
+    return {f"CASEWORKER_{name.upper()}": without_password(str(value)) for name, value in values.items()}
 
 
 def examine(found: Settings) -> Iterator[Finding]:
     """Everything, in the order in which things depend on each other."""
+    env = vendor_environment()
     yield _python()
+    yield from spelling_checks.misspelt(found, env)
     yield _data(found)
     yield from _database(found)
     yield from _broker(found)
     yield policy_checks.files(found)
-    env = vendor_environment()
+    yield from policy_checks.shadow(found)
     yield from model_checks.models(env, found.models_file)
+    yield model_checks.privacy(found)
     yield from _sources(env, sample=found.sample_company)
 
 
@@ -64,7 +66,8 @@ def _python() -> Finding:
 
 def _data(found: Settings) -> Finding:
     folder = found.data.absolute()
-    there = folder if folder.exists() else folder.parent
+    # Asked in a way that tells no difference between what is not there and what cannot be seen.
+    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
     if os.access(there, os.W_OK | os.X_OK):
         return Finding("data folder", Level.OK, str(folder))
     return Finding(
@@ -73,8 +76,14 @@ def _data(found: Settings) -> Finding:
 
 
 def _database(found: Settings) -> Iterator[Finding]:
-    shown_url = _redacted(found.database)
-    if not opening.exists(found):
+    shown_url = without_password(found.database)
+    try:
+        there = opening.exists(found)
+    except OSError as error:
+        told = f"{shown_url} cannot be looked at: {error.strerror}."
+        yield Finding("database", Level.PROBLEM, told, "Change the owner of its folder, or set CASEWORKER_DATA.")
+        return
+    if not there:
         yield Finding(
             "database",
             Level.NOTE,
@@ -89,6 +98,9 @@ def _database(found: Settings) -> Iterator[Finding]:
             what, remedy = lacking
             yield Finding("database", Level.PROBLEM, f"{shown_url} {what}.", remedy)
             return
+        if server.shares_sessions(db):
+            yield Finding("database", Level.PROBLEM, f"{shown_url} {opening.SHARED}", opening.SHARED_REMEDY)
+            return
         yield Finding("database", Level.OK, f"{shown_url}, up to date")
         with db.read() as tx:
             yield from fleet_checks.database_server(tx, opening.now())
@@ -97,7 +109,7 @@ def _database(found: Settings) -> Iterator[Finding]:
             yield from _rows(tx)
         yield from policy_checks.in_force(found, db, opening.now())
     except StoreUnavailable as error:
-        yield Finding("database", Level.PROBLEM, sentence(error), "Start it, or mend CASEWORKER_DATABASE_URL.")
+        yield Finding("database", Level.PROBLEM, unavailable(error), "Start it, or mend CASEWORKER_DATABASE_URL.")
     finally:
         db.dispose()
 
@@ -139,7 +151,7 @@ def _rows(tx: Tx) -> Iterator[Finding]:
 
 
 def _broker(found: Settings) -> Iterator[Finding]:
-    url = _redacted(found.broker_url)
+    url = without_password(found.broker_url)
     if _alone(found):
         yield Finding("broker", Level.OK, f"{url} in the process of `caseworker up`")
         return
@@ -166,15 +178,3 @@ def _sources(env: Mapping[str, str], *, sample: bool) -> Iterator[Finding]:
     if off:
         told = f"without a secret, so refused: {', '.join(off)}"
         yield Finding("sources", Level.OK, told, f"{off[0].upper()}_WEBHOOK_SECRET and so on turn them on.")
-
-
-def _redacted(value: Any) -> str:
-    """A setting's value with the password of a URL taken out. Pydantic has hidden what it knows to be secret."""
-    text = str(value)
-    if "://" not in text:
-        return text
-    parts = urlsplit(text)
-    if not parts.password:
-        return text
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:…@{host}"))

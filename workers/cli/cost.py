@@ -44,7 +44,8 @@ def cost(
     """
     begin = _moment(since, opening.now())
     with opening.database() as db, db.read() as tx:
-        lines = bill.lines(tx, by.value, since=begin, limit=MOST_LINES)
+        # Days are few, and the latest of them come last.
+        lines = bill.lines(tx, by.value, since=begin, limit=None if by is By.DAY else MOST_LINES)
         whole = bill.total(tx, since=begin)
     if as_json:
         show_json({"since": begin, "by": by.value, "lines": lines, "total": whole})
@@ -54,6 +55,8 @@ def cost(
     if len(rows) > 1:
         rows.append(_row(whole))
     show_table(f"Since {begin:%Y-%m-%d %H:%M} UTC", columns, rows, nothing="No model was paid for anything.")
+    if len(lines) == MOST_LINES and by is not By.DAY:
+        say(f"The {MOST_LINES} that cost most; the last line is the sum of all.")
     if whole.unpriced:
         say(f"{whole.unpriced} calls have no known price and count as nothing.")
 

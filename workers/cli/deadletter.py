@@ -1,6 +1,7 @@
-"""``caseworker deadletter``: messages from the queue that could not become events, with the reason; see and replay them.
+"""``caseworker deadletter``: messages from the queue that could not become events, with the reason; see, replay, discard them.
 
-Mend what was wrong (a producer, a version that did not know the form yet), then replay: the usual dedupe applies.
+Mend what was wrong (a producer, a version that did not know the form yet), then replay: the usual dedupe applies. What can never
+be read is discarded, and stays on record.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Letter = Annotated[str, typer.Argument(metavar="LETTER", help="Its id, as listed
 
 @app.command("list")
 def listing(
-    everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed or discarded.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=MOST, help="How many at most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
@@ -37,7 +38,7 @@ def listing(
     if as_json:
         show_json([_facts(letter) for letter in kept])
         return
-    columns = ("letter", "door", "received (UTC)", "reason", "bytes", "detail", "replayed")
+    columns = ("letter", "door", "received (UTC)", "reason", "bytes", "detail", "settled")
     rows = [
         (k.id, k.door, when(k.received_at), k.reason, len(k.body), k.detail[:80], k.replay_result or "") for k in kept
     ]
@@ -67,7 +68,7 @@ def show(letter_id: Letter, as_json: AsJson = False) -> None:
 @app.command()
 def replay(
     letter_id: Annotated[str | None, typer.Argument(metavar="LETTER", help="Its id, as listed.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every one that was not replayed yet.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every one that waits.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Receive dead letters as if they came now. Exit status 1 if one still cannot be read."""
@@ -75,9 +76,8 @@ def replay(
         raise Failure("Name one dead letter, or say --all.")
     with wired.system(opening.settings()) as system:
         with system.db.read() as tx:
-            kept = deadletters.listing(tx, waiting=True, limit=MOST) if everything else []
-        # Oldest first, as they came.
-        ids = [letter_id] if letter_id else [letter.id for letter in reversed(kept)]
+            # Oldest first, as they came.
+            ids = [letter_id] if letter_id else deadletters.waiting_ids(tx)
         results = [(one, *event_messages.replay(system, one, operator=opening.operator())) for one in ids]
     if as_json:
         show_json([{"id": one, "ok": ok, "result": result} for one, ok, result in results])
@@ -88,6 +88,25 @@ def replay(
             say(f"{one}: {result}")
     if not all(ok for _, ok, _ in results):
         sys.exit(1)
+
+
+@app.command()
+def discard(
+    letter_id: Letter,
+    reason: Annotated[str, typer.Option(help="Why nothing is to be done about it, for the record.")],
+) -> None:
+    """Say that nothing is to be done about one. It stays on record, and waits for nobody any more."""
+    if not reason.strip():
+        raise Failure("Say why, for the record: --reason.")
+    with opening.database() as db:
+        if event_messages.discard(db, letter_id, reason=reason.strip(), operator=opening.operator(), now=opening.now()):
+            say(f"{letter_id}: discarded")
+            return
+        with db.read() as tx:
+            kept = deadletters.get(tx, letter_id)
+    if kept is None:
+        raise Failure(f"There is no dead letter {letter_id!r}; `caseworker deadletter list --all` names them.")
+    raise Failure(f"Nothing is left to do about {letter_id}: {kept.replay_result}.")
 
 
 def _facts(letter: DeadLetter) -> dict[str, object]:

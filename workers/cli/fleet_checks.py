@@ -93,9 +93,17 @@ def broker(url: str, shown: str) -> Iterator[Finding]:
 
 def _redis(connection: Any, shown: str) -> Iterator[Finding]:
     client = connection.default_channel.client
-    version = client.info("server").get("redis_version", "of unknown version")
+    client.ping()
+    try:
+        found = {**client.info("server"), **client.info("memory"), **client.info("persistence")}
+    except connection.channel_errors as error:
+        # It is among the commands that a user who only works is rarely given.
+        told = f"{shown} answers. Whether it keeps what it is given cannot be seen: {error}."
+        yield Finding("broker", Level.NOTE, told, "Let this user ask: ACL SETUSER … +info.")
+        return
+    version = found.get("redis_version", "of unknown version")
     yield Finding("broker", Level.OK, f"{shown}, Redis {version}")
-    policy = client.info("memory").get("maxmemory_policy", "")
+    policy = found.get("maxmemory_policy", "")
     if policy != "noeviction":
         yield Finding(
             "broker memory",
@@ -103,8 +111,7 @@ def _redis(connection: Any, shown: str) -> Iterator[Finding]:
             f"maxmemory-policy is {policy}: when it is full, Redis drops messages and says nothing.",
             "Set maxmemory-policy noeviction in redis.conf.",
         )
-    persistence = client.info("persistence")
-    if not int(persistence.get("aof_enabled", 0)):
+    if not int(found.get("aof_enabled", 0)):
         yield Finding(
             "broker persistence",
             Level.NOTE,

@@ -114,7 +114,7 @@ def _erase(customer: str, *, dry_run: bool, as_json: bool) -> None:
                 if dry_run
                 else erasing.erase(db, customer, folder, by=opening.operator(), clock=opening.now)
             )
-        except erasing.StillOpen as error:
+        except (erasing.StillOpen, erasing.Archiving) as error:
             raise Failure(str(error)) from error
     if as_json:
         show_json(told)
@@ -129,7 +129,8 @@ def _erase(customer: str, *, dry_run: bool, as_json: bool) -> None:
 def _out_of_reach(told: Erasure) -> list[str]:
     said = []
     if told.open:
-        said.append(f"Still open, and to be closed first: {', '.join(told.open)}.")
+        when = "to be closed first" if told.dry_run else "left alone: run the same command again once they are closed"
+        said.append(f"Still open, and {when}: {', '.join(told.open)}.")
     for one in told.archives:
         if one.unread:
             said.append(f"The archive {one.file} could not be read ({one.unread}): it may hold cases of this person.")

@@ -42,14 +42,16 @@ def migrate(
     """
     found = opening.settings()
     opening.log_to("WARNING", "console")
-    db = Database(found.database, connections=4)
+    # To open a file is to make it, and who only looks makes none.
+    db = Database(found.database, connections=4) if opening.exists(found) or not check else None
     try:
-        standing, steps = schema.standing(db), schema.outstanding(db)
+        standing = schema.standing(db) if db is not None else Standing.BEHIND
+        steps = schema.outstanding(db)
         if not as_json:
             for step in steps:
                 say(f"{'Would apply' if check else 'Applies'} {step.revision}: {step.summary}")
-        applied = standing is Standing.BEHIND and not check
-        if applied:
+        applied = db is not None and standing is Standing.BEHIND and not check
+        if db is not None and applied:
             schema.upgrade(db)
         if as_json:
             show_json(
@@ -60,7 +62,8 @@ def migrate(
         else:
             say(_SENTENCES[standing])
     finally:
-        db.dispose()
+        if db is not None:
+            db.dispose()
     if standing is Standing.TOO_NEW and not check:
         raise Failure("Start the newer version.")
     if check and standing in (Standing.BEHIND, Standing.TOO_NEW):

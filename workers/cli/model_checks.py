@@ -1,4 +1,5 @@
-"""What can be wrong with the routing of models: a broken file, a setting that cannot be read, a task that nobody does.
+"""What can be wrong with the routing of models and with what may leave for them: a broken file, a setting that cannot be read, a task
+that nobody does.
 
 Called by `workers.cli.checks` for ``caseworker doctor``. Asks no model and shows no key.
 """
@@ -9,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from integrations import registry
+from integrations.models.redaction import Redaction, RulesError
 from integrations.models.routing import RoutingError
 from integrations.models.seating import WRONG, Listed
 from workers.cli.findings import Finding, Level
+from workers.settings import Settings
 
 #: without these no case can be worked
 NEEDED = ("triage", "draft")
@@ -33,6 +36,15 @@ def models(env: Mapping[str, str], routing: Path) -> Iterator[Finding]:
         yield Finding("model", Level.PROBLEM, told, "Set a key, or name the local model in the routing file.")
         return
     yield _serving(listed)
+
+
+def privacy(found: Settings) -> Finding:
+    """Whether the settings say what may leave for a model. No process starts with ones that do not."""
+    try:
+        Redaction.from_settings(b"", data_classes=found.data_classes, file=found.privacy_file)
+    except RulesError as error:
+        return Finding("privacy", Level.PROBLEM, f"{error}.", "Mend it; docs/privacy.md explains each part.")
+    return Finding("privacy", Level.OK, "every class of data says what may leave")
 
 
 def _serving(listed: Sequence[Listed]) -> Finding:

@@ -12,24 +12,23 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from policies import cel
 from workers import log
+from workers.cli import addresses
 from workers.cli.failures import Failure
 from workers.settings import Settings
-from workers.store import people, schema
-from workers.store.database import Database
+from workers.store import people, schema, server
+from workers.store.database import Database, sqlite_file
 from workers.store.records import Person
 from workers.store.schema import Standing
 
-DATABASES = ("sqlite", "postgresql")
-SQLITE_FILE = "sqlite:///"
-BROKERS = ("memory", "redis", "rediss", "amqp", "amqps")
+#: of a database that shares sessions, and what to do about it
+SHARED = "is behind a proxy that lends connections out by the transaction, where one process runs another's statements."
+SHARED_REMEDY = "Give CASEWORKER_DATABASE_URL a direct connection or one of PgBouncer's with pool_mode = session."
 
 
 def settings(**given: Any) -> Settings:
@@ -39,8 +38,14 @@ def settings(**given: Any) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"CASEWORKER_{_variable(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False))
         raise Failure(f"Settings are wrong. {wrong}. See docs/settings.md.") from error
-    _check_scheme("CASEWORKER_DATABASE_URL", found.database, DATABASES)
-    _check_scheme("CASEWORKER_BROKER_URL", found.broker_url, BROKERS)
+    except UnicodeDecodeError as error:
+        raise Failure("The file .env in this folder is not in UTF-8: write it anew in that encoding.") from error
+    except OSError as error:
+        raise Failure(
+            f"The file .env in this folder cannot be read: {error.strerror or error}. Let this account read it, or start elsewhere."
+        ) from error
+    addresses.check_database(found.database)
+    addresses.check_broker(found.broker_url)
     try:
         cel.choose(found.policy_engine)
     except cel.NoEngine as error:
@@ -106,21 +111,21 @@ def operator() -> str:
 
 def exists(found: Settings) -> bool:
     """Whether there is a database to open. A file is made by ``up`` and ``migrate`` only, not by looking for it."""
-    url = found.database
-    return not url.startswith(SQLITE_FILE) or Path(url.removeprefix(SQLITE_FILE)).exists()
+    file = sqlite_file(found.database)
+    return file is None or file.exists()
 
 
 def must_exist(found: Settings) -> None:
     if not exists(found):
         raise Failure(
-            f"There is no database at {found.database.removeprefix(SQLITE_FILE)} yet. Start `caseworker up`, or make it "
+            f"There is no database at {sqlite_file(found.database)} yet. Start `caseworker up`, or make it "
             "with `caseworker migrate`; CASEWORKER_DATA says in which folder it is."
         )
 
 
 def must_be_migrated(db: Database) -> None:
     standing = schema.standing(db)
-    where = db.engine.url.render_as_string(hide_password=True)
+    where = addresses.without_password(db.url)
     if standing is Standing.TOO_NEW:
         raise Failure(
             f"The database {where} belongs to a newer version, which took away what this one needs: start that version."
@@ -129,10 +134,9 @@ def must_be_migrated(db: Database) -> None:
         raise Failure(f"The database {where} lacks tables of this version: run `caseworker migrate`.")
 
 
-def _check_scheme(variable: str, url: str, known: tuple[str, ...]) -> None:
-    scheme = urlsplit(url).scheme.partition("+")[0]
-    if scheme not in known:
-        raise Failure(f"{variable} starts with {scheme + ':' if scheme else repr(url)}; known are {', '.join(known)}.")
+def must_have_sessions(db: Database) -> None:
+    if server.shares_sessions(db):
+        raise Failure(f"The database {addresses.without_password(db.url)} {SHARED} {SHARED_REMEDY}")
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

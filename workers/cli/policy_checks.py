@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from policies import testing
+from policies import loader, testing
 from policies.errors import PolicyError
 from workers.cli import staffing_checks
 from workers.cli.findings import Finding, Level
@@ -28,6 +28,21 @@ def files(found: Settings) -> Finding:
     first = report.problems[0] if report.problems else "there is none"
     told = f"{len(report.problems)} problems in {found.policy_dir}; the first: {first}"
     return Finding("policy", Level.PROBLEM, told, "`caseworker policy check` names all of them.")
+
+
+def shadow(found: Settings) -> Iterator[Finding]:
+    """The policy beside the one in force, where a folder is named. Only the sweeper reads it, which may be on another machine."""
+    if found.policy_shadow_dir is None:
+        return
+    try:
+        policy = loader.load(found.policy_shadow_dir, run_tests=False)
+    except (PolicyError, OSError) as error:
+        first, _, _ = str(error).partition("\n")
+        told = f"{found.policy_shadow_dir} cannot be loaded, so it is not asked: {first}"
+        remedy = "Mend it where the sweeper runs, or take CASEWORKER_POLICY_SHADOW_DIR away."
+        yield Finding("policy shadow", Level.NOTE, told, remedy)
+        return
+    yield Finding("policy shadow", Level.OK, f"{policy.name} is asked too, and decides nothing")
 
 
 def in_force(found: Settings, db: Database, now: datetime) -> Iterator[Finding]:

@@ -18,14 +18,20 @@ from workers.store import quarantine
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="See refused requests and replay them.")
 
+MOST = 10_000
 Source = Annotated[str | None, typer.Option(help="Only those of this source.")]
 
 
 @app.command("list")
-def listing(source: Source = None, as_json: AsJson = False) -> None:
+def listing(
+    source: Source = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="How many at most.")] = 100,
+    as_json: AsJson = False,
+) -> None:
     """Show what is kept, newest first."""
     with opening.database() as db, db.read() as tx:
-        kept = quarantine.listing(tx, source=source)
+        kept = quarantine.listing(tx, source=source, limit=limit)
+        more = quarantine.count(tx, source=source) - len(kept)
     found = [
         {
             "id": item.id,
@@ -45,6 +51,8 @@ def listing(source: Source = None, as_json: AsJson = False) -> None:
     rows = [(i.id, i.source, when(i.received_at), i.reason, i.size, i.sha256[:12], i.replay_result or "") for i in kept]
     columns = ("request", "source", "received (UTC)", "reason", "bytes", "sha-256", "replayed")
     show_table("Quarantine", columns, rows, nothing="Nothing is kept.")
+    if more > 0:
+        say(f"{more} more; --limit shows them.")
 
 
 @app.command()
@@ -63,9 +71,8 @@ def replay(
     sources = wired.webhooks(found)
     with wired.system(found) as system:
         with system.db.read() as tx:
-            kept = quarantine.listing(tx, source=source, limit=isolation.MOST_ROWS) if everything else []
-        # Oldest first, as they came.
-        ids = [item_id] if item_id else [item.id for item in reversed(kept)]
+            # Oldest first, as they came.
+            ids = [item_id] if item_id else quarantine.ids(tx, source=source)
         results = [(one, *isolation.replay(system, sources, one, operator=opening.operator())) for one in ids]
     if as_json:
         show_json([{"id": one, "ok": ok, "result": result} for one, ok, result in results])

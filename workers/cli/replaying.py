@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from policies import loader
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
-from workers.cli.screen import AsJson, say, show_json, show_table
+from workers.cli.screen import LONGEST_DAYS, AsJson, say, show_json, show_table
 from workers.learning import naming
 from workers.learning.naming import Words
 from workers.learning.replay import replay
@@ -99,7 +99,7 @@ def shadow(
     candidate: Annotated[
         str | None, typer.Argument(help="A candidate as it was named. [default: the one that answered last]")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Answers of so many days.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="Answers of so many days.")] = 30,
     markdown: Annotated[bool, MARKDOWN] = False,
     as_json: AsJson = False,
 ) -> None:

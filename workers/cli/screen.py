@@ -24,6 +24,9 @@ AsPerson = Annotated[
     str | None, typer.Option("--as", metavar="EMAIL", help="Who decides. Not needed where there is one person.")
 ]
 
+#: so many days back there still is a calendar
+LONGEST_DAYS = 36_500
+
 WIDE = 200
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,9 @@ from typing import Annotated
 import typer
 
 from integrations import cloudevents
+from integrations.base import EventType
 from integrations.errors import Malformed, UnknownEvent
+from integrations.webhooks.payload import read_json
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
 from workers.cli.screen import AsJson, say, show_json
@@ -27,9 +30,11 @@ def send(
 ) -> None:
     """Send CloudEvents from a file.
 
-    Each is stored once, whoever sends it how often, and opens or joins a case. An array is taken whole or not at all.
+    Each is stored once, whoever sends it how often, and opens or joins a case. An array is read whole or not at all; events of types
+    that are not handled are left out.
     """
-    body = _read(file)
+    # Some editors put a mark in front of the text, which is none of JSON's.
+    body = _read(file).removeprefix(codecs.BOM_UTF8)
     kind = cloudevents.BATCHED if body.lstrip().startswith(b"[") else cloudevents.STRUCTURED
     with wired.system(opening.settings()) as system:
         try:
@@ -44,6 +49,9 @@ def send(
         say(f"{event} accepted, case {case}")
     for event in received.duplicates:
         say(f"{event} was there already")
+    left_out = len(read_json(body)) - len(inbound) if kind == cloudevents.BATCHED else 0
+    if left_out:
+        say(f"{left_out} of types that are not handled; known are {', '.join(EventType)}")
 
 
 def _read(file: str) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from typing import Annotated
 
 import typer
@@ -13,6 +15,9 @@ from workers.cli.screen import AsJson, say, show_json
 from workers.sweeper import Sweeper
 
 app = typer.Typer(add_completion=False)
+
+#: from the signal on, whatever hangs
+STOP_SECONDS = 5.0
 
 
 @app.command()
@@ -40,6 +45,19 @@ def sweep(
             return
         watching.begin(found, system, "sweep")
         for ending in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(ending, lambda _signal, _frame: sweeper.stop())
+            signal.signal(ending, lambda _signal, _frame: end(sweeper))
         log.logger.info("sweeper_started", every_seconds=found.sweep_seconds)
         sweeper.run()
+
+
+def end(sweeper: Sweeper) -> None:
+    """Let a pass come to its end, but wait neither for a database that hangs nor for a model: nothing is lost with either."""
+    last = threading.Timer(STOP_SECONDS, _leave)
+    last.daemon = True
+    last.start()
+    sweeper.stop()
+
+
+def _leave() -> None:
+    log.logger.warning("stopped_while_working", running=1, remedy="another sweeper goes on")
+    os._exit(0)

@@ -24,6 +24,7 @@ def system(found: Settings) -> Iterator[System]:
         built = wiring.build(found, environment=wiring.environment(found))
     try:
         opening.must_be_migrated(built.db)
+        opening.must_have_sessions(built.db)
         built.rulebook.begin()
         yield built
     finally:

@@ -22,7 +22,8 @@ class Breaker:
         self._failures = 0
         self._pause = 0.0
         self._open_until = 0.0
-        self._probing = False
+        #: the thread whose call is trying: a call begins and ends in one
+        self._prober: int | None = None
 
     @property
     def failures(self) -> int:
@@ -33,7 +34,7 @@ class Breaker:
         """closed, open or half-open."""
         if not self._pause:
             return "closed"
-        return "half-open" if self._probing else "open"
+        return "open" if self._prober is None else "half-open"
 
     def refuses(self, now: float) -> float:
         """Seconds after which to come back, or 0 where the call may be made: it must then be told how it ended."""
@@ -44,33 +45,33 @@ class Breaker:
                 return 0.0
             if now < self._open_until:
                 return self._open_until - now
-            if self._probing:
+            if self._prober is not None:
                 return WHILE_PROBED
-            self._probing = True
+            self._prober = threading.get_ident()
             return 0.0
 
     def answered(self) -> None:
         """The vendor answered, be it with a refusal."""
         if self._failures or self._pause:
             with self._lock:
-                self._failures, self._pause, self._probing = 0, 0.0, False
+                self._failures, self._pause, self._prober = 0, 0.0, None
 
     def failed(self, now: float) -> None:
         """It could not be reached, or failed by its own word. Opens, or stays open for twice as long."""
         with self._lock:
             self._failures += 1
-            if self._probing:
+            if self._prober == threading.get_ident():
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
             elif not self._pause and self._failures >= FAILURES:
                 self._pause = FIRST_PAUSE
             else:
                 # A call that was under way when it opened changes nothing.
                 return
-            self._probing = False
+            self._prober = None
             self._open_until = now + self._pause
 
     def given_up(self) -> None:
         """The call ended for a reason that says nothing of the vendor: another may try."""
-        if self._probing:
+        if self._prober == threading.get_ident():
             with self._lock:
-                self._probing = False
+                self._prober = None

@@ -40,6 +40,8 @@ LONGEST_IN_HAND = 10.0
 
 #: the vendors that the piece of work of this thread was let through to (`Guards.as_one`)
 _let_through: ContextVar[set[str] | None] = ContextVar("let_through", default=None)
+#: what this thread looks at once more where it had to wait for its turn (`Guards.heeding`)
+_heeded: ContextVar[Callable[[float], None] | None] = ContextVar("heeded", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Guard:
         self.breaker = Breaker()
         self.limit = guards.limits.get(vendor)
         self.quiet_until = 0.0
+        #: until when others know that it wants quiet
+        self.quiet_told = float("-inf")
         self._guards = guards
         self._promised = 0.0
 
@@ -96,10 +100,7 @@ class Guard:
     def _enter(self) -> None:
         """Return when the call may be made. Raise `Postponed`."""
         now = self._guards.monotonic()
-        if now >= self._guards.look_at:
-            self._guards.look(now)
-        if now < self.quiet_until:
-            raise self._postponed(f"{self.name} asked us to wait.", self.quiet_until - now)
+        self._refuse_if_quiet(now)
         wait = self.breaker.refuses(now)
         if wait:
             raise LeftAlone(
@@ -114,6 +115,14 @@ class Guard:
                 self.breaker.given_up()
                 raise
 
+    def _refuse_if_quiet(self, now: float) -> None:
+        if now >= self._guards.look_at:
+            self._guards.look(now)
+        if now < self.quiet_until:
+            wait = self.quiet_until - now
+            later = _later(wait)
+            raise Postponed(f"{self.name} asked us to wait.", retry_after=later, scattered=later - wait)
+
     def _take_turn(self, limit: Limit) -> None:
         through = _let_through.get()
         patience = ENDLESS if through and self.vendor in through else PATIENCE
@@ -125,15 +134,30 @@ class Guard:
             if through is not None:
                 through.add(self.vendor)
             if turn.wait:
-                self._guards.sleep(min(turn.wait, LONGEST_IN_HAND))
+                self._wait(min(turn.wait, LONGEST_IN_HAND))
             return
         # Each one that is sent away is promised a moment of its own: else all would come back for the same turn.
         now = self._guards.monotonic()
-        self._promised = max(self._promised + 1 / limit.rate, now + turn.wait)
-        wait = self._promised - now
+        promised = max(self._promised + 1 / limit.rate, now + turn.wait)
+        wait = promised - now
         if wait > LONGEST_PROMISE:
+            # None is promised, nor kept for one who comes back and asks again: after a backlog all would wait so long.
             wait = LONGEST_PROMISE * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
+        else:
+            self._promised = promised
         raise Postponed(f"{self.name} is called as often as it may be ({limit}).", retry_after=wait)
+
+    def _wait(self, seconds: float) -> None:
+        """Until its turn. What was said while it waited long holds for it, too; the turn is lost then."""
+        began = self._guards.monotonic()
+        self._guards.sleep(seconds)
+        if seconds <= PATIENCE:
+            return
+        now = self._guards.monotonic()
+        self._refuse_if_quiet(now)
+        heeded = _heeded.get()
+        if heeded is not None:
+            heeded(now - began - seconds)
 
     def _failed(self, error: Temporary) -> None:
         if isinstance(error, Postponed):
@@ -145,9 +169,6 @@ class Guard:
             self.breaker.failed(self._guards.monotonic())
             if self.breaker.state == "open":
                 logger.warning("vendor_left_alone", vendor=self.vendor, reason=str(error))
-
-    def _postponed(self, reason: str, wait: float) -> Postponed:
-        return Postponed(reason, retry_after=_later(wait))
 
 
 def _later(wait: float) -> float:
@@ -196,6 +217,11 @@ class Guards:
         would begin again from the first, and where fewer calls may be made at once than it needs, never come to its end."""
         return _as_one() if self.limits else nullcontext()
 
+    def heeding(self, look: Callable[[float], None]) -> AbstractContextManager[None]:
+        """Around a call that has been looked at a moment ago: where it has to wait long for its turn, `look` is called just before it
+        is made, with how many seconds longer than it wanted it slept, and may raise."""
+        return _heeding(look) if self.limits else nullcontext()
+
     def states(self) -> Sequence[VendorState]:
         now = self.monotonic()
         return [
@@ -212,14 +238,16 @@ class Guards:
     def ask_for_quiet(self, guard: Guard, seconds: float) -> None:
         """The vendor said when to come back: that holds for every process."""
         until = self.monotonic() + seconds
-        known = until - guard.quiet_until < 1
         guard.quiet_until = max(guard.quiet_until, until)
-        if self._quiet is None or known:
+        # By what others know, and not by what is known here: words that come one soon after the other would never be passed on.
+        if self._quiet is None or until - guard.quiet_told < 1:
             return
+        guard.quiet_told = until
         logger.info("vendor_asked_for_quiet", vendor=guard.vendor, seconds=seconds)
         try:
             self._quiet.ask(guard.vendor, seconds)
         except StoreUnavailable as error:
+            guard.quiet_told = float("-inf")
             logger.warning("quiet_not_passed_on", vendor=guard.vendor, error=str(error))
 
     def look(self, now: float) -> None:
@@ -235,6 +263,7 @@ class Guards:
         for vendor, seconds in remaining.items():
             guard = self.of(vendor)
             guard.quiet_until = max(guard.quiet_until, now + seconds)
+            guard.quiet_told = max(guard.quiet_told, now + seconds)
 
     def close(self) -> None:
         closing = getattr(self._bucket, "close", None)
@@ -249,6 +278,15 @@ def _as_one() -> Iterator[None]:
         yield
     finally:
         _let_through.reset(before)
+
+
+@contextmanager
+def _heeding(look: Callable[[float], None]) -> Iterator[None]:
+    before = _heeded.set(look)
+    try:
+        yield
+    finally:
+        _heeded.reset(before)
 
 
 class Guarded:

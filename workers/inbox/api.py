@@ -19,6 +19,7 @@ from workers.inbox.case_service import decide_case
 from workers.inbox.identity import Refused, decider, deciding, reader, system_of
 from workers.inbox.live import Live
 from workers.inbox.schemas import (
+    TOO_LARGE,
     ActionDetail,
     ActionOut,
     Actions,
@@ -36,6 +37,8 @@ from workers.store.records import ActionState, CaseState, Person
 
 MOST_BYTES = 262_144
 MOST_ROWS = 200
+#: of an entry's id; more are no id
+MOST_DIGITS = 18
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "Nobody is signed in, and no valid token was sent."},
@@ -45,10 +48,10 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 _DECIDING: dict[int | str, dict[str, Any]] = {
     **_REFUSALS,
     409: {"model": Conflict, "description": "Already decided, or changed since it was seen: who, what and when."},
-    413: {"model": Problem, "description": "The body is too large."},
+    **TOO_LARGE,
 }
 
-router = APIRouter(prefix="/api/v1", responses={503: {"model": Problem, "description": "Try again in a moment."}})
+router = APIRouter(prefix="/api/v1")
 
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 Before = Annotated[str | None, Query(max_length=40, description="The id to page on from (`next` of the page before).")]
@@ -176,6 +179,7 @@ def stream(
     """
     live: Live = request.app.state.live
     # On its own return a browser sends the header; the address still holds where it began.
-    resumed = int(last_event_id) if last_event_id is not None and last_event_id.isdecimal() else after
+    told_last = last_event_id or ""
+    resumed = int(told_last) if told_last.isdecimal() and len(told_last) <= MOST_DIGITS else after
     told: AsyncIterator[str] = live.stream(resumed)
     return StreamingResponse(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from workers.inbox.absence import MOST_REASON, Absence, arrange, call_off
 from workers.inbox.api import MOST_BYTES
 from workers.inbox.identity import decider, reader, system_of
-from workers.inbox.schemas import Problem, Text
+from workers.inbox.schemas import TOO_LARGE, Problem, Text, Unfit
 from workers.quorum import Staff
 from workers.store import delegations
 from workers.store.records import Delegation, Person
@@ -29,7 +29,6 @@ router = APIRouter(
     responses={
         401: {"model": Problem, "description": "Nobody is signed in, and no valid token was sent."},
         403: {"model": Problem, "description": "The token lacks the scope, or this person may not arrange this."},
-        503: {"model": Problem, "description": "Try again in a moment."},
     },
 )
 
@@ -93,7 +92,7 @@ def list_stand_ins(request: Request, _: Annotated[None, Depends(reader)]) -> Sta
     "",
     status_code=201,
     max_body_size=MOST_BYTES,
-    responses={422: {"model": Problem, "description": "It cannot be arranged so; the answer says why."}},
+    responses={**TOO_LARGE, 422: {"model": Unfit, "description": "It cannot be arranged so; the answer says why."}},
 )
 def name_stand_in(request: Request, body: StandInIn, me: Annotated[Person, Depends(decider)]) -> StandInOut:
     """Let somebody decide in the name of another from now or a later day on, for a year at most."""
@@ -113,7 +112,7 @@ def name_stand_in(request: Request, body: StandInIn, me: Annotated[Person, Depen
     status_code=204,
     responses={
         404: {"model": Problem, "description": "There is none of this id."},
-        422: {"model": Problem, "description": "It is over already."},
+        422: {"model": Unfit, "description": "It is over already."},
     },
 )
 def end_stand_in(request: Request, delegation_id: str, me: Annotated[Person, Depends(decider)]) -> None:

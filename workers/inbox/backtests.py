@@ -7,7 +7,7 @@ and every problem is named. The work itself is done beside the work of now, by `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -16,11 +16,12 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from workers.inbox import schemas
 from workers.inbox.backtest_report import by_rule, sides
 from workers.inbox.explanation import REFUSALS
 from workers.inbox.identity import Identity, Refused, decider, form_of, poster, reader, system_of
 from workers.inbox.pages import Visitor, pages_of
-from workers.inbox.schemas import Problem
+from workers.inbox.schemas import TOO_LARGE, Moment, Problem, Text
 from workers.rehearsal import folder, jobs
 from workers.rehearsal.folder import MOST_TOGETHER, Unfit
 from workers.rehearsal.jobs import TooMany
@@ -50,12 +51,12 @@ class BacktestIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     files: dict[str, str] = Field(default_factory=dict, description="YAML by file name.")
-    hash: str | None = Field(
-        None, max_length=64, description="Instead of files: a policy that was proposed or in force."
+    hash: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="Instead of files: a policy that was proposed or in force."
     )
-    since: datetime | None = Field(None, description="Only what was drafted since; a time without a zone is UTC.")
-    domain: str | None = Field(None, max_length=32)
-    kind: str | None = Field(None, max_length=40)
+    since: Moment | None = Field(None, description="Only what was drafted since; a time without a zone is UTC.")
+    domain: Annotated[Text, Field(max_length=32)] | None = None
+    kind: Annotated[Text, Field(max_length=40)] | None = None
     limit: int | None = Field(None, ge=1, description="At most so many, the latest.")
 
 
@@ -82,11 +83,10 @@ class Backtests(BaseModel):
     backtests: list[BacktestOut]
 
 
-class Problems(BaseModel):
+class Problems(schemas.Unfit):
     """Everything that is wrong with a policy."""
 
-    detail: str
-    problems: list[str]
+    problems: list[str] = Field([], description="Where the request could be read.")
 
 
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +159,7 @@ def read_backtest(request: Request, backtest_id: str, _: Annotated[None, Depends
     response_model=BacktestOut,
     responses={
         **REFUSALS,
-        413: {"model": Problem, "description": "The body is too large."},
+        **TOO_LARGE,
         422: {"model": Problems, "description": "The policy is not sound; every problem is named."},
         429: {"model": Problem, "description": "This person has enough of them waiting or running."},
     },
@@ -169,8 +169,7 @@ def ask_for_backtest(request: Request, body: BacktestIn, person: Annotated[Perso
     """Try a policy on what was decided. It runs beside the work; ask for it again until its state is `done`."""
     system = system_of(request)
     _may(person)
-    since = body.since.replace(tzinfo=UTC) if body.since is not None and body.since.tzinfo is None else body.since
-    window = Window(since=since, domain=body.domain, kind=body.kind, limit=body.limit)
+    window = Window(since=body.since, domain=body.domain, kind=body.kind, limit=body.limit)
     uploads = [(name, text.encode("utf-8", "replace")) for name, text in body.files.items()]
     try:
         with system.db.write() as tx:

@@ -23,7 +23,7 @@ from workers.quorum import LEAD, Position, in_words, position
 from workers.store import actions, cases, inbox
 from workers.store.audit import Note
 from workers.store.database import Tx
-from workers.store.records import Action, ActionState, Case, CaseState, Person
+from workers.store.records import ESCALATION, Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
 
 #: what is recorded when somebody's edit stands but their yes does not count for it
@@ -192,7 +192,7 @@ def escalate(d: Deciding) -> Taken | None:
         raise Invalid(f"It waits for {group!r} already.")
     if not d.stands.staff.has(group, d.stands.asked.authorised):
         raise Invalid(f"Nobody who is here could say yes to this for {group!r}.")
-    return _taken(d, _anew(d, d.action, d.action.arguments, author="escalation", extra_roles=[group]))
+    return _taken(d, _anew(d, d.action, d.action.arguments, author=ESCALATION, extra_roles=[group]))
 
 
 def confirm(d: Deciding) -> Taken | None:

@@ -9,14 +9,14 @@ apart, because a wrongly green mark is worse than none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Any
 
 from policies.messages import money
-from workers.agents.origins import leaves, normal
+from workers.agents.origins import leaves, normal, prices
 from workers.inbox.finds import Found, dates_in, money_in, parts_of
 from workers.inbox.forms import label
 from workers.store.records import Event, Fact
@@ -56,7 +56,7 @@ class Source:
             trusted=trusted,
             texts=frozenset([*texts, normal(ref)]),
             text="\n".join(texts),
-            money=frozenset(_money_of(data)) | frozenset(money_in(prose)),
+            money=frozenset(prices(data)) | frozenset(money_in(prose)),
             dates=frozenset(dates_in(prose)),
             groups=groups,
         )
@@ -144,20 +144,6 @@ def comparisons(arguments: Mapping[str, Any], target: Fact | None) -> list[Compa
         elif isinstance(value, str | int) and name in target.data and normal(value) != normal(target.data[name]):
             rows.append(Comparison(label(name), str(value), ((label(name), str(target.data[name])),)))
     return rows
-
-
-def _money_of(value: Any, currency: str = "") -> Iterator[tuple[int, str]]:
-    """Amounts kept as ``*_minor``, each with the nearest currency around it."""
-    if isinstance(value, Mapping):
-        currency = str(value.get("currency", currency))
-        for name, item in value.items():
-            if str(name).endswith("_minor") and isinstance(item, int):
-                yield item, currency
-            else:
-                yield from _money_of(item, currency)
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        for item in value:
-            yield from _money_of(item, currency)
 
 
 def _groups(value: Any) -> Iterable[Mapping[str, Any]]:

@@ -147,8 +147,10 @@ def explain(system: System, kept: Kept) -> Explanation:
         raise Refused(410, "What was decided here was erased.") from error
     policy = of_hash(held.policy_hash)
     replayed = replay(kept, of_hash)
-    # The stored answers are what was decided; those of rules that stayed silent are only in the one made again.
-    full = reach(policy, stored, author=kept.author) if policy is not None and replayed.result is Result.SAME else held
+    full = held
+    if policy is not None and replayed.result is Result.SAME:
+        # The stored answers are what was decided; those of rules that stayed silent are only in the one made again.
+        full = reach(policy, stored, asked_besides=kept.escalated)
     deciding = set(held.verdict.rules)
     verdict = held.verdict
     return Explanation(

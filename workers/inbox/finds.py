@@ -13,23 +13,18 @@ from typing import Any
 
 from policies.messages import money
 from workers.agents.origins import EMAIL, IBAN, LINK, leaves, minor_units, normal
+from workers.agents.origins.forms import CODES, SIGNED, TIMES
 from workers.inbox.amounts import minor_digits
 
-_SIGNS = {
-    "€": "EUR",
-    "$": "USD",
-    "£": "GBP",
-    "EURO": "EUR",
-    "EUROS": "EUR",
-    "DOLLAR": "USD",
-    "DOLLARS": "USD",
-    "POUND": "GBP",
-    "POUNDS": "GBP",
-}
-_CODES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD", "JPY")
-_CURRENCY = "|".join([r"euros?\b", r"dollars?\b", r"pounds?\b", "€", r"\$", "£", *(rf"{code}\b" for code in _CODES)])
+#: whose a dollar is nobody knows; here it is the one that most mean
+_SIGNS = {sign: "USD" if currency == "$" else currency for sign, currency in SIGNED.items() if currency != "kr"}
+_CURRENCY = "|".join(
+    [*(rf"{code}\b" for code in CODES.split("|")), *(re.escape(s) + r"\b" * s.isalpha() for s in _SIGNS)]
+)
 _DIGITS = r"\d{1,3}(?:[., \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d)"
-_AMOUNT = re.compile(rf"(?:({_CURRENCY})\s?({_DIGITS}))|(?:(?<![\d.,])({_DIGITS})\s?({_CURRENCY}))", re.IGNORECASE)
+_AMOUNT = re.compile(
+    rf"(?:({_CURRENCY})\s?({_DIGITS}){TIMES})|(?:(?<![\d.,])({_DIGITS}){TIMES}\s?({_CURRENCY}))", re.IGNORECASE
+)
 _MONTHS = {
     name: number
     for number, names in enumerate(
@@ -118,21 +113,23 @@ def _of_text(path: str, text: str) -> Iterator[Found]:
 
 
 def money_in(text: str) -> list[tuple[int, str]]:
-    return [amount for _, amount in _amounts(text)]
+    return [amount for _, amount in _amounts(text) if amount is not None]
 
 
 def dates_in(text: str) -> list[date]:
     return [day for _, day in _dates(text)]
 
 
-def _amounts(text: str) -> Iterator[tuple[str, tuple[int, str]]]:
+def _amounts(text: str) -> Iterator[tuple[str, tuple[int, str] | None]]:
+    """Each with what it says in minor units; None where that cannot be told, which nothing can back."""
     for match in _AMOUNT.finditer(text):
-        sign = (match.group(1) or match.group(4)).upper()
-        currency = _SIGNS.get(sign, sign)
-        cents = minor_units(re.sub(r"\s", "", match.group(2) or match.group(3)))
+        before, behind, times, first, often, after = match.groups()
+        sign = before or after
+        currency = _SIGNS.get(sign.casefold(), sign.upper())
+        cents = minor_units(re.sub(r"\s", "", behind or first))
         if cents is not None:
-            digits = minor_digits(currency)
-            yield match.group().strip(), (cents * 10**digits // 100, currency)
+            minor, rest = divmod(cents * 10 ** minor_digits(currency), 100)
+            yield match.group().strip(), None if rest or times or often else (minor, currency)
 
 
 def _dates(text: str) -> Iterator[tuple[str, date]]:

@@ -18,7 +18,7 @@ from workers.governance import NotProposed, propose
 from workers.governance.proposing import MOST_BYTES, MOST_FILES
 from workers.governance.rights import may_propose
 from workers.inbox.identity import Refused, decider, reader, system_of
-from workers.inbox.schemas import ActionOut, Out, Problem, Text
+from workers.inbox.schemas import TOO_LARGE, ActionOut, Out, Problem, Text, Unfit
 from workers.store import actions, policy_sets
 from workers.store.records import Person
 
@@ -26,13 +26,12 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "Nobody is signed in, and no valid token was sent."},
     403: {"model": Problem, "description": "The token lacks the scope, or this person may not propose."},
     404: {"model": Problem, "description": "There is no such policy."},
-    422: {"model": Problem, "description": "The files are no policy, its tests fail, or there is nothing to decide."},
+    422: {"model": Unfit, "description": "The files are no policy, its tests fail, or there is nothing to decide."},
 }
 
 router = APIRouter(
     prefix="/api/v1/policy",
     tags=["Policy"],
-    responses={503: {"model": Problem, "description": "Try again in a moment."}},
 )
 
 
@@ -108,7 +107,7 @@ def show_set(request: Request, hash_: str, _: Annotated[None, Depends(reader)]) 
     )
 
 
-@router.post("/proposals", status_code=201, responses=_REFUSALS, max_body_size=2 * MOST_BYTES)
+@router.post("/proposals", status_code=201, responses={**_REFUSALS, **TOO_LARGE}, max_body_size=2 * MOST_BYTES)
 def propose_one(request: Request, body: ProposalIn, person: Annotated[Person, Depends(decider)]) -> ActionOut:
     """Propose another policy. Answers with the action on which people decide; until they did, nothing changes."""
     system = system_of(request)

@@ -102,8 +102,16 @@ def same_origin(request: Request) -> None:
     origin = request.headers.get("origin")
     if origin is not None:
         known = {request.headers.get("host", ""), urlsplit(system_of(request).settings.public_url).netloc}
-        if urlsplit(origin).netloc not in known:
+        if _site_of(origin) not in known:
             raise Refused(403, "This request came from another site.")
+
+
+def _site_of(origin: str) -> str | None:
+    """Whose page sent this, as a `Host` header names it; None where no address says so, as in ``http://[``."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def reader(request: Request) -> None:

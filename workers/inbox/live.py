@@ -97,16 +97,15 @@ class Live:
         for listener in listeners:
             listener.tell(None)
 
-    @property
-    def listening(self) -> int:
-        return len(self._listeners)
-
     async def stream(self, after: int | None) -> AsyncIterator[str]:
         """Server-sent events: what came after an id (or from now on), then what comes."""
         listener = Listener(asyncio.get_running_loop())
         try:
             position = await run_in_threadpool(self._join, listener)
             yield "retry: 2000\n\n"
+            if after is not None and after > position and after > await run_in_threadpool(self._last_id):
+                # Told before the database was restored to an earlier moment, where ids begin again.
+                after = None
             last = position if after is None else after
             # What the follower has told before we joined comes from the log, what it tells since from the queue.
             while last < position:

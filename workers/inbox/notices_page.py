@@ -19,7 +19,7 @@ from workers.access import Scope, bearer_of
 from workers.inbox.api import MOST_BYTES
 from workers.inbox.identity import Identity, Refused, decider, form_of, poster, reader, signed_in, system_of, visitor
 from workers.inbox.pages import pages_of
-from workers.inbox.schemas import Out, Problem
+from workers.inbox.schemas import TOO_LARGE, Out, Problem
 from workers.obligations import telling
 from workers.store import notices
 from workers.store.notices import Notice
@@ -142,7 +142,7 @@ def list_notices(
     )
 
 
-@router.post("/api/v1/notices/read", tags=["Notices"], responses=_REFUSALS, max_body_size=MOST_BYTES)
+@router.post("/api/v1/notices/read", tags=["Notices"], responses={**_REFUSALS, **TOO_LARGE}, max_body_size=MOST_BYTES)
 def mark_notices(request: Request, body: ReadIn, person: Annotated[Person, Depends(decider)]) -> Marked:
     """Mark notices of yours as read."""
     return _mark(system_of(request), person, body.ids, body.upto)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.datastructures import FormData
@@ -248,6 +248,5 @@ def _text(form: FormData, name: str) -> str:
 
 def _within(address: str) -> str:
     """An address on this very site to go on to; anything else is the inbox."""
-    parts = urlsplit(address)
-    ours = address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    return address if ours and address.isprintable() else "/"
+    ours = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
+    return address if ours else "/"

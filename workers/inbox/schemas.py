@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictInt
@@ -28,6 +28,18 @@ def _storable(value: Any) -> Any:
 
 
 Text = Annotated[str, Field(max_length=4000), AfterValidator(_storable)]
+
+
+def _in_utc(at: datetime) -> datetime:
+    """As it is stored. At the ends of the calendar a zone leads out of it."""
+    try:
+        return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError("no calendar holds this time in UTC") from error
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+AwareMoment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Out(BaseModel):
@@ -191,7 +203,7 @@ class DecisionIn(BaseModel):
         None, description="With `approve`: the whole arguments as they shall be instead. Judged by the policy anew."
     )
     reason: Text | None = Field(None, description="Needed to reject, to request changes and to stop.")
-    until: AwareDatetime | None = Field(None, description="With `snooze`: until when.")
+    until: AwareMoment | None = Field(None, description="With `snooze`: until when.")
     group: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")] | None = Field(
         None, description="With `escalate`: the group to ask as well."
     )
@@ -218,3 +230,29 @@ class Conflict(BaseModel):
     decided_by: str | None
     decision: str | None
     decided_at: datetime | None
+
+
+class Misfit(BaseModel):
+    """What of a request could not be read, and why."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Unfit(BaseModel):
+    """Why a request cannot be carried out: in words, or field by field where it could not even be read."""
+
+    detail: str | list[Misfit]
+
+
+TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {"model": Problem, "description": "The body is too large."}}
+#: what any operation may answer, besides what it says of itself
+ANYWHERE: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The address or the body cannot be read at all."},
+    422: {"model": Unfit, "description": "Something in the request does not fit; the answer says what."},
+    503: {
+        "model": Problem,
+        "description": "The database is not available; nothing was changed. Try again in a moment.",
+    },
+}

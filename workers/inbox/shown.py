@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from policies.messages import money
@@ -63,10 +63,10 @@ def _entry(name: str, value: Any, currency: str, depth: int) -> Entry:
     if _TIME.match(text):
         try:
             at = datetime.fromisoformat(text)
-        except ValueError:
+            if at.tzinfo is not None:
+                return Entry(shown, text, at=at.astimezone(UTC))
+        except (ValueError, OverflowError):  # of a time at the ends of the calendar, whose zone leads out of it
             return Entry(shown, text)
-        if at.tzinfo is not None:
-            return Entry(shown, text, at=at)
     return Entry(shown, text)
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from workers.inbox import switching
 from workers.inbox.api import MOST_BYTES
 from workers.inbox.identity import decider, reader, system_of
-from workers.inbox.schemas import Out, Problem, Text
+from workers.inbox.schemas import TOO_LARGE, Out, Problem, Text
 from workers.store import switches
 from workers.store.records import Person
 
@@ -25,7 +25,6 @@ router = APIRouter(
     responses={
         401: {"model": Problem, "description": "Nobody is signed in, and no valid token was sent."},
         403: {"model": Problem, "description": "The token lacks the scope, or this person may not do this."},
-        503: {"model": Problem, "description": "Try again in a moment."},
     },
 )
 
@@ -59,7 +58,7 @@ def list_switches(request: Request, _: Annotated[None, Depends(reader)]) -> Swit
         return Switches(switches=[SwitchOut.model_validate(switch) for switch in switches.listing(tx)])
 
 
-@router.post("", status_code=201, max_body_size=MOST_BYTES)
+@router.post("", status_code=201, responses=TOO_LARGE, max_body_size=MOST_BYTES)
 def throw_switch(request: Request, body: SwitchIn, person: Annotated[Person, Depends(decider)]) -> SwitchOut:
     """Stop everything, a domain, a kind of action, a vendor, or what one rule allows. Anybody who may decide can."""
     return SwitchOut.model_validate(switching.throw(system_of(request), person, body.scope, body.reason))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,7 +17,8 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from integrations.base import Delivery, WebhookSource
 from integrations.errors import Malformed, NotAuthentic, UnknownEvent
-from workers.intake.receive import Provenance, receive
+from integrations.kept_secret import kept_secret
+from workers.intake.receive import NotStored, Provenance, receive
 from workers.log import logger
 from workers.settings import Settings
 from workers.store import audit, quarantine
@@ -60,7 +60,7 @@ def replay(
 ) -> tuple[bool, str]:
     """Verify a kept request again with the secrets of now, its window against when it came, and let it in.
 
-    Returns whether it was let in, and what happened in words. The normal unique keys apply, so what the sender
+    Returns whether nothing is left to do about it, and what happened in words. The normal unique keys apply, so what the sender
     delivered again meanwhile is a duplicate.
     """
     with system.db.read() as tx:
@@ -70,30 +70,38 @@ def replay(
     source = webhooks.get(item.source)
     if source is None:
         return False, f"the source {item.source!r} has no active secret"
-    ok, result = _try(system, source, item)
+    ok, result, signer = _try(system, source, item)
     with system.db.write() as tx:
         now = system.clock()
         quarantine.mark_replayed(tx, item_id, result=result[:80], now=now)
-        audit.append(tx, SYSTEM, now, Note(operator, "replayed", {"item": item_id, "result": result}))
+        audit.append(tx, SYSTEM, now, Note(operator, "replayed", {"item": item_id, "result": result, **signer}))
     return ok, result
 
 
-def _try(system: System, source: WebhookSource, item: Quarantined) -> tuple[bool, str]:
+def _try(system: System, source: WebhookSource, item: Quarantined) -> tuple[bool, str, Mapping[str, str]]:
+    """As `replay` has it, and the secret that proved it, where one did: an operator lets in nothing that nobody signed."""
+    signer: dict[str, str] = {}
     try:
         delivery = _unpack(_box(system.settings), item)
-        secret_id = source.verify(delivery)
+        signer["secret"] = source.verify(delivery)
         inbound = source.parse(delivery)
     except InvalidToken:
-        return False, "it cannot be decrypted: SECRET_KEY has changed since"
+        return False, "it cannot be decrypted: SECRET_KEY has changed since", signer
     except NotAuthentic as error:
-        return False, f"still not authentic: {error.reason}"
-    except (Malformed, UnknownEvent) as error:
-        return False, str(error)
-    provenance = Provenance("replay", delivery.body, secret_id=secret_id, body_is_key=source.signs_body_only)
-    received = receive(system, inbound, provenance)
+        return False, f"still not authentic: {error.reason}", signer
+    except Malformed as error:
+        return False, str(error), signer
+    except UnknownEvent as error:
+        # As at the door: it is authentic, and nothing is to be done about it.
+        return True, f"ignored: {error}", signer
+    provenance = Provenance("replay", delivery.body, secret_id=signer["secret"], body_is_key=source.signs_body_only)
+    try:
+        received = receive(system, inbound, provenance)
+    except NotStored as error:
+        return False, str(error), signer
     if received.accepted:
-        return True, f"accepted: {', '.join(received.cases)}"
-    return True, "it had come in meanwhile: duplicate"
+        return True, f"accepted: {', '.join(received.cases)}", signer
+    return True, "it had come in meanwhile: duplicate", signer
 
 
 def _pack(delivery: Delivery) -> bytes:
@@ -115,11 +123,4 @@ def _box(settings: Settings) -> Fernet:
 @cache
 def _key_file(data: Path) -> str:
     """The key of this installation, made once, readable by its owner alone."""
-    path = data / "secret_key"
-    if not path.exists():
-        data.mkdir(parents=True, exist_ok=True)
-        made = f"{path}.{os.getpid()}"
-        with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - mode at birth
-            file.write(Fernet.generate_key().decode())
-        Path(made).rename(path)
-    return path.read_text().strip()
+    return kept_secret(data / "secret_key", lambda: Fernet.generate_key().decode())

@@ -16,7 +16,7 @@ from integrations.base import EventType, InboundEvent
 from workers import faults
 from workers.log import logger
 from workers.store import arrivals
-from workers.store.arrivals import Arrival, Landed
+from workers.store.arrivals import Arrival, Landed, customer_of
 from workers.store.database import StoreUnavailable
 from workers.store.ids import new_id
 from workers.telemetry import metrics, traces
@@ -110,7 +110,7 @@ def prepare(system: System, inbound: Sequence[InboundEvent], provenance: Provena
             door=provenance.door,
             domain=DOMAINS[event.type],
             title=str(event.data.get("title", event.subject))[:300],
-            customer=str(event.data.get("requester_email") or event.data.get("customer_email") or "")[:320],
+            customer=customer_of(event.source, event.data),
             priority=PRIORITIES.get(str(event.data.get("priority")).lower(), "normal"),
             pipeline_version=PIPELINE_VERSION,
         )
@@ -177,8 +177,9 @@ def _store_others(
 ) -> Stored:
     """What joins a case, and what is there already: all in one transaction."""
     left = [(n, arrival) for request in requests for n, arrival in request if n not in new]
-    # In one order everywhere, so that two doors whose events join the same cases seldom wait for each other in a ring.
-    left.sort(key=lambda one: (one[1].domain, one[1].subject, one[1].source, one[1].delivery_id))
+    # In one order everywhere, so that two doors whose events join the same cases seldom wait for each other in a ring; those of
+    # one case as they came, since the last of them is what its agent takes for the newest.
+    left.sort(key=lambda one: (one[1].domain, one[1].subject, one[0]))
     found = dict(new)
     try:
         with system.db.write() as tx:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from integrations import cloudevents
 from integrations.base import Delivery, InboundEvent, WebhookSource
 from integrations.errors import IntegrationError, Malformed, NotAuthentic, UnknownEvent
+from integrations.webhooks import Reason
 from workers import access
 from workers.access import bearer
 from workers.intake import isolation
@@ -124,10 +125,9 @@ class Doors:
         try:
             if scope["method"] != "POST":
                 return Answer(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "send a POST"}, (b"allow", b"POST"))
-            with self.courtesy.first():
-                if scope["path"] == EVENTS:
-                    return await self._cloudevents(scope, receive)
-                return await self._hook(scope, receive)
+            if scope["path"] == EVENTS:
+                return await self._cloudevents(scope, receive)
+            return await self._hook(scope, receive)
         except Answer as answer:
             return answer
         except Exception as error:  # noqa: BLE001 - a bug of ours is no reason for a sender to give the event up
@@ -138,6 +138,12 @@ class Doors:
         if name not in self._webhooks:
             raise _say(HTTPStatus.NOT_FOUND, f"unknown source; known are: {', '.join(sorted(self._webhooks))}")
         delivery = await self._read(scope, receive, name)
+        # From here on: nobody gives way to a sender who takes his time.
+        with self.courtesy.first():
+            return await self._take_hook(delivery)
+
+    async def _take_hook(self, delivery: Delivery) -> Answer:
+        name = delivery.source
         source = self._webhooks[name]
         if source is None:
             logger.error("source_not_configured", source=name, remedy=f"set {name.upper()}_WEBHOOK_SECRET")
@@ -148,6 +154,9 @@ class Doors:
             else:
                 secret_id, inbound = await self._threads.run(_prove_and_parse, source, delivery)
         except NotAuthentic as error:
+            if error.reason == Reason.EXCEPTION:
+                # Nobody but us can mend that, and what was wrong is told nowhere else.
+                logger.error("verifier_failed", source=name, exc_info=error.__cause__)
             await self._put_aside(delivery, error.reason)
             raise Answer(HTTPStatus.UNAUTHORIZED, {"error": "not authentic"}) from error
         except UnknownEvent as error:
@@ -171,15 +180,19 @@ class Doors:
         return prepare(self._system, inbound, provenance)
 
     async def _cloudevents(self, scope: Scope, receive: Receive) -> Answer:
-        """CloudEvents over HTTP define no signature, so the sender proves itself with a token of scope ``events``."""
         delivery = await self._read(scope, receive, "cloudevents")
+        with self.courtesy.first():
+            return await self._take_events(delivery)
+
+    async def _take_events(self, delivery: Delivery) -> Answer:
+        """CloudEvents over HTTP define no signature, so the sender proves itself with a token of scope ``events``."""
         token = await self._threads.run(bearer, self._system, delivery.headers, access.Scope.EVENTS)
         if token is None:
             challenge = (b"www-authenticate", b"Bearer")
             error = {"error": "a bearer token with the scope “events” is needed"}
             raise Answer(HTTPStatus.UNAUTHORIZED, error, challenge)
         try:
-            inbound = cloudevents.read(delivery.headers, delivery.body, delivery.received_at)
+            inbound = await self._read_events(delivery)
         except UnknownEvent as error:
             raise Answer(HTTPStatus.OK, {"ignored": str(error)}) from error
         except Malformed as error:
@@ -187,6 +200,12 @@ class Doors:
         provenance = Provenance(door="events", raw=delivery.body, secret_id=token.id)
         received = await self.landing.land(prepare(self._system, inbound, provenance))
         return self.accepted(received, HTTPStatus.ACCEPTED)
+
+    async def _read_events(self, delivery: Delivery) -> Sequence[InboundEvent]:
+        came = (delivery.headers, delivery.body, delivery.received_at)
+        if len(delivery.body) <= SMALL_BYTES:
+            return cloudevents.read(*came)
+        return await self._threads.run(cloudevents.read, *came)
 
     async def _read(self, scope: Scope, receive: Receive, source: str) -> Delivery:
         headers: tuple[Header, ...] = tuple(scope["headers"])

@@ -23,7 +23,7 @@ from workers.lessons.taught import LOCAL, message_of
 from workers.log import logger
 from workers.store import actions, examples, people
 from workers.store.database import Tx
-from workers.store.ids import first_id, made_at
+from workers.store.ids import first_id, made_at, until_now
 from workers.wiring import System
 
 MARK = "examples"
@@ -40,7 +40,7 @@ def collect(system: System) -> int:
     made = 0
     with system.db.read() as tx:
         mark = examples.mark(tx, MARK)
-    floor = first_id("dec", made_at(mark) - LATE) if mark else ""
+    floor = first_id("dec", made_at(until_now(mark)) - LATE) if mark else ""
     while True:
         with system.db.read() as tx:
             decided = examples.decided_since(tx, floor, LOT)
@@ -51,7 +51,7 @@ def collect(system: System) -> int:
             return made
         with system.db.write() as tx:
             made += examples.add(tx, rows)
-            examples.set_mark(tx, MARK, decided[-1][0], system.clock())
+            examples.set_mark(tx, MARK, until_now(decided[-1][0]), system.clock())
         if len(decided) < LOT:
             return made
         floor = decided[-1][0]

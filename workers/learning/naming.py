@@ -18,6 +18,7 @@ from integrations import registry
 from integrations.models.base import Model
 from integrations.models.redaction import Classifying
 from policies.rules import Policy
+from workers.bill.budgets import Budgets, Limits
 from workers.learning.candidate import Candidate, read_prompts
 from workers.settings import vendor_environment
 from workers.wiring import System, redaction_of
@@ -76,7 +77,7 @@ def candidate(
 
 
 def named(system: System, name: str, environment: Mapping[str, str]) -> Model:
-    """One model, as the routing file would have it if it named nothing else; under the same rules of privacy."""
+    """One model, as the routing file would have it if it named nothing else; under the same rules of privacy and budgets."""
     provider, _, model = name.partition("/")
     route: dict[str, str] = {"provider": provider, **({"model": model} if provider != "local" else {})}
     with tempfile.TemporaryDirectory(prefix="caseworker-candidate-") as folder:
@@ -85,13 +86,14 @@ def named(system: System, name: str, environment: Mapping[str, str]) -> Model:
         listed = registry.model_routes(environment, routing=routing)
         if why := next((one.why for one in listed if not one.usable), ""):
             raise ValueError(f"{name} cannot be asked: {why}")
-        redaction = redaction_of(system.settings)
+        redaction, limits = redaction_of(system.settings), Limits.of(system.settings)
         model_of_its_own = registry.models(
             environment,
             data=system.settings.data,
             timeout=system.settings.model_timeout_seconds,
             routing=routing,
             wrap=system.guards.wrap,
+            budget=Budgets(limits, system.db, system.clock) if limits else None,
             redaction=redaction,
         )
         return Classifying(model_of_its_own, redaction)

@@ -49,9 +49,12 @@ class Judged:
         """approved, edited, rejected or changes: what people made of it, once that is final."""
         words = {decision.decision for decision in self.decisions}
         state = self.action.state
-        if state in APPROVED and "approve" in words and not self.by_itself and self.action.approved_digest:
+        # What an edit made of it may need nobody else: then the rule that let it through says so, and the edit was the last word.
+        by_rule = (self.action.decided_by or "").startswith("policy:")
+        let_through = "approve" in words or (by_rule and "edit" in words)
+        if state in APPROVED and let_through and not self.by_itself and self.action.approved_digest:
             return "approved" if dict(self.proposed) == dict(self.action.arguments) else "edited"
-        if state == ActionState.REJECTED and "reject" in words:
+        if state == ActionState.REJECTED and words & {"reject", "stop"}:
             return "rejected"
         return "changes" if state == ActionState.CHANGES_REQUESTED else ""
 

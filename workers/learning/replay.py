@@ -14,7 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 from integrations.errors import IntegrationError, Permanent, Temporary
-from integrations.models.base import Unanswered, Usage
+from integrations.models.base import Usage
+from integrations.models.budget import OverBudget
+from integrations.models.failures import paid
 from policies import record
 from policies.rules import Policy
 from workers.agents.base import Agent, Draft
@@ -46,6 +48,8 @@ class Replayed:
     output: Mapping[str, Any] | None = None
     #: nothing came back for now; later it may
     passing: bool = False
+    #: nobody was asked, as a budget is used up
+    over_budget: bool = False
 
 
 def replay(
@@ -84,15 +88,13 @@ def _replayed(
     live = measure([_as_it_was(judged) for judged in found.proposals], wanted, aside=aside, unasked=unasked)
     drafted, model, answer, error = found.draft, found.model, None, None
     used: tuple[Usage, ...] = ()
-    passing = False
+    passing = over_budget = False
     if candidate.model is not None:
         try:
             answer = candidate.model.answer(candidate.changed(found.request(agent)))
-        except Unanswered as refused:
-            error = str(refused)
-            used = (refused.usage,) if refused.usage is not None else ()
         except IntegrationError as failed:
-            error, passing = str(failed), isinstance(failed, Temporary)
+            error, used = str(failed), paid(failed)
+            passing, over_budget = isinstance(failed, Temporary), isinstance(failed, OverBudget)
         else:
             used = (*answer.earlier, answer.usage)
             drafted = Draft.model_validate(answer.output.model_dump(mode="json"))
@@ -106,7 +108,7 @@ def _replayed(
             then = measure(anew, wanted, aside=aside, unasked=unasked)
         except Permanent as refused:
             error = str(refused)
-    _pay(db, found, used, task, clock())
+    _pay(db, found, used, task, clock(), answered=answer is not None)
     priced = [usage.cost_usd for usage in used if usage.cost_usd is not None]
     return Replayed(
         case_id=found.case.id,
@@ -119,6 +121,7 @@ def _replayed(
         error=error,
         output=drafted.model_dump(mode="json") if answer is not None and drafted is not None else None,
         passing=passing,
+        over_budget=over_budget,
     )
 
 
@@ -178,10 +181,10 @@ def _judged_anew(
     return proposed
 
 
-def _pay(db: Database, found: Past, used: Sequence[Usage], task: str, now: datetime) -> None:
-    """What was used, on the case's bill."""
+def _pay(db: Database, found: Past, used: Sequence[Usage], task: str, now: datetime, *, answered: bool) -> None:
+    """What was used, on the case's bill: also where it gave nothing."""
     if used:
         case = replace(found.case, round=found.round)
         with db.write() as tx:
-            for row in usage_rows(case, task, used, now):
+            for row in usage_rows(case, task, used, now, answered=answered):
                 steps.add_usage(tx, row)

@@ -31,22 +31,34 @@ def follow(system: System, candidate: Candidate, words: Words, *, at_once: int =
     mark = f"{STEP} {words.name}"[:240]
     with system.db.read() as tx:
         looked = examples.mark(tx, mark)
-        since = max(now - OLDEST, datetime.fromisoformat(looked) - LATE if looked else now - OLDEST)
-        waiting = shadows.waiting(tx, words.name, since=since, limit=LOT)
-    chosen = [case_id for case_id, _ in waiting if words.takes(case_id)]
-    answered = replay(system.db, system.agents, candidate, chosen, task=STEP, clock=system.clock, at_once=at_once)
+    since = max(now - OLDEST, min(datetime.fromisoformat(looked), now) - LATE if looked else now - OLDEST)
+    after, passed = (since, ""), list[tuple[str, datetime]]()
     count, missed = 0, set[str]()
-    for one in answered:
-        if one.passing:
-            missed.add(one.case_id)
-            continue
-        _keep(system, words.name, one)
-        count += 1
+    while True:
+        with system.db.read() as tx:
+            waiting = shadows.waiting(tx, words.name, after=after, limit=LOT)
+        passed += waiting
+        chosen = [case_id for case_id, _ in waiting if words.takes(case_id)]
+        asked = False
+        for one in replay(system.db, system.agents, candidate, chosen, task=STEP, clock=system.clock, at_once=at_once):
+            if one.over_budget:
+                # It says nothing of the candidate, and tomorrow there are other cases.
+                continue
+            asked = True
+            if one.passing:
+                missed.add(one.case_id)
+                continue
+            _keep(system, words.name, one)
+            count += 1
+        if asked or len(waiting) < LOT:
+            break
+        # None of these is for it, and they stay as they are: the next must not wait behind them.
+        after = (waiting[-1][1], waiting[-1][0])
     # What could not be asked just now is asked again.
-    done = list(takewhile(lambda case: case[0] not in missed, waiting))
+    done = list(takewhile(lambda case: case[0] not in missed, passed))
     if done:
         with system.db.write() as tx:
-            examples.set_mark(tx, mark, done[-1][1].isoformat(), now)
+            examples.set_mark(tx, mark, min(done[-1][1], now).isoformat(), now)
     return count
 
 

@@ -6,7 +6,7 @@ nobody; cut off, it is run again and does the rest. The audit log is told of eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,10 @@ LOT = 50
 
 class StillOpen(Exception):
     """Cases of this person are still open. The message names them."""
+
+
+class Archiving(Exception):
+    """Closed cases are being put into files just now. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +70,35 @@ def survey(db: Database, address: str, folder: Path) -> Erasure:
             named_in_log=erasure.named_in_log(tx, ids, key),
         )
     # Reading the files takes longer than the server leaves a transaction open in which nothing is asked.
-    return replace(found, archives=_archives(archives, key, folder))
+    found = replace(found, archives=_archives(archives, key, folder))
+    if gone := _cases_in(found.archives):
+        with db.read() as tx:
+            found = replace(found, rows=erasure.count(tx, ids, key, archived=gone))
+    return found
 
 
 def erase(db: Database, address: str, folder: Path, *, by: str, clock: Callable[[], datetime]) -> Erasure:
-    """Erase everything of a person that is in the database. Raise `StillOpen`, and then nothing was touched."""
+    """Erase everything of a person that is in the database. Raise `StillOpen` or `Archiving`, and then nothing was touched."""
+    try:
+        # Else a case could go into a file after it was looked which files hold any.
+        with archive.alone(db):
+            return _erase(db, address, folder, by, clock)
+    except archive.Alone:
+        raise Archiving("`caseworker archive` is running on this database: try again when it has ended.") from None
+
+
+def _erase(db: Database, address: str, folder: Path, by: str, clock: Callable[[], datetime]) -> Erasure:
     found = survey(db, address, folder)
     if found.open:
         raise StillOpen(
             f"{len(found.open)} cases are still open and being worked on: {', '.join(found.open[:5])}. Close them first."
         )
     key = found.customer
+    # Reading the archives takes its time: a case that was opened meanwhile is being worked on, and stays.
     with db.read() as tx:
         ids = erasure.cases_of(tx, key)
+        opened = erasure.still_open(tx, ids)
+    ids = [case_id for case_id in ids if case_id not in opened]
     for start in range(0, len(ids), LOT):
         lot = ids[start : start + LOT]
         with db.write() as tx:
@@ -89,13 +109,14 @@ def erase(db: Database, address: str, folder: Path, *, by: str, clock: Callable[
                 audit.append(tx, case_id, now, Note(by, "erased", {"case": case_id}))
     # What goes by the address comes last: through it a run that was cut off finds the cases that are left.
     with db.write() as tx:
-        erasure.erase_rest(tx, ids, key, by, clock())
+        erasure.erase_rest(tx, [*ids, *_cases_in(found.archives)], key, by, clock())
         audit.append(tx, SYSTEM, clock(), Note(by, "person_erased", {"cases": len(ids), "rows": dict(found.rows)}))
     return Erasure(
         customer=key,
         dry_run=False,
-        cases=found.cases,
+        cases=len(ids),
         rows=found.rows,
+        open=tuple(opened),
         archives=found.archives,
         mentioned_in=found.mentioned_in,
         named_in_log=found.named_in_log,
@@ -110,6 +131,11 @@ def _compacted(db: Database) -> bool:
         logger.warning("not_compacted", reason=type(error).__name__)
         return False
     return True
+
+
+def _cases_in(archives: Iterable[Archived]) -> list[str]:
+    """Cases of theirs that left the database: what was learned from them is still there."""
+    return [case_id for one in archives for case_id in one.cases]
 
 
 def _archives(known: list[archive.Archive], key: str, folder: Path) -> tuple[Archived, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from integrations import outsiders
 from workers.agents.origins import Origin as ArgumentOrigin
 from workers.agents.origins import leaves, normal
 from workers.agents.remembered import customer_key, topic_key, vendor_key
@@ -29,6 +30,8 @@ _TOLD = {
     "escalate": "escalated",
     "approve": "approved",
     "confirm": "confirmed",
+    "snooze": "put off",
+    "stop": "stopped",
 }
 MOST_TEXT = 400
 
@@ -126,6 +129,8 @@ def _decisions(closed: Closed, about: tuple[str, str], kinds: Mapping[str, str])
 
 def _preferences(closed: Closed, about: tuple[str, str]) -> Iterator[Learned]:
     for ref, data in closed.records.get("customer", ())[:1]:
+        # A note in a record may be what the customer dictated: the record does not vouch for it, and neither does its memory.
+        theirs = outsiders.written("customer", data)
         for name, sentence in PREFERENCES.items():
             value = " ".join(str(data.get(name) or "").split())[:MOST_TEXT]
             if value:
@@ -134,7 +139,7 @@ def _preferences(closed: Closed, about: tuple[str, str]) -> Iterator[Learned]:
                     kind=Kind.PREFERENCE,
                     slot=f"preference:{name}",
                     text=sentence.format(value),
-                    origin=Origin.TRUSTED,
+                    origin=Origin.UNTRUSTED if name in theirs else Origin.TRUSTED,
                     confidence=0.9,
                     case_id=closed.id,
                     domain=closed.domain,

@@ -66,7 +66,8 @@ def merge(found: Sequence[Learned], known: Iterable[Memory], terms: Terms, now: 
             continue
         made = _memory(learned, terms, now)
         if learned.single:
-            older = [memory for memory in place if memory.current]
+            # What a colleague put there stays until somebody forgets it.
+            older = [memory for memory in place if memory.current and memory.origin != Origin.PERSON]
             for memory in older:
                 place[place.index(memory)] = replace(memory, superseded_by=made.id)
                 if memory.id in fresh:

@@ -40,7 +40,7 @@ def remember(
     with db.write() as tx:
         memories.drop_expired(tx, clock())
         if looked:
-            closed.prune(tx)
+            closed.prune(tx, clock())
     return looked
 
 

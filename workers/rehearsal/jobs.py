@@ -17,7 +17,7 @@ from workers.rehearsal.folder import Unfit
 from workers.rehearsal.past import Stopped
 from workers.store import backtests
 from workers.store.backtests import Backtest
-from workers.store.database import Tx
+from workers.store.database import StoreUnavailable, Tx
 from workers.store.decided import Window
 from workers.wiring import System
 
@@ -68,6 +68,11 @@ def work(
         with system.db.write() as tx:
             backtests.release(tx, job.id, system.worker, system.clock())
         logger.info("backtest_left", backtest=job.id)
+    except (StoreUnavailable, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug: it breaks off at each beginning, and who asked would wait for ever
+        logger.error("backtest_broke_off", backtest=job.id, exc_info=error)
+        _finish(system, job, error=f"It broke off on our side ({type(error).__name__}). It was written down.")
     else:
         _finish(system, job, report=report)
     return True

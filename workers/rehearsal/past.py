@@ -66,8 +66,11 @@ def became(one: Decided) -> Became:
         return Became.FAILED
     if one.state not in _LET_THROUGH:
         return Became.UNKNOWN
+    if one.edited:
+        # Also where a rule let through what the edit had made of it: as it was drafted it needed that person.
+        return Became.EDITED
     if not (one.decided_by or "").startswith("policy:"):
-        return Became.EDITED if one.edited else Became.APPROVED
+        return Became.APPROVED
     return Became.AUTOMATIC if one.state == ActionState.DONE else Became.UNKNOWN
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from policies import cel, engine, record
-from policies.approvals import with_requirements
+from policies.approvals import escalated, with_requirements
 from policies.limits import Reserved, tightened
 from policies.rules import Policy
 from policies.types import DecisionRecord, Facts
@@ -32,8 +32,6 @@ Known = Callable[[str], Policy | None]
 CHANGED = "The stored record is not the one that was written when it was judged."
 #: differences that are named; more are counted
 SHOWN = 20
-#: the author of a revision in which a person asked somebody besides
-ESCALATION = "escalation"
 _LONG = 120
 #: facts that whoever builds facts must state by now, and what leaving them out came to before
 _STATED_SINCE: Mapping[str, Any] = {"thrown_switches": []}
@@ -86,7 +84,7 @@ def _replayed(kept: Kept, known: Known) -> Replayed:
     if policy is None:
         return replace(here, reason=f"The policy {of[:12]} that decided is not kept here.")
     try:
-        again = _as_stored(reach(policy, stored, author=kept.author))
+        again = _as_stored(reach(policy, stored, asked_besides=kept.escalated))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return replace(here, reason=f"The record cannot be read: {type(error).__name__}.")
     told = list(_differences("", stored, again))
@@ -97,7 +95,7 @@ def _replayed(kept: Kept, known: Known) -> Replayed:
     return replace(here, result=Result.DIFFERENT, differences=tuple(told))
 
 
-def reach(policy: Policy, stored: Mapping[str, Any], *, author: str) -> DecisionRecord:
+def reach(policy: Policy, stored: Mapping[str, Any], *, asked_besides: bool) -> DecisionRecord:
     """The decision made again from what is stored of it, with every rule's answer. Raise `KeyError`, `TypeError`,
     `ValueError` or `AttributeError` where that is no decision.
 
@@ -111,7 +109,10 @@ def reach(policy: Policy, stored: Mapping[str, Any], *, author: str) -> Decision
         made = engine.decide(policy, sound, at=at, trace=True)
     else:
         made = _judged_unchecked(policy, stored, facts, at)
-    if author == ESCALATION:
+    if besides := tuple(map(str, stored.get("escalated_to", ()))):
+        made = replace(made, verdict=escalated(made.verdict, besides), escalated_to=besides)
+    elif asked_besides:
+        # Before records named whom.
         roles = [str(r["role"]) for r in stored["requirements"]]
         made = replace(made, verdict=with_requirements(made.verdict, roles))
     made = denied(made, [str(reason) for reason in stored.get("unmet", ())])

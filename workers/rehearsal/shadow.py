@@ -23,6 +23,7 @@ from workers.log import logger
 from workers.rulebook import compiled
 from workers.store import decided, policy_sets, shadow_verdicts
 from workers.store.database import Database
+from workers.store.ids import until_now
 from workers.store.policy_sets import SetState
 from workers.store.shadow_verdicts import Waiting
 from workers.wiring import System
@@ -98,7 +99,7 @@ def _follow_people(system: System, policy: Policy) -> int:
         newest = shadow_verdicts.newest_decision(tx)
         floor = shadow_verdicts.before("dec", mark) if mark else newest
         lot = shadow_verdicts.judged_anew(tx, policy.hash, floor=floor, upto=newest)
-    return _keep(system, policy, lot, "decisions", newest) if newest != mark else 0
+    return _keep(system, policy, lot, "decisions", newest) if lot or until_now(newest) > mark else 0
 
 
 def _keep(system: System, policy: Policy, lot: Sequence[Waiting], what: str, mark: str) -> int:

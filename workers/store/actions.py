@@ -5,7 +5,7 @@ Each change of state is one UPDATE that names the state, version or digest it st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
@@ -166,23 +166,15 @@ def unsettled(tx: Tx, case_id: str) -> list[Action]:
     return many(Action, tx.execute(_UNSETTLED_OF, {"case": case_id}).all())
 
 
-def waiting_for_people(tx: Tx, *, now: datetime, limit: int = 200, snoozed: bool = False) -> list[Action]:
-    """Pending and uncertain actions, oldest first; snoozed ones only when asked for."""
+def waiting_for_people(tx: Tx, *, now: datetime, snoozed: bool = False) -> list[Action]:
+    """All pending and uncertain actions, oldest first; snoozed ones only when asked for."""
     query = (
         select(*_ACTION)
         .where(actions.c.standing.in_([ActionState.PENDING, ActionState.UNCERTAIN]))
         .order_by(actions.c.created_at, actions.c.ordinal)
-        .limit(limit)
     )
     if not snoozed:
         query = query.where(or_(actions.c.snoozed_until.is_(None), actions.c.snoozed_until <= now))
-    return many(Action, tx.execute(query).all())
-
-
-def listing(tx: Tx, *, states: Sequence[str] = (), limit: int = 100) -> list[Action]:
-    query = select(*_ACTION).order_by(actions.c.created_at.desc(), actions.c.ordinal).limit(limit)
-    if states:
-        query = query.where(actions.c.state.in_(states))
     return many(Action, tx.execute(query).all())
 
 

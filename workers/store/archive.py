@@ -21,6 +21,7 @@ from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, te
 from workers.store import action_rows, audit, limit_upkeep, revision_rows
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import Note
+from workers.store.audit_rows import READ
 from workers.store.audit_rows import laid_open as entry_laid_open
 from workers.store.audit_tables import audit as audit_table
 from workers.store.audit_tables import audit_anchors, audit_heads
@@ -78,6 +79,10 @@ _READ: Mapping[str, Callable[[RowMapping], Json]] = {"steps": unpacked_row, "eve
 
 class Alone(Exception):
     """Another run is archiving this database just now."""
+
+
+class Gone(Exception):
+    """The archive was dropped by another run, which can be only where the lock that keeps it out was lost."""
 
 
 class Unsealed(Exception):
@@ -196,7 +201,7 @@ def whole(tx: Tx, case_ids: Sequence[str]) -> list[Json]:
     for case in found.values():
         # Some came with their actions.
         case["revisions"].sort(key=itemgetter("action_id", "revision"))
-    log = select(audit_table).where(audit_table.c.chain.in_(case_ids)).order_by(audit_table.c.chain, audit_table.c.seq)
+    log = select(*READ).where(audit_table.c.chain.in_(case_ids)).order_by(audit_table.c.chain, audit_table.c.seq)
     for row in tx.execute(log).mappings():
         found[row["chain"]]["audit"].append(_plain(entry_laid_open(row)))
     return [found[case_id] for case_id in case_ids if case_id in found]
@@ -253,7 +258,7 @@ def seal(
 ) -> None:
     """Write down, in the log as well, what a proved file holds. From now on its cases may be removed.
 
-    The anchors over its entries must be there before the entries go. Raises `Unsealed`.
+    The anchors over its entries must be there before the entries go. Raises `Unsealed`, and `Gone`.
     """
     audit.anchor(tx, now)
     sealed_to = tx.execute(select(func.coalesce(func.max(audit_anchors.c.last_audit_id), 0))).scalar_one()
@@ -264,11 +269,13 @@ def seal(
     ).scalar_one()
     if last > sealed_to:
         raise Unsealed
-    tx.execute(
+    sealed = tx.execute(
         update(archives)
-        .where(archives.c.id == archive.id)
+        .where(archives.c.id == archive.id, archives.c.state == "writing")
         .values(state="sealed", sha256=sha256, bytes=size, cases=count, entries=entries, seal=digest, sealed_at=now)
     )
+    if sealed.rowcount != 1:
+        raise Gone
     told = {"archive": archive.id, "file": name, "sha256": sha256, "seal": digest, "cases": count, "entries": entries}
     audit.append(tx, audit.SYSTEM, now, Note(operator, "archived", told))
 

@@ -80,10 +80,10 @@ class Landed:
 
 def customer_of(source: str, data: Mapping[str, Any]) -> str:
     """The customer that an event names: by address, else as its source calls them (``zendesk:412880031``). A name that does not
-    begin with the source's could be that of another source's customer, and is none."""
+    begin with the source's could be that of another source's customer, and is none. However an address is spelled, it is one customer."""
     address = data.get("requester_email") or data.get("customer_email")
     if address:
-        return str(address)[:MOST_OF_A_CUSTOMER]
+        return str(address).strip().casefold()[:MOST_OF_A_CUSTOMER]
     named = data.get("requester")
     return named[:MOST_OF_A_CUSTOMER] if isinstance(named, str) and named.startswith(f"{source}:") else ""
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from json.encoder import encode_basestring
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, text, update
+from sqlalchemy import bindparam, delete, func, insert, select, text, type_coerce, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -25,6 +25,7 @@ from workers.store.audit_tables import audit, audit_anchors, audit_heads
 from workers.store.database import Tx
 from workers.store.records import AuditEntry
 from workers.store.tables import cases
+from workers.store.unfit import AnyBytes, in_bytes
 
 GENESIS = "0" * 64
 #: what a hash is made of, written the same way for ever
@@ -47,6 +48,13 @@ _LONG_WRITER = text(
     "AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - make_interval(secs => :seconds) LIMIT 1"
 )
 
+#: Written by a transaction that is older than every one which is still open. An entry's time is that of its machine's clock, which
+#: may be behind ours: it would make old what was written just now.
+_OVER = text(
+    "age(audit.xmin) > (SELECT coalesce(max(age(backend_xid)), -1) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid())"
+)
+
 
 def _set_head(make: Callable[..., Any]) -> Any:
     changed = make(audit_heads)
@@ -66,7 +74,9 @@ _READ = (_OF_CASE, _HEAD)
 #: the row is held until the commit
 _HELD = (_OF_CASE.with_for_update(of=cases), _HEAD.with_for_update())
 _HEADS = select(audit_heads.c.chain, audit_heads.c.seq, audit_heads.c.hash)
-_ENDS = select(cases.c.id, cases.c.chain_seq, cases.c.chain_hash).where(cases.c.chain_seq.is_not(None))
+_ENDS = select(cases.c.id, cases.c.chain_seq, type_coerce(cases.c.chain_hash, AnyBytes)).where(
+    cases.c.chain_seq.is_not(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,7 @@ def ends(tx: Tx, case_ids: Sequence[str] | None = None) -> dict[str, tuple[int, 
     if case_ids is not None:
         heads, on_cases = heads.where(audit_heads.c.chain.in_(case_ids)), on_cases.where(cases.c.id.in_(case_ids))
     found = {chain: (seq, digest) for chain, seq, digest in tx.execute(heads)}
-    found.update((case_id, (seq, digest.hex())) for case_id, seq, digest in tx.execute(on_cases))
+    found.update((case_id, (seq, in_bytes(digest).hex())) for case_id, seq, digest in tx.execute(on_cases))
     return found
 
 
@@ -220,7 +230,11 @@ def notes_of(actor: str, verb: str, data: Mapping[str, Any]) -> list[Note]:
     """The notes in an entry's content, here or in an archive's file."""
     if verb != SEVERAL:
         return [Note(actor, verb, data)]
-    return [Note(other[0] if other else actor, told, about) for told, about, *other in data["notes"]]
+    try:
+        return [Note(other[0] if other else actor, told, {**about}) for told, about, *other in data["notes"]]
+    except (LookupError, TypeError, ValueError):
+        # Nobody wrote it so. The proof finds what was changed, and whoever only reads goes on.
+        return [Note("", audit_rows.UNREADABLE, {})]
 
 
 def entry_hash(
@@ -270,14 +284,14 @@ def anchor(tx: Tx, now: datetime) -> tuple[int, str] | None:
 def _settled_to(tx: Tx, now: datetime) -> int:
     """The number up to which no entry can still come.
 
-    PostgreSQL gives a number out before its transaction commits. So the newest entries are left to the next anchor, and
-    all of them while some transaction has been writing for longer than that.
+    PostgreSQL gives a number out before its transaction commits. So the newest entries are left to the next anchor, with all that
+    came since the oldest open transaction began to write, and all of them while one has been writing for longer than that.
     """
     if tx.dialect.name != "postgresql":
         return last_id(tx)
     if tx.execute(_LONG_WRITER, {"seconds": SETTLING_SECONDS}).first() is not None:
         return 0
-    old = select(audit.c.id).where(audit.c.at <= now - timedelta(seconds=SETTLING_SECONDS))
+    old = select(audit.c.id).where(audit.c.at <= now - timedelta(seconds=SETTLING_SECONDS), _OVER)
     return int(tx.execute(old.order_by(audit.c.id.desc()).limit(1)).scalar() or 0)
 
 

@@ -18,29 +18,30 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
-from sqlalchemy import LargeBinary, RowMapping, func
+from sqlalchemy import RowMapping, func, type_coerce
 
 from workers.store.audit_tables import audit
 from workers.store.ids import number_in, spelled
 from workers.store.packing import OF_NOTES, deflated, reinflated
 from workers.store.records import AuditEntry
+from workers.store.unfit import NEVER, AnyBytes, AnyJson, AnyMoment, in_bytes
 
 #: what an entry is read from
 READ = (
     audit.c.id,
     audit.c.chain,
     audit.c.seq,
-    audit.c.at,
+    type_coerce(audit.c.at, AnyMoment).label("at"),
     audit.c.actor,
     audit.c.verb,
-    audit.c.data,
+    type_coerce(audit.c.data, AnyJson).label("data"),
     audit.c.previous,
     audit.c.hash,
-    audit.c.packed,
+    type_coerce(audit.c.packed, AnyBytes).label("packed"),
 )
 _HASH = 32
 #: where an entry has its hash
-DIGEST = (audit.c.hash, func.substr(audit.c.packed, 1, _HASH, type_=LargeBinary))
+DIGEST = (audit.c.hash, func.substr(audit.c.packed, 1, _HASH, type_=AnyBytes))
 #: in place of the hash of the entry before, which stands in that entry; this one's own hash covers it all the same
 NOT_REPEATED = ""
 #: what the other columns of a packed entry are
@@ -124,11 +125,15 @@ def opening_told(event: str, kind: str, source: str) -> str:
 
 def entry_in(row: Sequence[Any]) -> AuditEntry:
     """A row of `READ`."""
-    *plain, kept = row
-    if kept is None:
-        return AuditEntry(*plain)
-    number, chain, seq, at, *beside = plain
-    return AuditEntry(number, chain, seq, at, *_opened(bytes(kept), beside))
+    number, chain, seq, at, *beside, kept = row
+    actor, verb, data, previous, digest = beside if kept is None else _opened(in_bytes(kept), beside)
+    if (
+        not isinstance(data, dict)
+        or at == NEVER
+        or any(type(one) is not str for one in (actor, verb, previous, digest))
+    ):
+        actor, verb, data, previous, digest = "", UNREADABLE, {}, NOT_REPEATED, str(digest)
+    return AuditEntry(number, str(chain), seq if isinstance(seq, int) else 0, at, actor, verb, data, previous, digest)
 
 
 def entries(rows: Iterable[Sequence[Any]]) -> list[AuditEntry]:
@@ -138,14 +143,14 @@ def entries(rows: Iterable[Sequence[Any]]) -> list[AuditEntry]:
 def digest_in(row: Sequence[Any]) -> str:
     """The hash in a row that ends with `DIGEST`."""
     plain, kept = row[-2:]
-    return str(plain) if kept is None else bytes(kept).hex()
+    return str(plain) if kept is None else in_bytes(kept).hex()
 
 
 def laid_open(row: RowMapping | Mapping[str, Any]) -> dict[str, Any]:
     """A whole row as it is kept where nothing is packed."""
     opened = {name: value for name, value in row.items() if name != "packed"}
     if row["packed"] is not None:
-        told = _opened(bytes(row["packed"]), [row[name] for name in EMPTY])
+        told = _opened(in_bytes(row["packed"]), [row[name] for name in EMPTY])
         opened |= dict(zip(EMPTY, told, strict=True))
     return opened
 

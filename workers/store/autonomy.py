@@ -84,7 +84,13 @@ FRESH: tuple[ColumnElement[Any], ...] = (
     revisions.c.packed,
 )
 #: what an action's state says of what became of it
-FATES = {ActionState.DONE: "done", ActionState.FAILED: "failed", ActionState.UNCERTAIN: "uncertain"}
+FATES = {
+    ActionState.DONE: "done",
+    ActionState.FAILED: "failed",
+    ActionState.UNCERTAIN: "uncertain",
+    # Approved, and called off by a person before it went out.
+    ActionState.REJECTED: "stopped",
+}
 
 
 def fresh(tx: Tx, domain: str, since: datetime | None, limit: int) -> list[Fresh]:

@@ -26,7 +26,8 @@ autonomy_decisions = Table(
     # What the policy was told when it was proposed, without what names anybody.
     Column("facts", Json, nullable=False),
     at("decided_at"),
-    # done · failed · uncertain · reversed, once that is known; "" until then, or where nobody looked any more
+    # done · failed · uncertain · stopped · reversed, once that is known; "" until then, where it was never carried out, or where
+    # nobody looked any more
     Column("fate", String(10), nullable=False),
     Index("ix_autonomy_decisions_kind", "domain", "kind", "decided_at"),
     Index("ix_autonomy_decisions_customer", "customer"),

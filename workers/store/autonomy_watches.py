@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -20,6 +20,7 @@ from workers.store.autonomy_tables import autonomy_outcomes, autonomy_watches
 from workers.store.database import Tx
 from workers.store.examples import ERASED
 from workers.store.learning_tables import examples
+from workers.store.records import ActionState
 from workers.store.revision_rows import WRITTEN, along, revisions
 from workers.store.rows import columns, many, one
 from workers.store.tables import actions
@@ -67,7 +68,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """An action that the policy let through, with the record of the revision that it was."""
+    """An action that is over or let through, with the record of the revision that it was."""
 
     id: str
     kind: str
@@ -96,13 +97,17 @@ _PASSED: tuple[ColumnElement[Any], ...] = (
 
 
 def passed(tx: Tx, after: str, limit: int) -> list[Passed]:
-    """Actions that the policy let through, by id from `after` on."""
+    """Actions that the policy let through, and those that people rejected, by id from `after` on."""
     query = (
         select(*_PASSED)
         .select_from(_LET_THROUGH.both)
         .where(
             actions.c.id > after,
-            actions.c.decided_by.startswith("policy:", autoescape=True),
+            # Who stops what a rule let through takes its place there; what they rejected themselves is told by its record.
+            or_(
+                actions.c.decided_by.startswith("policy:", autoescape=True),
+                actions.c.state == ActionState.REJECTED,
+            ),
             _LET_THROUGH.there,
         )
         .order_by(actions.c.id)

@@ -12,20 +12,30 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Subquery, Text, func, insert, literal, select
+from sqlalchemy import ColumnElement, String, Subquery, Text, func, insert, literal, select
 
 from integrations.models.base import Usage
+from integrations.models.unbroken import unbroken
 from workers.store import calls
 from workers.store import cases as case_queries
 from workers.store.calls import FAILED, HEDGED, OK, USED
 from workers.store.database import Tx
 from workers.store.ids import new_id
 from workers.store.records import Case
-from workers.store.rows import shallow
 from workers.store.tables import model_usage
 
 By = Literal["domain", "model", "day", "task", "case"]
 CENT = Decimal("0.000001")
+
+#: the most that a row takes, of tokens or milliseconds, and of US dollars
+MOST = 2**31 - 1
+DEAREST = Decimal(10**6) - CENT
+_WORDS = {
+    name: column.type.length
+    for name in USED
+    if isinstance((column := model_usage.c[name]).type, String) and column.type.length is not None
+}
+_NUMBERS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "latency_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ def entries(
     return [
         {
             "id": new_id("use"),
-            **shallow(used),
+            **_used(used),
             "case_id": case.id,
             "round": case.round,
             "step": step,
@@ -74,9 +84,21 @@ def of_step(
     """What a step's own row says of the call that answered, the last, and a row for each that gave nothing before it."""
     if not paid:
         return {}, []
-    answered = {name: getattr(paid[-1], name) for name in USED}
     earlier = entries(case, step, task_of(step), paid, finished)[:-1] if len(paid) > 1 else []
-    return {**answered, "domain": case.domain}, earlier
+    return {**_used(paid[-1]), "domain": case.domain}, earlier
+
+
+def _used(call: Usage) -> dict[str, Any]:
+    """What a call used, as a row takes it. A service says of itself whatever it likes, and no answer is lost over that."""
+    row: dict[str, Any] = {name: getattr(call, name) for name in USED}
+    for name, longest in _WORDS.items():
+        if (said := row[name]) is not None:
+            row[name] = unbroken(said)[:longest]
+    for name in _NUMBERS:
+        row[name] = min(max(row[name], 0), MOST)
+    if row["cost_usd"] is not None:
+        row["cost_usd"] = min(row["cost_usd"], DEAREST)
+    return row
 
 
 def task_of(step: str) -> str:
@@ -112,8 +134,8 @@ def spent_since(tx: Tx, since: datetime) -> dict[str, Decimal]:
     return {domain: _usd(usd) for domain, usd in tx.execute(query)}
 
 
-def lines(tx: Tx, by: By, *, since: datetime, limit: int = 200) -> list[Line]:
-    """The bill from a moment on: days in their order, all else with the dearest first."""
+def lines(tx: Tx, by: By, *, since: datetime, limit: int | None = None) -> list[Line]:
+    """The bill from a moment on: days in their order, all else with the dearest first; so many of them, or all."""
     paid = calls.since(since)
     cost = func.coalesce(func.sum(paid.c.cost_usd), 0)
     order: tuple[Any, ...] = (_KEY,) if by == "day" else (cost.desc(), func.count().desc(), _KEY)

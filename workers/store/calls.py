@@ -8,7 +8,7 @@ sums and lists over it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, Subquery, Text, case, func, literal, select, union_all
@@ -32,12 +32,15 @@ USED = (
 )
 #: clocks of processes differ by less; ids are made by one clock, `at` may come from another
 SLACK = timedelta(days=1)
+#: no id was made before
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def since(moment: datetime) -> Subquery:
     """All calls from a moment on, found without reading what is long over."""
+    earliest = max(moment, FIRST) - SLACK
     return _both(
-        (model_usage.c.id >= first_id("use", moment - SLACK), model_usage.c.at >= moment),
+        (model_usage.c.id >= first_id("use", earliest), model_usage.c.at >= moment),
         (steps.c.finished_at >= moment,),
     )
 

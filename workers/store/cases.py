@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, literal_column, or_, select, update
+from sqlalchemy import RowMapping, Text, bindparam, cast, func, literal_column, or_, select, update
 from sqlalchemy import case as sql_case
 
 from workers.store import unsettled
@@ -45,6 +45,10 @@ _URGENT = (
         cases.c.domain == select(_THIS.c.domain).where(_THIS.c.id == bindparam("case")).scalar_subquery(),
     )
     .order_by(cases.c.wake_at)
+    .limit(1)
+)
+_URGENT_OF_OTHERS = _URGENT.where(
+    *(cases.c[column].not_in(bindparam(column, expanding=True)) for column in ("customer", "source"))
 )
 _ASKED_FOR = select(cases.c.id, cases.c.customer, cases.c.source).where(cases.c.id == bindparam("case"))
 _IN_WORK = {
@@ -106,17 +110,25 @@ def renew(tx: Tx, held: Mapping[str, int], *, until: datetime) -> None:
 def to_be_claimed(tx: Tx, case_id: str, now: datetime, *, customer: int, source: int) -> str | None:
     """An urgent case of the same domain that is due and that nobody works on, else the case itself; None where its customer or
     source has as many in work as its cap allows, 0 being none. An urgent one that a cap holds back keeps nobody else's waiting."""
+    caps = {"customer": customer, "source": source}
+    full: dict[str, list[str]] = {column: [] for column in caps}
 
-    @cache
-    def room(column: str, whose: str, cap: int) -> bool:
-        return not cap or (tx.execute(_IN_WORK[column], {"whose": whose, "now": now}).scalar() or 0) < cap
+    def is_held_back(whose: RowMapping) -> bool:
+        for column, cap in caps.items():
+            if cap and (tx.execute(_IN_WORK[column], {"whose": whose[column], "now": now}).scalar() or 0) >= cap:
+                full[column].append(whose[column])
+                return True
+        return False
 
-    for query in (_URGENT, _ASKED_FOR):
-        with tx.execute(query, {"case": case_id, "now": now}) as found:
-            for one, whose, where_from in found:
-                if room("customer", whose, customer) and room("source", where_from, source):
-                    return str(one)
-    return None
+    bound: dict[str, Any] = {"case": case_id, "now": now}
+    urgent = tx.execute(_URGENT, bound).mappings().first()
+    while urgent is not None:
+        if not is_held_back(urgent):
+            return str(urgent["id"])
+        # Of one whose cap is reached there may be thousands: they are passed by together.
+        urgent = tx.execute(_URGENT_OF_OTHERS, bound | full).mappings().first()
+    asked_for = tx.execute(_ASKED_FOR, {"case": case_id}).mappings().first()
+    return None if asked_for is None or is_held_back(asked_for) else str(asked_for["id"])
 
 
 def move(tx: Tx, case: Case, *, now: datetime, **changes: Any) -> Case:
@@ -250,9 +262,11 @@ def listing(
     return many(Case, tx.execute(query).all())
 
 
-def needing_attention(tx: Tx, limit: int = 100) -> list[Case]:
-    """Open cases that ask for a person although no action of theirs is pending."""
+def needing_attention(tx: Tx, *, domain: str | None = None, limit: int | None = None) -> list[Case]:
+    """Open cases that ask for a person although no action of theirs is pending, the longest open first."""
     query = select(*_COLUMNS).where(cases.c.attention.is_not(None), _OPEN).order_by(cases.c.opened_at).limit(limit)
+    if domain:
+        query = query.where(cases.c.domain == domain)
     return many(Case, tx.execute(query).all())
 
 

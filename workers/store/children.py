@@ -131,10 +131,12 @@ def cancel(tx: Tx, case_id: str, now: datetime) -> int:
 
 
 def cost(tx: Tx, child_ids: Sequence[str]) -> Decimal:
-    """What models cost for these cases so far, where prices are known."""
-    if not child_ids:
-        return Decimal(0)
-    return bill.spent_on_all(tx, child_ids)
+    """What models cost so far for these cases and for all that they asked in turn, where prices are known."""
+    asked, below = list(child_ids), list(child_ids)
+    while below:
+        below = list(tx.execute(select(_C.child_id).where(_C.case_id.in_(below))).scalars())
+        asked += below
+    return bill.spent_on_all(tx, asked) if asked else Decimal(0)
 
 
 def begin_with_what_is_known(tx: Tx, parent: Case, child_id: str, now: datetime) -> None:

@@ -80,7 +80,7 @@ class Closed:
 
 def unlooked(tx: Tx, *, now: datetime, first: timedelta, limit: int) -> list[str]:
     """Closed cases that nothing was learned from yet, oldest first; at the very first time those of `first` before now."""
-    mark = tx.execute(select(func.max(remembered.c.closed_at)).where(~remembered.c.erased)).scalar()
+    mark = _mark(tx, now)
     floor = now - first if mark is None else mark - OVERLAP
     seen = select(remembered.c.case_id).where(remembered.c.case_id == cases.c.id).exists()
     # What one agent asks another belongs to the case that it was asked for.
@@ -100,11 +100,18 @@ def take(tx: Tx, found: Mapping[str, datetime], *, erased: bool = False) -> set[
     )
 
 
-def prune(tx: Tx) -> None:
+def prune(tx: Tx, now: datetime) -> None:
     """Forget which cases were looked at where the mark has passed them for good."""
-    mark = tx.execute(select(func.max(remembered.c.closed_at)).where(~remembered.c.erased)).scalar()
+    mark = _mark(tx, now)
     if mark is not None:
         tx.execute(delete(remembered).where(remembered.c.closed_at < mark - OVERLAP - timedelta(days=1)))
+
+
+def _mark(tx: Tx, now: datetime) -> datetime | None:
+    """The last closing that was looked at. One of a moment to come, by a machine whose clock is ahead, says nothing of those
+    that close until then."""
+    looked = select(func.max(remembered.c.closed_at)).where(~remembered.c.erased, remembered.c.closed_at <= now)
+    return tx.execute(looked).scalar()
 
 
 def _gathered(tx: Tx, ids: Sequence[str], names: Sequence[str]) -> list[tuple[str, int, str, str, Any]]:

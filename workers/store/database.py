@@ -10,14 +10,16 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InternalError, OperationalError
+from psycopg.conninfo import make_conninfo
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, Early, Lending, Statements
@@ -34,8 +36,17 @@ ROW_MILLISECONDS = 10_000
 #: longest wait for whoever stands still between two statements of a transaction, as one does that was stopped there: the server
 #: ends his session, and what he held is free
 IDLE_MILLISECONDS = 10_000
-#: No compiling on the server: it takes half a second for a statement that runs in a tenth of a millisecond.
-_SESSION = "-c timezone=UTC -c jit=off"
+_SESSION: dict[str, str | int] = {
+    "timezone": "UTC",
+    # No compiling on the server: it takes half a second for a statement that runs in a tenth of a millisecond.
+    "jit": "off",
+    # What a server, a database or a role may say otherwise: how values are written, as they are read here, and what a statement
+    # sees that waited for a row, on which the fences count.
+    "datestyle": "ISO",
+    "bytea_output": "hex",
+    "extra_float_digits": 1,
+    "default_transaction_isolation": "read committed",
+}
 
 
 class StoreUnavailable(Exception):
@@ -46,24 +57,49 @@ class StoreUnavailable(Exception):
 UNANSWERED: tuple[type[Exception], ...] = (StoreUnavailable, psycopg.Error)
 
 
+class WrongUrl(ValueError):
+    """A database's URL says nothing that could be opened. The message does not quote it."""
+
+
+def read_url(url: str) -> URL:
+    """A URL with the driver that we have. Raise `WrongUrl`."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise WrongUrl("what stands where host and port are expected is neither") from None
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise WrongUrl("it names no file")
+        return parsed.set(drivername="sqlite")
+    if "@" in (parsed.host or ""):
+        raise WrongUrl("it has an @ more than the one before the host")
+    try:
+        make_conninfo("", **dict.fromkeys(parsed.query, ""))
+    except psycopg.ProgrammingError as error:
+        raise WrongUrl(first_line(error)) from None
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a database on SQLite; None of others."""
+    parsed = read_url(url)
+    return Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+
+
 class Database:
     """One per process. `url` is a SQLAlchemy URL; `connections` bounds how many are open at once: on PostgreSQL so many
     for the flow's statements and so many for all others, and two for statements that go together; each is opened when
     first needed."""
 
     def __init__(self, url: str, *, connections: int = 20, busy_seconds: float = BUSY_SECONDS) -> None:
-        parsed = make_url(url)
+        parsed = read_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if parsed.get_backend_name() == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
         self.url = parsed.render_as_string(hide_password=False)
         arguments: dict[str, Any] = {}
         if self.is_sqlite:
-            if parsed.database and parsed.database != ":memory:":
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
             arguments = {"timeout": busy_seconds, "isolation_level": None, "check_same_thread": False}
         else:
-            patience = f"-c lock_timeout={ROW_MILLISECONDS} -c idle_in_transaction_session_timeout={IDLE_MILLISECONDS}"
             # A server that vanished without a word is noticed after seconds, not after the kernel's quarter of an hour.
             arguments = {
                 "connect_timeout": 5,
@@ -71,7 +107,6 @@ class Database:
                 "keepalives_interval": 2,
                 "keepalives_count": 3,
                 "tcp_user_timeout": 10_000,
-                "options": f"{_SESSION} {patience}",
             }
         # Statements are told without their parameters, wherever an error ends up.
         pool: dict[str, Any] = {
@@ -87,27 +122,24 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
             return
+        patience = {"lock_timeout": ROW_MILLISECONDS, "idle_in_transaction_session_timeout": IDLE_MILLISECONDS}
+        _begin_sessions(self.engine, _SESSION | patience)
         # Connections of their own: the flow's statements all go by a key, so a plan made for the very values is no better,
         # and making one each time took a quarter of the server's time. Pages and sweepers do need such plans. Made while
         # the tables were still empty, a plan would read them from end to end, and be kept: so that is not on offer.
-        arguments = {
-            **arguments,
-            "options": f"{arguments['options']} -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
-            # What is sent there is put into bytes without asking the connection.
-            "client_encoding": "utf8",
-        }
+        by_key = {**_SESSION, **patience, "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+        # What is sent there is put into bytes without asking the connection.
+        arguments["client_encoding"] = "utf8"
         pool |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
         self._direct = create_engine(parsed, connect_args=arguments, **pool)
+        _begin_sessions(self._direct, by_key)
         self._lending = Lending(self._direct, connections, busy_seconds)
         # What several threads ask together must not wait for long: each can wait by itself.
         self._grouped, self._turning = (
-            create_engine(
-                parsed,
-                connect_args={**arguments, "options": f"{arguments['options']} -c lock_timeout={milliseconds}"},
-                **{**pool, "pool_size": 1},
-            )
-            for milliseconds in (LOCK_MILLISECONDS, TURN_MILLISECONDS)
+            create_engine(parsed, connect_args=arguments, **{**pool, "pool_size": 1}) for _ in range(2)
         )
+        _begin_sessions(self._grouped, by_key | {"lock_timeout": LOCK_MILLISECONDS})
+        _begin_sessions(self._turning, by_key | {"lock_timeout": TURN_MILLISECONDS})
         self._common, self._turns = (Lending(each, 1, busy_seconds) for each in (self._grouped, self._turning))
         self._together, self._in_turn = Together(self._common), Together(self._turns, most=MOST_IN_TURN)
         event.listen(self.engine, "checkout", _ping_if_idle)
@@ -116,14 +148,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """A transaction that changes nothing. Raises `StoreUnavailable`."""
-        with _named_errors(), self.engine.connect() as connection, connection.begin():
+        with named_errors(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """A transaction, committed at the end of the block and rolled back by any error. Raises `StoreUnavailable`."""
         turn = self._turn if self.is_sqlite else nullcontext()
-        with _named_errors(), turn, self.engine.connect() as connection:
+        with named_errors(), turn, self.engine.connect() as connection:
             writing = connection.execution_options(caseworker_write=True)
             with writing.begin():
                 yield writing
@@ -138,7 +170,7 @@ class Database:
         try:
             lent, era = self._lending.borrow()
         except UNUSABLE as error:
-            raise StoreUnavailable(_first_line(getattr(error, "orig", None) or error)) from error
+            raise StoreUnavailable(first_line(getattr(error, "orig", None) or error)) from error
         with self._using(lent, era):
             yield lent
 
@@ -150,7 +182,7 @@ class Database:
             if lent.connection.broken:
                 self._leave_all()
             era = LEFT
-            raise StoreUnavailable(_first_line(error)) from error
+            raise StoreUnavailable(first_line(error)) from error
         finally:
             self._lending.give_back(lent, era)
 
@@ -199,7 +231,7 @@ class Database:
         except (psycopg.OperationalError, psycopg.InternalError) as error:
             if isinstance(error, Lost):
                 self._leave_all()
-            raise StoreUnavailable(_first_line(error)) from error
+            raise StoreUnavailable(first_line(error)) from error
         if result is None:
             with self.direct() as alone:
                 result = alone.answer(asked, early)
@@ -218,21 +250,36 @@ class Database:
 
 
 @contextmanager
-def _named_errors() -> Iterator[None]:
+def named_errors() -> Iterator[None]:
+    """Whatever keeps the database from answering, as `StoreUnavailable`."""
     try:
         yield
     except (OperationalError, InternalError, PoolTimeoutError) as error:
         # Internal errors are those of a server that was made read-only, as the loser of a failover is.
-        raise StoreUnavailable(_first_line(getattr(error, "orig", None) or error)) from error
+        raise StoreUnavailable(first_line(getattr(error, "orig", None) or error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise StoreUnavailable(_first_line(error.orig)) from error
+        if error.connection_invalidated or type(error.orig) in (sqlite3.DatabaseError, InsufficientPrivilege):
+            # A file that is no database, or no longer one; a table that belongs to somebody else.
+            raise StoreUnavailable(first_line(error.orig)) from error
         raise
 
 
-def _first_line(error: object) -> str:
+def first_line(error: object) -> str:
     """What a driver says. Its further lines quote rows and statements."""
     return str(error).strip().partition("\n")[0]
+
+
+def _begin_sessions(engine: Engine, settings: Mapping[str, str | int]) -> None:
+    """Let each connection begin with these settings, before what the database or the role says. Said in statements: proxies refuse
+    or drop what comes with the login, and nobody would hear of it."""
+    said = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
+
+    def begin(connection: psycopg.Connection[Any], record: Any) -> None:
+        connection.execute(said)
+        connection.commit()
+        _note_use(connection, record)
+
+    event.listen(engine, "connect", begin)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -253,7 +300,7 @@ def _ping_if_idle(connection: psycopg.Connection[Any], record: Any, _proxy: obje
         connection.execute("")
         connection.rollback()
     except psycopg.OperationalError as error:
-        raise DisconnectionError(_first_line(error)) from error
+        raise DisconnectionError(first_line(error)) from error
 
 
 def _note_use(_connection: object, record: Any) -> None:

@@ -51,22 +51,33 @@ def get(tx: Tx, letter_id: str) -> DeadLetter | None:
 
 
 def listing(tx: Tx, *, waiting: bool = False, limit: int = 100) -> list[DeadLetter]:
-    """The newest first; with `waiting` only those that nobody has replayed."""
+    """The newest first; with `waiting` only those that are not settled."""
     query = select(*_COLUMNS).order_by(dead_letters.c.received_at.desc(), dead_letters.c.id.desc()).limit(limit)
     if waiting:
         query = query.where(dead_letters.c.replayed_at.is_(None))
     return many(DeadLetter, tx.execute(query).all())
 
 
+def waiting_ids(tx: Tx) -> list[str]:
+    """All that are not settled, oldest first, without what they hold, which may be much."""
+    query = select(dead_letters.c.id).where(dead_letters.c.replayed_at.is_(None))
+    return list(tx.execute(query.order_by(dead_letters.c.received_at, dead_letters.c.id)).scalars())
+
+
 def count(tx: Tx, *, waiting: bool = True) -> int:
-    """How many there are; with `waiting` only those that nobody has replayed."""
+    """How many there are; with `waiting` only those that are not settled."""
     query = select(func.count()).select_from(dead_letters)
     if waiting:
         query = query.where(dead_letters.c.replayed_at.is_(None))
     return int(tx.execute(query).scalar_one())
 
 
-def replayed(tx: Tx, letter_id: str, *, result: str, now: datetime) -> None:
-    tx.execute(
-        update(dead_letters).where(dead_letters.c.id == letter_id).values(replayed_at=now, replay_result=result[:200])
+def settle(tx: Tx, letter_id: str, *, result: str, now: datetime) -> bool:
+    """What became of it when it was first received, or that nothing will; an event is a duplicate each time after that. False
+    where it was settled before, or there is none."""
+    changed = tx.execute(
+        update(dead_letters)
+        .where(dead_letters.c.id == letter_id, dead_letters.c.replayed_at.is_(None))
+        .values(replayed_at=now, replay_result=result[:200])
     )
+    return bool(changed.rowcount)

@@ -19,6 +19,7 @@ from workers.store.action_rows import column_of, record_text
 from workers.store.archive_tables import archives
 from workers.store.database import Database, Tx
 from workers.store.judgements import as_text
+from workers.store.records import ESCALATION
 from workers.store.revision_rows import FIRST, WRITTEN, along, revisions
 from workers.store.tables import actions, cases, decisions
 from workers.store.tables import revisions as rows
@@ -66,6 +67,8 @@ class Kept:
     digest: str | None = None
     #: whether its case's data were taken out since
     erased: bool = False
+    #: whether a person asked somebody besides, in this revision or an earlier one
+    escalated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +209,13 @@ def _records(tx: Tx, ids: Sequence[str]) -> list[Kept]:
     )
     found = tx.execute(query).all()
     told = judgements.told_of(tx, sorted({row.case_id for row in found}))
-    return [
-        Kept(*row[1:], told.digests.get((row.action_id, row.revision)), row.case_id in told.erased) for row in found
-    ]
+    kept, escalated = [], set[str]()
+    for row in found:
+        if row.author == ESCALATION:
+            escalated.add(row.action_id)
+        digest, erased = told.digests.get((row.action_id, row.revision)), row.case_id in told.erased
+        kept.append(Kept(*row[1:], digest, erased, row.action_id in escalated))
+    return kept
 
 
 def _chosen(query: Select[Any], window: Window) -> Select[Any]:

@@ -8,6 +8,7 @@ is not forgotten. Called by `workers.memory.erasing` alone.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -78,6 +79,7 @@ NAMES = {
 MENTIONING = (events, facts)
 _GATHERED = select(*step_rows.READ).where(step_rows.HAS_GATHERED)
 MOST_MENTIONS = 50
+_NUMBERED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def cases_of(tx: Tx, address: str) -> list[str]:
@@ -91,19 +93,20 @@ def still_open(tx: Tx, ids: Sequence[str]) -> list[str]:
     return list(tx.execute(select(cases.c.id).where(cases.c.id.in_(ids), cases.c.closed_at.is_(None))).scalars())
 
 
-def count(tx: Tx, ids: Sequence[str], address: str) -> dict[str, int]:
-    """How many rows hold words or values of these cases, by table."""
+def count(tx: Tx, ids: Sequence[str], address: str, *, archived: Sequence[str] = ()) -> dict[str, int]:
+    """How many rows hold words or values of these cases, by table; of archived ones, what was learned from them."""
+    ever = [*ids, *archived]
     told = {cases.name: len(ids)}
     for table, link in _belonging():
         if not _emptied(table):
             continue
         told[table.name] = _number(tx, select(func.count()).select_from(table).where(link.in_(_linked(link, ids))))
     for table in GONE:
-        told[table.name] = _number(tx, select(func.count()).select_from(table).where(_learned_of(table, ids, address)))
+        told[table.name] = _number(tx, select(func.count()).select_from(table).where(_learned_of(table, ever, address)))
     told[revisions.name] += revision_rows.count_in_actions(tx, ids)
     told[notice_table.name] = notices.count_of(tx, ids)
     told[limit_holds.name] = limit_upkeep.count_of(tx, ids)
-    told[memories.name] = len(_memories(tx, ids, address))
+    told[memories.name] = len(_memories(tx, ever, address))
     told[dead_letters.name] = len(_letters(tx, address))
     return told
 
@@ -278,17 +281,22 @@ def _write_out(tx: Tx, ids: Sequence[str]) -> None:
 
 
 def _rename(tx: Tx, ids: Sequence[str], address: str) -> None:
-    """Names of things that an address is part of (``mail:ana@example.com``)."""
+    """Names of things that an address is part of (``mail:ana@example.com``), however it is spelled: databases fold fewer letters
+    than addresses have."""
     for table_name, names in NAMES.items():
         table = metadata.tables[table_name]
-        link = table.c.id if table is cases else table.c.case_id
-        for name in names:
-            column = table.c[name]
-            says = func.lower(column).contains(address, autoescape=True)
-            tx.execute(update(table).where(link.in_(ids), says).values({name: "erased:" + table.c.id}))
+        theirs = (table.c.id if table is cases else table.c.case_id).in_(ids)
+        for row_id, *held in tx.execute(select(table.c.id, *(table.c[name] for name in names)).where(theirs)).all():
+            renamed = {
+                n: f"erased:{row_id}" for n, value in zip(names, held, strict=True) if address in value.casefold()
+            }
+            if renamed:
+                tx.execute(update(table).where(theirs, table.c.id == row_id).values(renamed))
     of_them = revisions.c.action_id.in_(select(actions.c.id).where(actions.c.case_id.in_(ids)))
-    says = func.lower(revisions.c.target).contains(address, autoescape=True)
-    tx.execute(update(revisions).where(of_them, says).values(target="erased:" + revisions.c.action_id))
+    for action_id, target in tx.execute(select(revisions.c.action_id, revisions.c.target).where(of_them)).all():
+        if address in (target or "").casefold():
+            one = [revisions.c.action_id == action_id, revisions.c.target == target]
+            tx.execute(update(revisions).where(*one).values(target=f"erased:{action_id}"))
 
 
 def _learned_of(table: Table, ids: Sequence[str], address: str | None) -> Any:
@@ -308,8 +316,12 @@ def _memories(tx: Tx, ids: Sequence[str], address: str | None) -> list[str]:
 
 def _letters(tx: Tx, address: str) -> list[str]:
     rows = tx.execute(select(dead_letters.c.id, dead_letters.c.body, dead_letters.c.detail))
-    needle = address.encode()
-    return [row[0] for row in rows if needle in bytes(row[1]).lower() or address in row[2].casefold()]
+    return [row[0] for row in rows if address in _spelled_out(bytes(row[1])) or address in row[2].casefold()]
+
+
+def _spelled_out(body: bytes) -> str:
+    """What was sent, folded, and with the letters that JSON may write as their numbers."""
+    return _NUMBERED.sub(lambda found: chr(int(found[1], 16)), body.decode("utf-8", "replace")).casefold()
 
 
 def _number(tx: Tx, query: Select[Any]) -> int:

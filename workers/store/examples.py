@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, null, select, update
+from sqlalchemy import and_, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -95,13 +95,16 @@ class Example:
 ERASED = "erased"
 _EXAMPLE = columns(examples, Example)
 _KEPT = examples.c.verdict != ERASED
+#: words of people after which a proposal is decided; who stops one that was approved has the last of them
+_DECIDING = ("approve", "edit", "reject", "request_changes", "stop")
+_LET_THROUGH = ("approved", "edited")
 
 
 def decided_since(tx: Tx, floor: str, limit: int) -> list[tuple[str, str]]:
     """(decision, action) of what people decided after the id `floor`, oldest first."""
     query = (
         select(decisions.c.id, decisions.c.action_id)
-        .where(decisions.c.id > floor, decisions.c.decision.in_(("approve", "reject", "request_changes")))
+        .where(decisions.c.id > floor, decisions.c.decision.in_(_DECIDING))
         .order_by(decisions.c.id)
         .limit(limit)
     )
@@ -111,9 +114,7 @@ def decided_since(tx: Tx, floor: str, limit: int) -> list[tuple[str, str]]:
 def decided_cases(tx: Tx, *, since: datetime | None, limit: int) -> list[str]:
     """Closed cases in which people decided, the last first."""
     people_decided = (
-        select(decisions.c.id)
-        .where(decisions.c.case_id == cases.c.id, decisions.c.decision.in_(("approve", "reject", "request_changes")))
-        .exists()
+        select(decisions.c.id).where(decisions.c.case_id == cases.c.id, decisions.c.decision.in_(_DECIDING)).exists()
     )
     query = select(cases.c.id).where(cases.c.closed_at.is_not(None), people_decided)
     if since is not None:
@@ -122,14 +123,26 @@ def decided_cases(tx: Tx, *, since: datetime | None, limit: int) -> list[str]:
 
 
 def known(tx: Tx, action_ids: Sequence[str]) -> set[str]:
-    """Of these actions, those that gave an example already."""
-    return set(tx.execute(select(examples.c.id).where(examples.c.id.in_(action_ids))).scalars())
+    """Of these actions, those that gave an example already, and were not stopped since."""
+    stopped = (
+        select(actions.c.id).where(actions.c.id == examples.c.id, actions.c.state == ActionState.REJECTED).exists()
+    )
+    query = select(examples.c.id).where(
+        examples.c.id.in_(action_ids), or_(examples.c.verdict.not_in(_LET_THROUGH), ~stopped)
+    )
+    return set(tx.execute(query).scalars())
 
 
 def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Keep examples. One that is there stays as it is. How many were new."""
+    """Keep examples. One that is there stays as it is, unless it was let through and is rejected now. How many were kept."""
     insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    once = insert(examples).on_conflict_do_nothing().returning(examples.c.id)
+    put = insert(examples)
+    told = {column.name: put.excluded[column.name] for column in examples.c if column.name != "id"}
+    once = put.on_conflict_do_update(
+        index_elements=["id"],
+        set_=told,
+        where=and_(examples.c.verdict.in_(_LET_THROUGH), put.excluded.verdict == "rejected"),
+    ).returning(examples.c.id)
     return sum(1 for row in rows if tx.execute(once, dict(row)).first() is not None)
 
 

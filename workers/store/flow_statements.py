@@ -26,31 +26,48 @@ _KINDS = {Integer: "integer", Numeric: "numeric", DateTime: "timestamptz", Large
 
 @cache
 def claim(customer_cap: bool, source_cap: bool) -> str:
-    """The hinted case, or one of its domain that is urgent and due: a hint is a place at work, and urgent ones go first."""
-    capped = timer = ""
+    """The hinted case, or one of its domain that is urgent and due: a hint is a place at work, and urgent ones go first.
+
+    Where a cap holds the first of these back, it may hold thousands back behind it: then all who are at their cap are found
+    once, and theirs are passed by."""
+    capped = passing = timer = ""
     if customer_cap:
         capped += """
           AND (c.customer = '' OR (SELECT count(*) FROM (SELECT FROM cases o
                WHERE o.customer = c.customer AND o.customer <> '' AND o.outcome IS NULL AND o.claimed_by IS NOT NULL
                  AND GREATEST(o.wake_at, o.held_until) > %(now)s
                LIMIT %(customer_cap)s) in_work) < %(customer_cap)s)"""
+        passing += """
+          AND c.customer NOT IN (SELECT o.customer FROM cases o
+               WHERE o.customer <> '' AND o.outcome IS NULL AND o.claimed_by IS NOT NULL
+                 AND GREATEST(o.wake_at, o.held_until) > %(now)s
+               GROUP BY o.customer HAVING count(*) >= %(customer_cap)s)"""
     if source_cap:
         capped += """
           AND (SELECT count(*) FROM cases o
                WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s AND o.source = c.source) < %(source_cap)s"""
+        passing += """
+          AND c.source NOT IN (SELECT o.source FROM cases o WHERE o.claimed_by IS NOT NULL AND o.wake_at > %(now)s
+               GROUP BY o.source HAVING count(*) >= %(source_cap)s)"""
         # No index tells a source's cases: whoever is in work stands in that of the timer, ahead of now.
         timer = ", wake_at = %(until)s"
-    return f"""
-WITH urgent AS (
-    SELECT c.id FROM cases c
+    urgent = """SELECT c.id, c.customer, c.source FROM cases c
     WHERE c.priority = 'urgent' AND c.wake_at <= %(now)s AND COALESCE(c.held_until, '-infinity') <= %(now)s
       AND c.claimed_by IS NULL AND c.closed_at IS NULL
-      AND c.domain = (SELECT domain FROM cases WHERE id = %(case)s){capped}
-    ORDER BY c.wake_at LIMIT 1 FOR UPDATE SKIP LOCKED
+      AND c.domain = (SELECT domain FROM cases WHERE id = %(case)s)"""
+    first_come = "ORDER BY c.wake_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+    return f"""
+WITH urgent AS (
+    {urgent}
+    {first_come}
+), others AS (
+    {urgent} AND EXISTS (SELECT FROM urgent){passing or " AND false"}
+    {first_come}
 ), claimed AS (
     UPDATE cases c SET claimed_by = %(worker)s, claims = c.claims + 1, version = c.version + 1,
         held_until = %(until)s{timer}, state = '{CaseState.WORKING}'
-    WHERE c.id = COALESCE((SELECT id FROM urgent), %(case)s) AND COALESCE(c.wake_at, 'infinity') <= %(now)s
+    WHERE c.id = COALESCE((SELECT c.id FROM urgent c WHERE true{capped}), (SELECT id FROM others), %(case)s)
+        AND COALESCE(c.wake_at, 'infinity') <= %(now)s
         AND COALESCE(c.held_until, '-infinity') <= %(now)s AND c.closed_at::text IS NULL{capped}
     RETURNING {_columns(Case, "c")}, c.chain_seq, c.chain_hash, c.untold
 )

@@ -105,7 +105,9 @@ def stopping(action: Action, case: Case) -> list[str]:
     allowed it, each of those."""
     scopes = ["all", f"domain:{case.domain}", f"action:{action.kind}", f"vendor:{action.target.partition(':')[0]}"]
     if action.verdict.get("outcome") in ("allow", "notify"):
-        scopes += (f"rule:{rule}" for rule in action.verdict.get("rules", ()))
+        # What decided may have made it heard, and permits nothing by that.
+        permitting = action.verdict.get("allowed_by") or action.verdict.get("rules", ())
+        scopes += (f"rule:{rule}" for rule in permitting)
     return scopes
 
 

@@ -59,13 +59,20 @@ def new_id(prefix: str) -> str:
 
 
 def first_id(prefix: str, at: datetime) -> str:
-    """The smallest id that can be made from this moment on: what is at least as large was made since."""
-    return _spell(prefix, int(at.timestamp() * 1000) << 80)
+    """The smallest id that can be made from this moment on: what is at least as large was made since. None is of before 1970."""
+    return _spell(prefix, max(int(at.timestamp() * 1000), 0) << 80)
 
 
 def first_within(prefix: str, span: timedelta) -> str:
     """The smallest id that can have been made in so long, by the clock that ids are made by."""
     return first_id(prefix, datetime.now(UTC) - span)
+
+
+def until_now(identifier: str) -> str:
+    """An id, or the smallest that can be made from now on where it is of a moment to come: of a machine whose clock is ahead.
+    Whoever marks by ids how far they looked would else pass over all that is made until then."""
+    prefix, _, _ = identifier.partition("_")
+    return min(identifier, first_id(prefix, datetime.now(UTC)))
 
 
 def made_at(identifier: str) -> datetime:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from workers.store import exclusions, unsettled
 from workers.store.audit_tables import audit
@@ -52,8 +52,8 @@ class Waiting:
     last_approvers: frozenset[str] = frozenset()
 
 
-def waiting(tx: Tx, *, now: datetime, domain: str | None = None, limit: int = 200) -> list[Waiting]:
-    """What waits for people and is not put off, longest waiting first."""
+def waiting(tx: Tx, *, now: datetime, domain: str | None = None, limit: int) -> list[Waiting]:
+    """What waits for people and is not put off: what may have happened already first, then by urgency, then by age."""
     query = (
         select(*_ACTION, *_CASE)
         .join(cases, cases.c.id == actions.c.case_id)
@@ -61,7 +61,12 @@ def waiting(tx: Tx, *, now: datetime, domain: str | None = None, limit: int = 20
             actions.c.standing.in_(_OPEN_STATES),
             or_(actions.c.snoozed_until.is_(None), actions.c.snoozed_until <= now),
         )
-        .order_by(actions.c.created_at, actions.c.ordinal)
+        .order_by(
+            actions.c.standing != ActionState.UNCERTAIN,
+            case((cases.c.priority == "urgent", 0), (cases.c.priority == "high", 1), else_=2),
+            actions.c.created_at,
+            actions.c.ordinal,
+        )
         .limit(limit)
     )
     if domain:

@@ -57,10 +57,10 @@ def told_of(tx: Tx, case_ids: Sequence[str]) -> Told:
         for note in unfolded(entry):
             if note.verb == "erased":
                 erased.add(entry.chain)
-            digest, action = note.data.get("record"), note.data.get("action")
-            if isinstance(digest, str) and isinstance(action, str):
+            digest, action, revision = note.data.get("record"), note.data.get("action"), note.data.get("revision", 1)
+            if isinstance(digest, str) and isinstance(action, str) and isinstance(revision, int):
                 # What was told first was told when it was judged; a revision is judged once.
-                which = (action, int(note.data.get("revision", 1)))
+                which = (action, revision)
                 digests.setdefault(which, digest)
                 chains.setdefault(which, entry.chain)
     return Told(digests, chains, frozenset(erased))
@@ -70,7 +70,7 @@ def standing(text: str, digest: str | None, *, erased: bool) -> Standing:
     """How a stored record stands, given as the text of its JSON."""
     try:
         record: Any = json.loads(text)
-    except ValueError:
+    except (TypeError, ValueError, RecursionError):
         return Standing.CHANGED if digest is not None else Standing.NO_DIGEST
     if erased and record == {}:
         return Standing.ERASED

@@ -134,6 +134,9 @@ def mark_read(tx: Tx, who: Reader, ids: Sequence[str], now: datetime) -> int:
 
 def mark_all_read(tx: Tx, who: Reader, upto: datetime, now: datetime) -> int:
     """Mark everything as read that bears a moment up to `upto`: the newest that this person was shown."""
+    if upto <= who.since:
+        # So long ago nothing is unread; before the first of all moments there is none.
+        return 0
     found = list(tx.execute(_unread(who).where(notices.c.at <= upto)).scalars())
     surely = upto - LATE
     latest = list(tx.execute(_unread(who).where(notices.c.at > surely, notices.c.at <= upto)).scalars())

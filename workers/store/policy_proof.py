@@ -8,25 +8,30 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sqlalchemy import select
+from sqlalchemy import select, type_coerce
 
 from workers.store import audit
 from workers.store.audit import SYSTEM
 from workers.store.database import Tx
 from workers.store.policy_tables import policy_activations
+from workers.store.unfit import AnyMoment
 
 VERB = "policy_activated"
+_ACTIVATIONS = select(
+    *(column for column in policy_activations.c if column.name != "at"),
+    type_coerce(policy_activations.c.at, AnyMoment).label("at"),
+).order_by(policy_activations.c.seq)
 
 
 def unbacked(tx: Tx) -> list[str]:
     """What does not agree, in plain words; empty where all does."""
     told = Counter(
-        (entry.actor, entry.at, *(entry.data.get(key) for key in ("hash", "from", "how", "action")))
+        (entry.actor, entry.at, *(_value(entry.data.get(key)) for key in ("hash", "from", "how", "action")))
         for entry in audit.of_chain(tx, SYSTEM)
         if entry.verb == VERB
     )
     problems = []
-    for row in tx.execute(select(policy_activations).order_by(policy_activations.c.seq)).mappings():
+    for row in tx.execute(_ACTIVATIONS).mappings():
         key = (row["by"], row["at"], row["hash"], row["from_hash"], row["how"], row["action_id"])
         if told[key]:
             told[key] -= 1
@@ -40,3 +45,8 @@ def unbacked(tx: Tx) -> list[str]:
         for _, _, hash_, *_ in gone
     ]
     return problems
+
+
+def _value(told: object) -> object:
+    """What the log tells, as it stands in a column; of an entry that was changed it may be anything."""
+    return told if told is None or isinstance(told, str) else repr(told)

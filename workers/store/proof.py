@@ -13,17 +13,20 @@ import struct
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, type_coerce
 
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import GENESIS, SYSTEM, ends, entry_hash
 from workers.store.audit_rows import DIGEST, NOT_REPEATED, READ, digest_in, entry_in
 from workers.store.audit_tables import audit, audit_anchors
 from workers.store.database import Tx
+from workers.store.unfit import AnyBytes, in_bytes, read_any_text
 
 _PAIR = struct.Struct(">q32s")
 _ROWS = {"yield_per": 1000}
 _LOTS = {"yield_per": 20}
+_ARCHIVE = tuple(archives.c[name] for name in ("id", "month", "part", "sha256", "seal", "cases", "entries"))
+_PAIRS = type_coerce(archived_entries.c.pairs, AnyBytes)
 
 
 def verify(tx: Tx) -> list[str]:
@@ -33,6 +36,7 @@ def verify(tx: Tx) -> list[str]:
     """
     if tx.dialect.name == "postgresql":
         tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    read_any_text(tx)
     return [*_chains(tx), *_archives(tx), *_anchors(tx)]
 
 
@@ -69,28 +73,30 @@ def _ends(heads: dict[str, tuple[int, str]], chain: str, seq: int, digest: str) 
 
 
 def _archives(tx: Tx) -> Iterator[str]:
-    told = {
-        entry["archive"]: entry
-        for (entry,) in tx.execute(select(audit.c.data).where(audit.c.chain == SYSTEM, audit.c.verb == "archived"))
-    }
-    query = select(archives).where(archives.c.state != "writing").order_by(archives.c.month, archives.c.part)
+    archived = tx.execute(
+        select(*READ).where(audit.c.chain == SYSTEM, audit.c.verb == "archived").order_by(audit.c.seq)
+    )
+    # One that was changed so that it names no archive is told of with its chain.
+    told = {str(entry.data["archive"]): entry.data for entry in map(entry_in, archived) if "archive" in entry.data}
+    query = select(*_ARCHIVE).where(archives.c.state != "writing").order_by(archives.c.month, archives.c.part)
     for row in tx.execute(query).mappings().all():
         name, entry = f"archive {row['month']}, part {row['part']}", told.pop(row["id"], None)
         if entry is None:
             yield f"{name}: the log does not tell of it"
             continue
-        if any(entry[key] != row[key] for key in ("sha256", "seal", "cases", "entries")):
+        if any(entry.get(key) != row[key] for key in ("sha256", "seal", "cases", "entries")):
             yield f"{name}: the log tells of it otherwise"
         seal, entries = hashlib.sha256(), 0
-        kept = select(archived_entries.c.pairs).where(archived_entries.c.archive_id == row["id"])
-        with tx.execute(kept.order_by(archived_entries.c.number).execution_options(**_LOTS)) as lots:
+        of_it = select(_PAIRS).where(archived_entries.c.archive_id == row["id"])
+        with tx.execute(of_it.order_by(archived_entries.c.number).execution_options(**_LOTS)) as lots:
             for (pairs,) in lots:
-                seal.update(pairs)
-                entries += len(pairs) // _PAIR.size
+                kept = in_bytes(pairs)
+                seal.update(kept)
+                entries += len(kept) // _PAIR.size
         if (seal.hexdigest(), entries) != (row["seal"], row["entries"]):
             yield f"{name}: what was kept of its entries is not what was sealed"
     for entry in told.values():
-        yield f"{entry['file']}: the log tells of this archive, and the database does not know it"
+        yield f"{entry.get('file')}: the log tells of this archive, and the database does not know it"
 
 
 def _anchors(tx: Tx) -> Iterator[str]:
@@ -129,7 +135,7 @@ def _in_order(tx: Tx) -> Generator[tuple[int, str], None, None]:
 def _archived(tx: Tx) -> Generator[tuple[int, str], None, None]:
     """The entries of all archives by number. Lots overlap, so as many are open as reach over the present number."""
     query = (
-        select(archived_entries.c.first_id, archived_entries.c.pairs)
+        select(archived_entries.c.first_id, _PAIRS)
         .join(archives, archives.c.id == archived_entries.c.archive_id)
         .where(archives.c.state != "writing")
         .order_by(archived_entries.c.first_id)
@@ -140,7 +146,9 @@ def _archived(tx: Tx) -> Generator[tuple[int, str], None, None]:
         for first, packed in lots:
             while opened and opened[0][0] < first:
                 yield heapq.heappop(opened)
-            for number, digest in _PAIR.iter_unpack(packed):
+            kept = in_bytes(packed)
+            # Of a lot that was cut off: its archive's seal tells of that.
+            for number, digest in _PAIR.iter_unpack(kept[: len(kept) // _PAIR.size * _PAIR.size]):
                 heapq.heappush(opened, (number, digest.hex()))
     while opened:
         yield heapq.heappop(opened)

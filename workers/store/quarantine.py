@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
 from workers.store.database import Tx
 from workers.store.records import Quarantined
 from workers.store.rows import columns, many, one
 from workers.store.tables import quarantine
+
+QueryT = TypeVar("QueryT", bound=Select[Any])
 
 _COLUMNS = columns(quarantine, Quarantined)
 
@@ -42,10 +45,19 @@ def get(tx: Tx, item_id: str) -> Quarantined | None:
 
 
 def listing(tx: Tx, *, source: str | None = None, limit: int = 100) -> list[Quarantined]:
-    query = select(*_COLUMNS).order_by(quarantine.c.received_at.desc()).limit(limit)
-    if source:
-        query = query.where(quarantine.c.source == source)
-    return many(Quarantined, tx.execute(query).all())
+    """The newest first; with `source` only those of one."""
+    query = select(*_COLUMNS).order_by(quarantine.c.received_at.desc(), quarantine.c.id.desc()).limit(limit)
+    return many(Quarantined, tx.execute(_of(query, source)).all())
+
+
+def ids(tx: Tx, *, source: str | None = None) -> list[str]:
+    """All that are kept, oldest first, without what they hold, which may be much."""
+    query = select(quarantine.c.id).order_by(quarantine.c.received_at, quarantine.c.id)
+    return list(tx.execute(_of(query, source)).scalars())
+
+
+def count(tx: Tx, *, source: str | None = None) -> int:
+    return int(tx.execute(_of(select(func.count()).select_from(quarantine), source)).scalar_one())
 
 
 def mark_replayed(tx: Tx, item_id: str, *, result: str, now: datetime) -> None:
@@ -54,3 +66,7 @@ def mark_replayed(tx: Tx, item_id: str, *, result: str, now: datetime) -> None:
 
 def drop_older(tx: Tx, before: datetime) -> int:
     return tx.execute(delete(quarantine).where(quarantine.c.received_at < before)).rowcount
+
+
+def _of(query: QueryT, source: str | None) -> QueryT:
+    return query.where(quarantine.c.source == source) if source else query

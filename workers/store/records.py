@@ -171,6 +171,10 @@ class Action:
             object.__setattr__(self, "receipt", action_rows.full_receipt(self.receipt))
 
 
+#: the author of a revision in which a person asked somebody besides
+ESCALATION = "escalation"
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     action_id: str

@@ -18,8 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from psycopg.errors import DeadlockDetected, InsufficientPrivilege, LockNotAvailable
 from sqlalchemy import Connection, ForeignKeyConstraint, column, func, inspect, select, table, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.schema import SchemaItem
 
 from workers.store import (  # noqa: F401 - declared here, so that the check for differences sees them
@@ -35,7 +36,7 @@ from workers.store import (  # noqa: F401 - declared here, so that the check for
 )
 from workers.store.archive_tables import schema_floor
 from workers.store.columns import HELD
-from workers.store.database import Database, StoreUnavailable, Tx
+from workers.store.database import Database, StoreUnavailable, Tx, first_line, named_errors
 from workers.store.memory_tables import declared
 from workers.store.tables import cases
 
@@ -81,18 +82,28 @@ def upgrade(db: Database) -> None:
         with db.write() as tx:
             command.upgrade(_config(tx), "head")
         return
-    with _my_turn(db):
+    with named_errors(), _my_turn(db):
         for left in reversed(range(TRIES)):
             try:
                 with _patient(db) as connection:
                     command.upgrade(_config(connection), "head")
             except OperationalError as error:
-                if not left:
+                if left:
+                    time.sleep(PAUSE_SECONDS)
+                elif isinstance(error.orig, LockNotAvailable | DeadlockDetected):
                     raise StoreUnavailable(
                         f"a migration waited in vain for a lock, {TRIES} times: {error.orig} "
                         "Nothing was left half done. Look for long transactions in pg_stat_activity and run it again."
                     ) from error
-                time.sleep(PAUSE_SECONDS)
+                else:
+                    raise
+            except ProgrammingError as error:
+                if not isinstance(error.orig, InsufficientPrivilege):
+                    raise
+                raise StoreUnavailable(
+                    f"its user may not migrate it ({first_line(error.orig)}). Let that user own the database and its "
+                    "tables; for the first migration GRANT CREATE ON SCHEMA public will do."
+                ) from error
             else:
                 return
 
@@ -104,15 +115,15 @@ def downgrade(db: Database, revision: str) -> None:
         command.downgrade(_config(tx), revision)
 
 
-def outstanding(db: Database) -> list[Step]:
-    """What `upgrade` would apply, in order."""
-    if standing(db) is not Standing.BEHIND:
+def outstanding(db: Database | None) -> list[Step]:
+    """What `upgrade` would apply, in order; without a database all that there is."""
+    if db is not None and standing(db) is not Standing.BEHIND:
         return []
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - see the module's opening
 
     scripts = ScriptDirectory(str(MIGRATIONS))
-    steps = scripts.iterate_revisions(scripts.get_current_head(), _current(db) or "base")
-    return [Step(step.revision, (step.doc or "").partition("\n")[0]) for step in reversed(list(steps))]
+    steps = scripts.iterate_revisions(scripts.get_current_head(), (_current(db) if db is not None else None) or "base")
+    return [Step(step.revision, " ".join((step.doc or "").split())) for step in reversed(list(steps))]
 
 
 def standing(db: Database) -> Standing:
@@ -203,7 +214,7 @@ def _my_turn(db: Database) -> Iterator[None]:
 
 @contextmanager
 def _patient(db: Database) -> Iterator[Connection]:
-    """A connection that does not wait for locks for long, and may think for as long as it takes; given back as it was."""
+    """A connection that does not wait for locks for long, and may think for as long as it takes. Nobody else gets it."""
     with db.engine.connect() as connection:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
@@ -212,9 +223,7 @@ def _patient(db: Database) -> Iterator[Connection]:
             yield connection
         finally:
             connection.rollback()
-            connection.execute(text("RESET lock_timeout"))
-            connection.execute(text("RESET idle_in_transaction_session_timeout"))
-            connection.commit()
+            connection.invalidate()
 
 
 def _config(tx: Connection) -> Config:

@@ -1,14 +1,15 @@
-"""What the database server says of itself, for `caseworker doctor`. Changes nothing."""
+"""What the database server says of itself, and whether a proxy stands before it, for `caseworker doctor`. Changes nothing."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 
-from workers.store.database import Tx
+from workers.store.database import Database, Tx
 
 #: what must be on for an acknowledged event to survive a power cut
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
@@ -45,3 +46,19 @@ def about(tx: Tx) -> Server | None:
         connections=row[3],
         most_connections=row[2],
     )
+
+
+def shares_sessions(db: Database) -> bool:
+    """Whether a proxy lends one session to several connections, a transaction each. A statement that one of them has prepared is
+    then run in the place of another's, and what is set for a session holds for strangers. Seen only where it happens just now.
+    Raises `StoreUnavailable`."""
+    if db.is_sqlite:
+        return False
+    mark = secrets.token_hex(8)
+    with db.direct() as lent:
+        ours = lent.connection
+        before = ours.execute("SELECT pg_backend_pid(), set_config('caseworker.mark', %s, false)", (mark,)).fetchone()
+        with db.read() as tx:
+            theirs = tx.execute(text("SELECT current_setting('caseworker.mark', true)")).scalar()
+        after = ours.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(theirs == mark or before is None or after is None or before[0] != after[0])

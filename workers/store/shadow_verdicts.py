@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from workers.store import examples
 from workers.store.action_rows import record_text
 from workers.store.database import Tx
-from workers.store.ids import first_id, made_at
+from workers.store.ids import first_id, made_at, until_now
 from workers.store.rehearsal_tables import policy_shadows
 from workers.store.revision_rows import FIRST, along
 from workers.store.rows import columns, many
@@ -108,7 +108,7 @@ def newest_decision(tx: Tx) -> str:
 
 def before(prefix: str, mark: str) -> str:
     """A little before a mark: what was made first may be committed second."""
-    return first_id(prefix, made_at(mark) - OVERLAP)
+    return first_id(prefix, made_at(until_now(mark)) - OVERLAP)
 
 
 def mark(tx: Tx, shadow: str, what: str) -> str:
@@ -116,7 +116,7 @@ def mark(tx: Tx, shadow: str, what: str) -> str:
 
 
 def set_mark(tx: Tx, shadow: str, what: str, value: str, now: datetime) -> None:
-    examples.set_mark(tx, f"policy shadow {what} {shadow}", value, now)
+    examples.set_mark(tx, f"policy shadow {what} {shadow}", until_now(value), now)
 
 
 def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -42,8 +42,10 @@ class Shadow:
 _SHADOW = columns(shadow_answers, Shadow)
 
 
-def waiting(tx: Tx, candidate: str, *, since: datetime, limit: int) -> list[tuple[str, datetime]]:
-    """(case, when it closed) of cases that closed from `since` on, that people decided and the candidate has not seen."""
+def waiting(tx: Tx, candidate: str, *, after: tuple[datetime, str], limit: int) -> list[tuple[str, datetime]]:
+    """(case, when it closed) of cases that people decided and the candidate has not seen, in the order in which they closed,
+    from behind this place (when, case) on."""
+    moment, case_id = after
     seen = (
         select(shadow_answers.c.id)
         .where(shadow_answers.c.case_id == cases.c.id, shadow_answers.c.candidate == candidate)
@@ -52,7 +54,12 @@ def waiting(tx: Tx, candidate: str, *, since: datetime, limit: int) -> list[tupl
     decided = select(decisions.c.id).where(decisions.c.case_id == cases.c.id).exists()
     query = (
         select(cases.c.id, cases.c.closed_at)
-        .where(cases.c.closed_at >= since, decided, ~seen)
+        .where(
+            cases.c.closed_at >= moment,
+            or_(cases.c.closed_at > moment, cases.c.id > case_id),
+            decided,
+            ~seen,
+        )
         .order_by(cases.c.closed_at, cases.c.id)
         .limit(limit)
     )

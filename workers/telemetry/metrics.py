@@ -7,8 +7,10 @@ ever. What is true of the whole installation is asked of the database instead, b
 
 from __future__ import annotations
 
+import os
 import time
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -20,6 +22,10 @@ from integrations.models.router import Failed
 
 # When a series began is told by when it is first seen; a series of its own for each would double them.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+# Where the processes of a pool leave their counts a file is opened for each series, and so as soon as they are named below.
+if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    Path(folder).mkdir(parents=True, exist_ok=True)
 
 #: what this process counted; `workers.telemetry.serving` shows it
 REGISTRY = CollectorRegistry()
@@ -49,7 +55,10 @@ _steps = Histogram(
     registry=REGISTRY,
     buckets=_STEP,
 )
-_tasks = Gauge("caseworker_tasks_running", "Tasks that this process works on.", registry=REGISTRY)
+# Of a pool's processes only those that live count (`serving`): what a killed one was at, nobody is at any more.
+_tasks = Gauge(
+    "caseworker_tasks_running", "Tasks that this process works on.", registry=REGISTRY, multiprocess_mode="livesum"
+)
 _claims_lost = Counter("caseworker_claims_lost", "Claims that another worker had taken over.", registry=REGISTRY)
 _model_calls = Counter(
     "caseworker_model_calls", "Calls to models, by outcome.", ("provider", "model", "outcome"), registry=REGISTRY
@@ -90,6 +99,7 @@ _policy_kept_back = Gauge(
     "caseworker_policy_kept_back",
     "1 where this process could not load the policy in force and judges by the one before.",
     registry=REGISTRY,
+    multiprocess_mode="livemax",
 )
 _hints = Counter("caseworker_hints", "Hints to the queue: published, failed, dropped.", ("result",), registry=REGISTRY)
 

@@ -21,12 +21,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from workers.telemetry.traces import Value, identifiers
 
 _KINDS = {"internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT, "server": SpanKind.SERVER}
 _LONGEST = 200
+#: the span of an event that came in; the first one of a case is the root of its trace
+ROOT = "receive"
 
 #: the ids that the next root span takes: those of its case
 _root: ContextVar[tuple[int, int] | None] = ContextVar("caseworker_root", default=None)
@@ -55,7 +58,7 @@ class Tracing:
         return _Block(
             self._tracer.start_as_current_span(
                 name,
-                context=_context(case_id),
+                context=self._context(case_id),
                 kind=_KINDS[kind],
                 attributes=_short(known),
                 record_exception=False,
@@ -67,8 +70,8 @@ class Tracing:
         token = _root.set(identifiers(case_id) if opened else None)
         try:
             span = self._tracer.start_span(
-                "receive",
-                context=Context() if opened else _context(case_id),
+                ROOT,
+                context=Context() if opened else self._context(case_id),
                 kind=SpanKind.SERVER,
                 attributes=_short({**attributes, "caseworker.case_id": case_id}),
                 start_time=began_ns,
@@ -79,6 +82,19 @@ class Tracing:
 
     def close(self) -> None:
         self._provider.shutdown()
+
+    def _context(self, case_id: str) -> Context | None:
+        """Below the span that is open here, if it is of the same case; else right below the case's first one."""
+        if not case_id:
+            return None
+        trace_id, span_id = identifiers(case_id)
+        if trace.get_current_span().get_span_context().trace_id == trace_id:
+            return None
+        # No message tells whether the first one was sampled, and a sampler may go by that: it says the same again.
+        said = self._provider.sampler.should_sample(Context(), trace_id, ROOT)
+        flags = TraceFlags.SAMPLED if said.decision is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT
+        root = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
+        return trace.set_span_in_context(NonRecordingSpan(root), Context())
 
 
 class _Block:
@@ -114,17 +130,6 @@ class _CaseIds(RandomIdGenerator):
     def generate_span_id(self) -> int:
         given = _root.get()
         return given[1] if given else super().generate_span_id()
-
-
-def _context(case_id: str) -> Context | None:
-    """Below the span that is open here, if it is of the same case; else right below the case's first one."""
-    if not case_id:
-        return None
-    trace_id, span_id = identifiers(case_id)
-    if trace.get_current_span().get_span_context().trace_id == trace_id:
-        return None
-    root = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-    return trace.set_span_in_context(NonRecordingSpan(root), Context())
 
 
 def _short(attributes: Mapping[str, Value]) -> dict[str, Value]:

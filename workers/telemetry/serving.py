@@ -7,16 +7,19 @@ answers without asking who asks, so it is for loopback or a network of one's own
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import ThreadingWSGIServer
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from workers.telemetry.metrics import REGISTRY
@@ -66,9 +69,16 @@ def serve(host: str, port: int, source: Source | None = None) -> WSGIServer:
         start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
         return [body]
 
-    server = make_server(host, port, application, ThreadingWSGIServer, handler_class=_Quiet)
+    kind_of_server = _Sixth if ":" in host else ThreadingWSGIServer
+    server = make_server(host, port, application, kind_of_server, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
+
+
+class _Sixth(ThreadingWSGIServer):
+    """The same on an address of IPv6."""
+
+    address_family = socket.AF_INET6
 
 
 class _Quiet(WSGIRequestHandler):
@@ -100,9 +110,25 @@ class _Asked(Collector):
 
 
 def _counted() -> Collector:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
         return REGISTRY
     # The pool of a prefork worker counts in processes of its own, which leave their counts in this folder.
+    _bury(Path(folder))
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     return together
+
+
+def _bury(folder: Path) -> None:
+    """What is true of living processes only goes with those that ended, however they did. What they counted stays."""
+    for left in folder.glob("gauge_live*_*.db"):
+        process = int(left.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            # Somebody else who asks just now may have been first.
+            with suppress(FileNotFoundError):
+                mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
+        except PermissionError:
+            continue  # its number is another one's by now

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from integrations.models import prompt
 from integrations.models.base import Material, Tool, Turn
 from integrations.models.conversation import Asked, Counts, Reply, Stop, arguments
+from integrations.models.unbroken import unbroken, unbroken_in
 
 PROVIDER: Final = "anthropic"
 
@@ -35,10 +36,15 @@ _NOT_IN_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class _Counts(BaseModel):
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+
+    def counts(self) -> Counts:
+        told = self.input_tokens, self.output_tokens, self.cache_read_input_tokens, self.cache_creation_input_tokens
+        # A gateway that does not count may say so by null, or by -1.
+        return Counts(*(max(0, tokens or 0) for tokens in told))
 
 
 class Message(BaseModel):
@@ -59,22 +65,16 @@ class Message(BaseModel):
                 text.append(_string(block, "text"))
             elif kind == "tool_use":
                 calls.append(Asked(_string(block, "id"), _string(block, "name"), arguments(block.get("input"))))
-        counts = self.usage
         return Reply(
             model=self.model,
-            text="".join(text),
+            text=unbroken("".join(text)),
             stop=_STOPS.get(self.stop_reason, "done"),
             stop_reason=str(self.stop_reason),
-            counts=Counts(
-                counts.input_tokens,
-                counts.output_tokens,
-                counts.cache_read_input_tokens or 0,
-                counts.cache_creation_input_tokens or 0,
-            ),
+            counts=self.usage.counts(),
             request_id=request_id,
             calls=tuple(calls),
             native=self.content,
-            kept=None if plain else {PROVIDER: self.content},
+            kept=None if plain else {PROVIDER: unbroken_in(self.content)},
         )
 
 

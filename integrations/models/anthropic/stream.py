@@ -36,7 +36,7 @@ class Assembly:
                 self._end(event)
             elif kind == "message_stop":
                 self.whole = self.message is not None
-        except (KeyError, IndexError, TypeError) as error:
+        except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError(f"an event of type {kind!r} that fits nowhere") from error
 
     def _blocks(self) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ class Assembly:
         if written:
             try:
                 self._blocks()[index]["input"] = json.loads(written)
-            except ValueError:
+            except (ValueError, RecursionError):
                 # Cut off, or not JSON: the call is told back as one whose arguments cannot be read.
                 self._blocks()[index]["input"] = written
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from integrations.models import prompt
 from integrations.models.base import Material, Tool, ToolResult, Turn
 from integrations.models.conversation import Asked, Counts, Reply, Stop, arguments
+from integrations.models.unbroken import unbroken, unbroken_in
 
 PROVIDER: Final = "openai"
 
@@ -34,16 +35,17 @@ class _PromptDetails(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int = 0
+    prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     prompt_tokens_details: _PromptDetails | None = None
 
     def counts(self) -> Counts:
         """The service counts what came from the cache among the prompt; here each token is counted once."""
         details = self.prompt_tokens_details or _PromptDetails()
-        read, written = details.cached_tokens or 0, details.cache_write_tokens or 0
-        plain = max(0, self.prompt_tokens - read - written)
-        return Counts(plain, self.completion_tokens or 0, read, written)
+        read, written = max(0, details.cached_tokens or 0), max(0, details.cache_write_tokens or 0)
+        plain = max(0, (self.prompt_tokens or 0) - read - written)
+        # Some say -1 for what they did not count.
+        return Counts(plain, max(0, self.completion_tokens or 0), read, written)
 
 
 class _Function(BaseModel):
@@ -90,7 +92,7 @@ class Completion(BaseModel):
         )
         return Reply(
             model=self.model or asked,
-            text=message.text(),
+            text=unbroken(message.text()),
             stop="refused" if message.refusal else _STOPS.get(choice.finish_reason, "done"),
             stop_reason="refusal" if message.refusal else str(choice.finish_reason),
             counts=(self.usage or _Usage()).counts(),
@@ -145,7 +147,7 @@ def _kept(raw: Mapping[str, Any], message: _Message, calls: Sequence[Asked]) -> 
     of_calls = {name for call in raw.get("tool_calls") or () for name, value in call.items() if value is not None}
     plain = given.keys() <= _PLAIN and of_calls <= _PLAIN_CALL
     whole = all(call.id for call in message.tool_calls or ()) and all(call.arguments is not None for call in calls)
-    return {PROVIDER: {"role": "assistant", **given}} if whole and not plain else None
+    return {PROVIDER: {"role": "assistant", **unbroken_in(given)}} if whole and not plain else None
 
 
 def _said(turn: Turn) -> dict[str, Any]:

@@ -6,6 +6,7 @@ has heard of are treated alike.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,9 @@ class Assembly:
         self.usage: Any = None
         self.finish_reason: str | None = None
         self._message: dict[str, Any] = {}
-        self._calls: dict[int, dict[str, Any]] = {}
+        #: by their index, and under one index in the order in which they came
+        self._calls: list[tuple[int, dict[str, Any]]] = []
+        self._newest: dict[int, dict[str, Any]] = {}
         #: nobody waits for the rest any more
         self.late = False
 
@@ -46,7 +49,7 @@ class Assembly:
     def completion(self) -> dict[str, Any]:
         message = dict(self._message)
         if self._calls:
-            message["tool_calls"] = [self._calls[index] for index in sorted(self._calls)]
+            message["tool_calls"] = [call for _, call in sorted(self._calls, key=lambda one: one[0])]
         choice = {"message": message, "finish_reason": self.finish_reason}
         return {"model": self.model, "usage": self.usage, "choices": [choice]}
 
@@ -60,7 +63,10 @@ class Assembly:
                 _add(self._message, name, value)
 
     def _grow_call(self, index: int, part: Mapping[str, Any]) -> None:
-        call = self._calls.setdefault(index, {"type": "function", "function": {"name": "", "arguments": ""}})
+        call = self._newest.get(index)
+        if call is None or _begins_another(call, part):
+            call = self._newest[index] = {"type": "function", "function": {"name": "", "arguments": ""}}
+            self._calls.append((index, call))
         for name, value in part.items():
             if name == "function":
                 self._grow_function(call["function"], value or {})
@@ -74,6 +80,18 @@ class Assembly:
             # Some repeat the name in every chunk.
             if name != "name" or value != function["name"]:
                 _add(function, name, value)
+
+
+def _begins_another(call: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
+    """Some send every call whole and under one index: then an id of its own and a name tell it from the one before."""
+    function = part.get("function") or {}
+    if not (function.get("name") and function.get("arguments")) or part.get("id") in (None, "", call.get("id")):
+        return False
+    try:
+        json.loads(call["function"]["arguments"])
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _add(whole: dict[str, Any], name: str, more: Any) -> None:

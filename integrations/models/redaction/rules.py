@@ -6,7 +6,6 @@ data. It knows sources by name only.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from integrations.errors import Permanent
+from integrations.kept_secret import kept_secret
 from integrations.models.redaction import finding
 from integrations.models.redaction.finding import Wanted
 from integrations.models.redaction.lettered import own_pattern
@@ -74,13 +74,15 @@ class Redaction:
     @classmethod
     def from_settings(cls, key: bytes, *, data_classes: str = "", file: Path | None = None) -> Redaction:
         """`data_classes` as in ``zendesk=personal,stripe=personal+payment`` come before those of `file`, and these before the
-        shipped ones. Raise `RulesError`."""
+        shipped ones. Raise `RulesError`, which names the settings that they come from."""
+        given = {"CASEWORKER_DATA_CLASSES": data_classes, "CASEWORKER_PRIVACY_FILE": file}
+        see = "; see " + " and ".join(name for name, value in given.items() if value)
         try:
             return cls(key, cls._rules(data_classes, file))
         except OSError as error:
-            raise RulesError(f"the file of data classes cannot be read: {error.strerror}: {file}") from error
+            raise RulesError(f"the file of data classes cannot be read: {error.strerror}: {file}{see}") from error
         except ValueError as error:
-            raise RulesError(str(error)) from error
+            raise RulesError(f"{error}{see}") from error
 
     @staticmethod
     def _rules(data_classes: str, file: Path | None) -> _File:
@@ -197,21 +199,7 @@ class Redaction:
 
 def kept_key(data: Path) -> bytes:
     """The key of this data folder, made at first use: where no secret key is set, it makes placeholders hard to guess."""
-    path = data / "redaction_key"
-    if not path.exists():
-        data.mkdir(parents=True, exist_ok=True)
-        made = data / f".redaction_key.{os.getpid()}.{secrets.token_hex(4)}"
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(32).encode())
-        try:
-            # Whole or not at all, and the first one stays: another process may do the same just now.
-            os.link(made, path)
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    return path.read_bytes()
+    return kept_secret(data / "redaction_key", lambda: secrets.token_hex(32)).encode()
 
 
 def _read(text: str, name: str) -> _File:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 
 from integrations.errors import Permanent
+from tests.kit.ahead import clock_ahead, newest_here
+from workers import switchboard
 from workers.autonomy.keeping import NAMING, keep
 from workers.learning.collect import collect
 from workers.store import autonomy, erasure
@@ -55,6 +57,21 @@ def test_what_became_of_it_is_written_down_later(world):
     assert {one.id: one.fate for one in kept(world)} == {done.id: "done", failed.id: "failed"}
 
 
+def test_what_a_person_stopped_after_the_yes_is_kept_as_stopped(world):
+    system = world.engine.system
+    with system.db.write() as tx:
+        switchboard.throw(tx, "vendor:house", reason="Amiss.", actor="person:ana@firm.example", now=system.clock())
+    system.switchboard.forget()
+    held = world.decided()
+    looked_at(world)
+    assert [(one.verdict, one.fate) for one in kept(world)] == [("approved", "")]
+
+    world.engine.decide(world.engine.actions()[-1], "stop", by=world.engine.person("ben"), reason="Not this one.")
+    looked_at(world)
+
+    assert [(one.id, one.fate) for one in kept(world)] == [(held.id, "stopped")]
+
+
 def test_erasing_a_case_takes_what_was_kept_of_it_and_nothing_of_others(world):
     gone, stays = world.decided(), world.decided()
     looked_at(world)
@@ -68,3 +85,15 @@ def test_erasing_a_case_takes_what_was_kept_of_it_and_nothing_of_others(world):
     assert [one.id for one in kept(world)] == [stays.id]
     assert looked_at(world) == 0
     assert [one.id for one in kept(world)] == [stays.id]
+
+
+def test_a_decision_by_a_machine_whose_clock_is_ahead_hides_no_other(world):
+    with clock_ahead(world.engine):
+        world.decided()
+    assert looked_at(world) == 1
+
+    world.ticket()
+    world.engine.decide(newest_here(world.engine), "reject", reason="There is more to do.")
+
+    assert looked_at(world) == 1
+    assert looked_at(world) == 0

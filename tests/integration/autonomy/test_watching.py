@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from integrations.errors import Permanent
+from tests.kit.ahead import clock_ahead, newest_here
 from tests.kit.earning import CLOSE, running
 from tests.kit.engine import tags
+from workers.autonomy import watching
 from workers.autonomy.upkeep import CRASH_POINTS
 from workers.learning.collect import collect
 from workers.store import audit, autonomy_watches, switches
@@ -73,6 +75,23 @@ def test_what_could_not_be_carried_out_went_wrong(earned):
     assert [(one.wrong, one.why) for one in outcomes(earned)] == [(False, ""), (True, "failed")]
 
 
+@pytest.mark.parametrize("counted_before", [True, False])
+def test_what_a_person_stopped_went_wrong_however_soon_they_did(tmp_path, counted_before):
+    world = running(tmp_path, minutes=30)
+    world.ticket()
+    held = world.engine.actions()[-1]
+    assert (held.state, held.decided_by) == ("approved", f"policy:{RULE}")
+    if counted_before:
+        world.upkeep()
+
+    world.engine.decide(held, "stop", by=world.engine.person("ana"), reason="Not this one.")
+    world.upkeep()
+    world.upkeep()
+
+    assert [(one.wrong, one.why) for one in outcomes(world)] == [(True, "stopped")]
+    world.engine.system.close()
+
+
 def test_what_goes_wrong_again_and_again_is_taken_back_once(earned):
     for _ in range(6):
         fails(earned)
@@ -98,6 +117,17 @@ def test_a_rule_that_people_wrote_is_watched_and_stays(earned):
     assert found.peak >= 1 / found.alpha
     assert not found.taken_back
     assert thrown(earned) == []
+
+
+def test_what_went_wrong_is_told_of_as_many_as_are_reckoned_with(earned, monkeypatch):
+    """A long test is reckoned on its newest outcomes: what went wrong before them is not told as having gone well."""
+    monkeypatch.setattr(watching, "MOST", 3)
+    for wrong in (True, True, False, True, False):
+        fails(earned) if wrong else earned.ticket()
+
+    earned.upkeep()
+
+    assert (watch(earned).outcomes, watch(earned).wrong) == (3, 1)
 
 
 def test_without_drift_nothing_is_taken_back(earned):
@@ -153,3 +183,27 @@ def test_killed_anywhere_everything_is_counted_once_and_taken_back_once(looked_a
     assert thrown(looked_at) == [f"rule:{RULE}"]
     with system.db.read() as tx:
         assert [entry.verb for entry in audit.of_chain(tx, SYSTEM)].count("switch_thrown") == 1
+
+
+def test_one_machine_whose_clock_is_ahead_hides_nothing_from_the_watch(earned):
+    with clock_ahead(earned.engine):
+        earned.ticket()
+    earned.upkeep()
+
+    fails(earned)
+    assert newest_here(earned.engine).state == "failed"
+    earned.upkeep()
+
+    assert (watch(earned).outcomes, watch(earned).wrong) == (2, 1)
+
+
+def test_nor_does_it_keep_what_people_say_of_a_sample_from_being_counted(looked_at):
+    with clock_ahead(looked_at.engine):
+        looked_at.decided()
+    looked_at.upkeep()
+
+    looked_at.ticket()
+    looked_at.engine.decide(newest_here(looked_at.engine), "reject", reason="There is more to do.")
+    looked_at.upkeep()
+
+    assert (watch(looked_at).outcomes, watch(looked_at).wrong) == (2, 1)

@@ -45,6 +45,17 @@ def test_it_archives_and_the_file_can_be_proved_and_read_without_the_database(ca
     assert caseworker("archive", "show", path, "case_none").status == 2
 
 
+def test_a_folder_that_cannot_be_written_is_told_with_what_to_do(caseworker, closed, folder):
+    (folder / "taken").write_text("")
+
+    ran = caseworker("archive", "--before", "2026-06", "--to", str(folder / "taken" / "archive"))
+
+    assert ran.status == 2
+    assert "taken" in ran.err
+    assert "--to" in ran.err
+    assert caseworker("archive", "--before", "2026-06").status == 0
+
+
 def test_a_second_time_there_is_nothing(caseworker, closed):
     caseworker("archive", "--older-than-days", "60")
 
@@ -67,6 +78,8 @@ def test_a_broken_file_is_status_1(caseworker, closed, folder):
         (("--before", "June"), "no month"),
         (("--older-than-days", "3", "--before", "x"), "either"),
         (("--before", "2999-01"), "--force"),
+        (("--before", "2999-01", "--dry-run"), "--force"),
+        (("--older-than-days", "1000000"), "36500"),
     ],
 )
 def test_what_it_refuses_it_explains(caseworker, closed, arguments, said):

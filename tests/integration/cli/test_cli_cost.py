@@ -90,6 +90,26 @@ def test_days_are_told_in_their_order_and_only_since_when_asked(caseworker, bill
     assert total["cost_usd"] == "0.090000"
 
 
+@pytest.mark.parametrize("ever", ["1970-01-01", "0001-01-01", "9999w"])
+def test_since_ever_is_all_there_is(caseworker, billed, ever):
+    _, lately = told(caseworker)
+
+    assert told(caseworker, "--since", ever)[1] == lately
+
+
+def test_of_more_days_than_a_screen_holds_the_latest_are_there(caseworker, billed):
+    first, now = billed.case(), billed.clock()
+    rows = [bill.entries(first, "draft", "draft", [used()], now - timedelta(days=day))[0] for day in range(2, 250)]
+    with billed.system.db.write() as tx:
+        # Ids are made by the machine's clock, and all of these were made just now.
+        tx.execute(insert(model_usage), rows)
+
+    by_day, total = told(caseworker, "--by", "day", "--since", "52w")
+
+    assert (len(by_day), f"{now:%Y-%m-%d}" in by_day) == (250, True)
+    assert sum(line["calls"] for line in by_day.values()) == total["calls"]
+
+
 def test_people_get_a_table_with_its_sum_and_what_has_no_price(caseworker, billed):
     out = caseworker("cost", "--by", "model", "--since", "2d").out
 

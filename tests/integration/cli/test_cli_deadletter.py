@@ -110,6 +110,28 @@ def test_what_is_an_event_after_all_becomes_a_case_and_is_no_longer_listed(casew
         assert "dead_event" in [entry.data.get("item") for entry in audit.since(tx, 0)]
 
 
+def test_one_that_is_discarded_waits_for_nobody_and_stays_on_record(caseworker, kept):
+    assert caseworker("deadletter", "discard", "dead_bytes", "--reason", "sent again").out == "dead_bytes: discarded\n"
+
+    assert "dead_bytes" not in caseworker("deadletter", "list").out
+    (letter,) = [one for one in caseworker("deadletter", "list", "--all", "--json").json if one["id"] == "dead_bytes"]
+    assert letter["replay_result"] == "discarded: sent again"
+    with kept.system.db.read() as tx:
+        assert deadletters.count(tx) == 2
+        (entry,) = [entry for entry in audit.since(tx, 0) if entry.verb == "discarded"]
+    assert entry.data == {"item": "dead_bytes", "reason": "sent again"}
+
+
+def test_what_is_settled_or_not_there_or_without_a_reason_is_not_discarded(caseworker, kept):
+    caseworker("deadletter", "replay", "dead_event")
+
+    settled = caseworker("deadletter", "discard", "dead_event", "--reason", "x")
+    assert (settled.status, "accepted: case_" in settled.err) == (2, True)
+    assert "'dead_none'" in caseworker("deadletter", "discard", "dead_none", "--reason", "x").err
+    assert "--reason" in caseworker("deadletter", "discard", "dead_bytes", "--reason", " ").err
+    assert "dead_bytes" in caseworker("deadletter", "list").out
+
+
 def test_all_are_replayed_and_what_still_cannot_be_read_stays(caseworker, kept):
     ran = caseworker("deadletter", "replay", "--all", "--json")
 
@@ -123,6 +145,28 @@ def test_all_are_replayed_and_what_still_cannot_be_read_stays(caseworker, kept):
         "dead_bytes",
         "dead_nonsense",
     ]
+
+
+def test_all_are_replayed_however_many_can_be_listed(caseworker, kept, monkeypatch):
+    monkeypatch.setattr("workers.cli.deadletter.MOST", 2)
+
+    ran = caseworker("deadletter", "replay", "--all", "--json")
+
+    assert [result["id"] for result in ran.json] == ["dead_event", "dead_nonsense", "dead_bytes"]
+
+
+def test_an_event_of_a_type_that_is_ignored_is_settled_by_a_replay(caseworker, engine):
+    """Else it would wait for ever, and be told of as long: nobody could do anything about it."""
+    body = json.dumps(event(type="order.placed")).encode()
+    letter = DeadLetter("dead_other", CAME, "task", "undeliverable", "given up", [], body, None, None)
+    with engine.system.db.write() as tx:
+        deadletters.add(tx, letter)
+
+    ran = caseworker("deadletter", "replay", "--all", "--json")
+
+    assert (ran.status, ran.json[0]["ok"]) == (0, True)
+    assert ran.json[0]["result"].startswith("ignored: event type 'order.placed' is not handled")
+    assert caseworker("deadletter", "list", "--json").json == []
 
 
 @pytest.mark.parametrize("arguments", [(), ("dead_event", "--all")])

@@ -1,6 +1,9 @@
 """The doctor names each thing that is wrong, with what to do, and shows no secret."""
 
+import errno
 import json
+import os
+import pathlib
 import platform
 import sys
 import sysconfig
@@ -44,7 +47,7 @@ def test_a_database_that_does_not_answer_is_a_problem(findings, monkeypatch):
     ran, found = findings()
 
     assert ran.status == 1
-    assert ("database", "problem") in found
+    assert "doctor" not in found["database", "problem"]["told"]
     assert "hidden" not in ran.out
 
 
@@ -132,6 +135,127 @@ def test_settings_are_shown_without_what_is_secret_in_them(caseworker, engine, m
 
     assert shown["CASEWORKER_BROKER_URL"] == "amqp://u:…@127.0.0.1:1/v"
     assert "hidden" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        # SQLAlchemy takes these characters as they stand.
+        "postgresql://u:hid#hidden@127.0.0.1:1/x",
+        "postgresql://u:hid/hidden@127.0.0.1:1/x",
+        "postgresql://u:hid?hidden@127.0.0.1:1/x",
+        "postgresql://u@127.0.0.1:1/x?connect_timeout=1&password=hidden",
+    ],
+)
+def test_no_password_of_the_database_is_shown_however_it_is_written(caseworker, monkeypatch, url):
+    monkeypatch.setenv("CASEWORKER_DATABASE_URL", url)
+
+    ran = caseworker("doctor", "--json")
+
+    assert ran.json["settings"]["CASEWORKER_DATABASE_URL"].startswith("postgresql://u")
+    assert "127.0.0.1:1/x" in ran.json["settings"]["CASEWORKER_DATABASE_URL"]
+    assert "hidden" not in ran.out
+
+
+def test_a_data_folder_that_cannot_be_is_a_problem(findings, folder, monkeypatch):
+    (folder / "file").touch()
+    monkeypatch.setenv("CASEWORKER_DATA", str(folder / "file" / "data"))
+
+    ran, found = findings()
+
+    assert ran.status == 1
+    assert "CASEWORKER_DATA" in found["data folder", "problem"]["remedy"]
+
+
+def test_a_data_folder_that_will_be_made_with_those_above_it_is_none(findings, folder, monkeypatch):
+    monkeypatch.setenv("CASEWORKER_DATA", str(folder / "new" / "data"))
+
+    _, found = findings()
+
+    assert ("data folder", "ok") in found
+
+
+def test_a_data_folder_of_somebody_else_is_a_problem_and_hides_nothing_else(findings, folder, monkeypatch):
+    def refusing(*_given, **_more):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(pathlib.Path, "exists", refusing)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.F_OK and folder not in pathlib.Path(path).parents)
+
+    ran, found = findings()
+
+    assert ran.status == 1
+    assert ("data folder", "problem") in found
+    assert "Permission denied" in found["database", "problem"]["told"]
+    assert ("model", "ok") in found
+
+
+@pytest.mark.parametrize("value", ["zendesk:personal", "zendesk=secrets"])
+def test_classes_of_data_with_which_nothing_starts_are_a_problem(findings, engine, monkeypatch, value):
+    monkeypatch.setenv("CASEWORKER_DATA_CLASSES", value)
+
+    ran, found = findings()
+
+    assert ran.status == 1
+    assert "CASEWORKER_DATA_CLASSES" in found["privacy", "problem"]["told"]
+
+
+def test_a_shadow_policy_that_is_not_asked_is_mentioned(findings, engine, monkeypatch, tmp_path):
+    monkeypatch.setenv("CASEWORKER_POLICY_SHADOW_DIR", str(tmp_path / "none"))
+
+    ran, found = findings()
+
+    assert ran.status == 0
+    assert "CASEWORKER_POLICY_SHADOW_DIR" in found["policy shadow", "note"]["remedy"]
+
+
+def test_a_setting_that_is_left_empty_is_not_set(caseworker, folder, monkeypatch):
+    """Its folder is not the one of the moment, and its numbers are not shown to all the world."""
+    before = caseworker("doctor", "--json").json["settings"]
+    for variable in before.keys() - {"CASEWORKER_DATA", "CASEWORKER_DATABASE_URL"}:
+        monkeypatch.setenv(variable, "")
+
+    assert caseworker("doctor", "--json").json["settings"] == before
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wrong", "meant"),
+    [
+        (
+            "CASEWORKER_LEASE_SECOND",
+            "5",
+            "CASEWORKER_LEASE_SECOND is no setting",
+            "CASEWORKER_LEASE_SECONDS may be meant",
+        ),
+        ("CASEWORKER_VENDOR_LIMITS", "zendesk=5/s,strpe=2/s", "'strpe' is no vendor", "stripe may be meant"),
+        ("CASEWORKER_BUDGET_DOMAIN_USD", "support=5,qwertz=2", "'qwertz' is no domain", "docs/settings.md"),
+    ],
+)
+def test_a_name_that_names_nothing_is_noted(findings, engine, monkeypatch, variable, value, wrong, meant):
+    monkeypatch.setenv(variable, value)
+
+    ran, found = findings()
+
+    assert ran.status == 0
+    assert wrong in found["settings", "note"]["told"]
+    assert meant in found["settings", "note"]["remedy"]
+
+
+def test_names_that_name_something_are_not(findings, engine, monkeypatch):
+    monkeypatch.setenv("CASEWORKER_VENDOR_LIMITS", "zendesk=5/s,anthropic=300/min")
+    monkeypatch.setenv("CASEWORKER_BUDGET_DOMAIN_USD", "support=5,transactions=2,content=1,supply=1")
+    monkeypatch.setenv("CASEWORKER_PORT", "8000")
+
+    assert ("settings", "note") not in findings()[1]
+
+
+def test_a_file_that_is_no_database_is_a_problem(findings, folder):
+    (folder / "caseworker.db").write_text("not a database, and longer than the header of one " * 10)
+
+    ran, found = findings()
+
+    assert ran.status == 1
+    assert "file is not a database" in found["database", "problem"]["told"]
 
 
 @pytest.mark.parametrize(

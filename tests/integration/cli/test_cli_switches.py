@@ -42,3 +42,13 @@ def test_a_misspelt_one_is_refused(caseworker, engine, scope):
     assert ran.status == 2
     with engine.system.db.read() as tx:
         assert switches.listing(tx) == []
+
+
+def test_a_reason_that_is_no_text_is_refused_with_a_sentence(caseworker, engine):
+    # What Python makes of a byte that a terminal of another encoding sends.
+    ran = caseworker("switch", "throw", "all", "--reason", "caf\udce9")
+
+    assert ran.status == 2
+    assert "'caf\\udce9' is not written in UTF-8" in ran.err
+    with engine.system.db.read() as tx:
+        assert switches.listing(tx) == []

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from integrations.errors import Permanent, Temporary
 from tests.kit.engine import AGENT, call
 from workers import pipeline
+from workers.agents.transactions import AGENT as TRANSACTIONS
 from workers.inbox import case_service
-from workers.store import cases, children, events, proof, steps
+from workers.store import bill, cases, children, events, proof, steps
 from workers.store.records import CaseState
 
 CHARGE = "house:charge:ch_1"
@@ -97,6 +99,46 @@ def test_the_answer_comes_back_with_the_records_that_it_rests_on(asking):
         assert proof.verify(tx) == []
     assert (child(asking).state, child(asking).outcome) == (CaseState.CLOSED, "answered")
     assert asked(asking)[0].state == "answered"
+
+
+def test_what_an_agent_keeps_is_handed_to_no_other_desk(asking):
+    """Telling the subject of a suspicion can be a crime, and support writes to the very person."""
+    asking.system.agents["transactions"] = replace(AGENT, domain="transactions", keeps=frozenset({"charge"}))
+    asking.system.agents["support"] = replace(asking.system.agents["support"], keeps=frozenset({"charge"}))
+    asking.model.turns = [[ask(), ask("support/writer", "How to say it?", "ask_2", None)]]
+    asking.event()
+    asking.drain()
+
+    assert TRANSACTIONS.keeps >= {"watch_hit", "signals"}
+    strange, own = last_results(asking)
+    assert [part.get("charge_id") for part in strange.content] == [None]
+    assert [part.get("charge_id") for part in own.content] == [None, "ch_1"]
+
+
+@pytest.mark.parametrize(("price", "below"), [("0.01", 1), ("0.11", 0)])
+def test_what_is_asked_in_turn_is_paid_out_of_the_share_of_the_answer(asking, price, below):
+    """A quarter of a dollar each: three calls at 11 cents before the question are more."""
+    asking.system.agents["transactions"] = replace(AGENT, domain="transactions", consults=("content",))
+    asking.system.agents["content"] = replace(AGENT, domain="content")
+    asking.model.asks, asking.model.price = {"transactions": [[ask("content")]]}, Decimal(price)
+    asking.event()
+    asking.drain()
+
+    assert len(asked(asking, child(asking).id)) == below
+    assert asked(asking)[0].state == "answered"
+
+
+def test_what_was_asked_in_turn_counts_for_the_case_that_asked_first(asking):
+    asking.system.agents["transactions"] = replace(AGENT, domain="transactions", consults=("content",))
+    asking.system.agents["content"] = replace(AGENT, domain="content")
+    asking.model.asks, asking.model.price = {"transactions": [[ask("content")]]}, Decimal("0.01")
+    asking.event()
+    asking.drain()
+
+    (below,) = asked(asking, child(asking).id)
+    with asking.system.db.read() as tx:
+        own, others = bill.spent_on(tx, child(asking).id), bill.spent_on(tx, below.child_id)
+        assert children.cost(tx, [child(asking).id]) == own + others > own
 
 
 def test_a_question_is_as_private_as_what_it_is_about(asking):
@@ -281,3 +323,20 @@ def test_of_two_answers_at_once_exactly_one_wakes_the_case(asking):
     assert [row.state for row in asked(asking)] == ["answered", "answered"]
     assert asking.hints.waiting == [("case", parent(asking).id)]
     assert parent(asking).wake_at <= asking.clock()
+
+
+@pytest.mark.parametrize("said", ["did not answer in time", "could not answer"])
+def test_what_was_asked_twice_at_once_is_asked_once_also_where_no_answer_came(asking, said):
+    asking.model.turns = [[ask(name="ask_1"), ask(name="ask_2")]]
+    until_parked(asking)
+    if said == "could not answer":
+        asking.model.faults = [Permanent("No.")]
+        asking.drain()
+    else:
+        asking.clock.on(seconds=200)
+        asking.hints.waiting.clear()
+        pipeline.advance(asking.system, parent(asking).id)
+
+    assert parent(asking).state == CaseState.INBOX
+    assert len(asked(asking)) == 1
+    assert [said in result.content["problem"] for result in last_results(asking)] == [True, True]

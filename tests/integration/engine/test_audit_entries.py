@@ -170,3 +170,20 @@ def test_an_entry_in_the_place_of_one_that_is_gone_is_found(worked):
 
     with worked.system.db.write() as tx:
         assert f"{chain}: entry 2 was changed" in proof.verify(tx)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_an_anchor_waits_for_an_entry_that_another_overtook_whatever_their_clocks_say(engine):
+    now, hour = engine.clock(), timedelta(hours=1)
+    with engine.system.db.write() as slow:
+        audit.append(slow, "one", now, Note("test", "first", {}))
+        with engine.system.db.write() as quick:
+            # By a machine whose clock is behind, and ahead of which that of the sweeper may be.
+            audit.append(quick, "two", now - hour, Note("test", "second", {}))
+        with engine.system.db.write() as sweeper:
+            assert audit.anchor(sweeper, now + hour) is None
+
+    with engine.system.db.write() as sweeper:
+        assert audit.anchor(sweeper, now + hour) is not None
+    with engine.system.db.read() as tx:
+        assert proof.verify(tx) == []

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.kit.engine import refund, reply
+from tests.kit.rules import asking
 from workers.inbox import service
-from workers.inbox.words import AlreadyDecided, Choice, Word
+from workers.inbox.words import AlreadyDecided, Choice, NotAllowed, Word
+from workers.renewal import JUDGED_ANEW
 from workers.settlement import weigh
 from workers.store import actions, audit, flow
 from workers.store.flow import Consent
@@ -105,3 +107,45 @@ def test_one_that_another_action_rests_on_leaves_that_one_waiting(engine):
     if paying.state == "pending":
         assert (now.state, now.wake_at) == ("approved", None)
         assert now.waiting_for == "Waits for what it rests on."
+
+
+def test_after_its_deadline_it_comes_too_late(waiting):
+    action = waiting.action("reply_to_customer")
+    waiting.clock.now = action.expires_at
+
+    with pytest.raises(AlreadyDecided, match="deadline has passed"):
+        waiting.decide(action)
+
+    assert waiting.action("reply_to_customer") == action
+
+
+def test_under_another_policy_it_is_no_yes_to_what_that_says(waiting, tmp_path):
+    action = waiting.action("reply_to_customer")
+    waiting.system = waiting.system.under(asking(tmp_path, approvers=[{"role": "legal"}]))
+
+    with pytest.raises(AlreadyDecided) as told:
+        waiting.decide(action)
+
+    assert str(told.value) == JUDGED_ANEW
+    anew = waiting.action("reply_to_customer")
+    assert (anew.state, anew.revision) == ("pending", 2)
+    assert [asked["role"] for asked in anew.verdict["requirements"]] == ["legal"]
+
+
+def test_whoever_edited_what_no_editor_may_approve_cannot_say_it_afterwards(engine, tmp_path):
+    engine.system = engine.system.under(asking(tmp_path, approvers=[{"role": "lead"}], exclude=["editor"]))
+    engine.model.drafts = [[refund(4000)]]
+    engine.event()
+    engine.drain()
+    action = engine.action("refund_payment")
+    ana, bo = engine.person("ana", ("lead",)), engine.person("bo", ("lead",))
+    engine.decide(action, arguments={**action.arguments, "amount_minor": 9000}, by=ana)
+
+    with pytest.raises(NotAllowed, match="edited"):
+        engine.decide(engine.action("refund_payment"), by=ana)
+    engine.drain()
+    assert engine.house.effects == []
+
+    engine.decide(engine.action("refund_payment"), by=bo)
+    engine.drain()
+    assert engine.house.done("refund") == [9000]

@@ -28,7 +28,7 @@ def seen(engine):
             "by action": [actions.revisions_of(tx, action.id) for action in engine.actions()],
             "records": [decided.records_of(tx, action.id) for action in engine.actions()],
             "first": decided.after(tx, "", until=engine.clock(), limit=10),
-            "waiting": inbox.waiting(tx, now=engine.clock()),
+            "waiting": inbox.waiting(tx, now=engine.clock(), limit=10),
             "archive": case,
             "unfitting": list(judgements.unfitting(tx)),
             "rows": erasure.count(tx, [engine.case().id], "ana@example.com")["revisions"],

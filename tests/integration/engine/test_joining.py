@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 
+from integrations.errors import Temporary
 from tests.kit.engine import refund, reply
 from workers import pipeline
+from workers.execute import carry_out
 from workers.store import cases, events, steps
 from workers.store.records import ActionState, CaseState
 
@@ -140,4 +142,24 @@ def test_a_message_that_nobody_has_read_keeps_the_case_open_whatever_ends_meanwh
 
     assert engine.house.done("refund") == [4000]
     assert engine.case().state == CaseState.INBOX
+    assert [a.arguments["body"] for a in engine.actions() if a.state == ActionState.PENDING] == ["Second"]
+
+
+def test_nor_does_what_ends_after_it_came_close_the_case_over_it(engine):
+    """The end of the refund is found out when the message is there and no worker has heard of it."""
+    engine.model.drafts = [[refund()], [reply("Second")]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"))
+    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
+    engine.drain()
+    engine.event("d2", text="One more thing")
+    engine.hints.waiting.clear()
+    engine.clock.on(minutes=10)
+
+    carry_out(engine.system, engine.writers, engine.action("refund_payment").id)
+
+    assert engine.action("refund_payment").state == ActionState.DONE
+    assert engine.case().closed_at is None
+    engine.sweep()
     assert [a.arguments["body"] for a in engine.actions() if a.state == ActionState.PENDING] == ["Second"]

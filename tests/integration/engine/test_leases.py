@@ -1,12 +1,16 @@
-"""A process that works on very many cases at once keeps all of them, and none that another has taken since."""
+"""What a process works on it holds for as long as that takes, very many at once; and none that another has taken since."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
-from workers.store import cases
+from tests.integration.engine.test_withdrawn import die_in
+from tests.kit.engine import refund, reply
+from workers.store import cases, flow, processes
+from workers.store.records import ActionState
 from workers.store.tables import cases as table
 
 MANY = 1200
@@ -30,3 +34,67 @@ def test_more_leases_than_fit_into_one_condition_are_renewed(engine):
     with engine.system.db.read() as tx:
         until = dict(tx.execute(select(table.c.id, table.c.held_until)).all())
     assert until == {held[0].id: later, held[1].id: later, held[2].id: now + 2 * minute}
+
+
+def holds_it_meanwhile(engine):
+    """How much this process holds while it writes to somebody else's system, which is what it renews; nothing afterwards."""
+    seen = []
+    engine.house.during_write = lambda: seen.append(engine.system.leases.held())
+    engine.sweep()
+    assert engine.system.leases.held() == 0
+    return seen
+
+
+def approved(engine, proposal):
+    engine.model.drafts = [[proposal]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action(proposal["kind"]))
+
+
+def test_an_action_is_held_for_as_long_as_its_call_takes(engine):
+    approved(engine, refund())
+
+    assert holds_it_meanwhile(engine) == [1]
+    assert engine.action("refund_payment").state == ActionState.DONE
+
+
+def test_so_is_one_that_is_asked_again_after_a_crash(engine):
+    approved(engine, refund())
+    die_in(engine, "refund_payment")
+    engine.clock.on(hours=2)
+
+    assert holds_it_meanwhile(engine) == [1]
+    assert engine.action("refund_payment").state == ActionState.DONE
+
+
+def test_and_while_it_is_looked_what_became_of_it(engine):
+    approved(engine, reply())
+    die_in(engine, "reply_to_customer")
+    engine.clock.on(hours=2)
+    looks = []
+    find = engine.house.find_reply
+    engine.house.find_reply = lambda *asked: (looks.append(engine.system.leases.held()), find(*asked))[1]
+
+    engine.sweep()
+
+    assert looks == [1]
+    assert engine.action("reply_to_customer").state == ActionState.DONE
+    assert engine.system.leases.held() == 0
+
+
+def test_a_claim_that_was_let_go_of_commits_nothing_though_nobody_has_taken_it_yet(engine):
+    """Taken for dead, its worker lives: between its claim and the next one the case is nobody's."""
+    engine.event()
+    (case_id,) = [row for kind, row in engine.hints.waiting if kind == "case"]
+    taken = {"worker": "one", "now": engine.clock(), "lease": timedelta(seconds=60)}
+    claimed = flow.claim(engine.system.db, case_id, caps=flow.Caps(0, 0), **taken)
+    with engine.system.db.write() as tx:
+        assert processes.let_go(tx, {("case", case_id): claimed.case.version}, None, engine.clock()) == 1
+
+    with pytest.raises(cases.LostClaim):
+        flow.record(
+            engine.system.db, claimed.case, claimed.chain, flow.Progress({"step": "gather"}), now=engine.clock()
+        )
+
+    assert engine.case().step == "triage"

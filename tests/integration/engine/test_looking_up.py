@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from integrations.errors import Temporary
-from integrations.models.base import InvalidOutput, Unanswered
+from integrations.models.base import Interrupted, InvalidOutput, Unanswered
+from integrations.models.failures import Fruitless, Unserved
 from tests.kit.engine import call, refund
 from tests.kit.looking import LOOKUPS, looking, lookup
 from workers.store import audit, proof, steps
@@ -152,6 +156,51 @@ def test_a_call_that_gave_nothing_is_on_the_bill(engine):
     assert isinstance(broken, Unanswered)
     with engine.system.db.read() as tx:
         assert [u.step for u in steps.usage_of(tx, engine.case().id)] == ["triage", "draft"]
+
+
+def test_a_plan_that_was_paid_for_in_vain_is_on_the_bill_beside_a_draft_that_was(engine):
+    """Nobody who plans can be had, and then nobody who drafts either."""
+    looking(engine)
+    used = engine.model.usage
+
+    def answer(request):
+        if request.task == "plan":
+            raise Unserved("Nobody plans.", earlier=(used,))
+        if request.task == "draft":
+            raise Fruitless("Nobody drafts.", earlier=(used, used))
+        return plain(request)
+
+    plain, engine.model.answer = engine.model.answer, answer
+    engine.event()
+    engine.drain()
+
+    assert engine.case().attention == "Nobody drafts."
+    with engine.system.db.read() as tx:
+        assert sorted(u.step for u in steps.usage_of(tx, engine.case().id)) == ["draft", "draft", "draft", "triage"]
+
+
+def test_what_failed_tries_cost_counts_against_the_limit_of_the_draft(engine):
+    """One dollar holds for all workers that had the draft, whether a call gave something or broke off."""
+    looking(engine, [call("find_charge", charge_id="ch_1b")], [call("find_charge", charge_id="ch_1c")])
+    broken = Interrupted("It broke off.", usage=replace(engine.model.usage, cost_usd=Decimal("0.60")))
+    plain, fails = engine.model.turn, [broken, broken]
+
+    def turn(request):
+        if request.turns and fails:
+            raise fails.pop()
+        return plain(request)
+
+    engine.model.turn = turn
+    engine.event()
+    engine.drain()
+    again(engine)
+    assert engine.case().waiting_for == "It broke off."
+    again(engine)
+
+    assert engine.case().state == CaseState.INBOX
+    assert names(engine) == ["triage", "gather", "plan", "turn-1", "turn-1.1", "draft"]
+    told = {material.name: material.data for material in engine.model.asked[-1].material}["limits"]
+    assert told["because"] == "The limit of 1 USD was reached."
 
 
 def test_a_model_without_tools_is_asked_once(engine):

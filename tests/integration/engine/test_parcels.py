@@ -18,11 +18,13 @@ from workers.store.tables import events as table
 
 NOTHING = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text()
 DOCUMENTS = st.dictionaries(
-    st.text(), st.recursive(NOTHING, lambda one: st.lists(one) | st.dictionaries(st.text(), one))
+    st.text(),
+    st.recursive(NOTHING, lambda one: st.lists(one) | st.dictionaries(st.text(), one), max_leaves=8),
+    max_size=4,
 )
 
 
-@given(st.lists(st.tuples(DOCUMENTS, st.lists(st.tuples(st.text(), st.text())), st.binary())))
+@given(st.lists(st.tuples(DOCUMENTS, st.lists(st.tuples(st.text(), st.text()), max_size=4), st.binary()), max_size=4))
 def test_all_three_of_each_come_out_as_they_went_in(came):
     kept = parcels.packed(came)
 

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, update
 
 from integrations.base import EventType, VersionReader
 from integrations.registry import Readers
 from tests.integration.limits.house import a_day, under, within
 from tests.kit.engine import documents, make_engine, refund, reply, tags
-from tests.kit.patience import until
+from tests.kit.patience import until, waits_for_a_lock
 from workers import execute
 from workers.actions.base import Delivery
 from workers.actions.catalogue import CATALOGUE
@@ -238,13 +238,8 @@ def test_what_changes_while_it_waits_for_the_row_is_not_begun(engine):
         with db.write() as tx:
             actions.change(tx, action, now=engine.clock(), waiting_for="something else")
             found = pool.submit(begun, engine, action)
-            until(lambda: waits(db), "nobody waits for the row")
+            until(lambda: waits_for_a_lock(db), "nobody waits for the row")
         assert found.result(60) is None
 
     assert engine.action("add_tags").state == ActionState.APPROVED
     assert attempts(engine, action) == []
-
-
-def waits(db):
-    with db.read() as tx:
-        return tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one() > 0

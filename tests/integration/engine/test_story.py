@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.kit.engine import refund, reply
+from integrations.errors import Permanent
+from tests.kit.engine import refund, reply, tags
 from workers.agents.base import Draft
 from workers.store import actions, audit, proof, steps
 from workers.store.records import ActionState, CaseState
@@ -63,6 +64,35 @@ def test_a_reply_is_withdrawn_when_the_refund_it_speaks_of_is_refused(engine):
     assert engine.case().state == CaseState.INBOX
     assert "Withdrawn" in engine.case().attention
     assert engine.house.effects == []
+
+
+def test_an_approved_reply_is_withdrawn_when_the_refund_it_speaks_of_fails(engine):
+    engine.event()
+    engine.drain()
+    for kind in ("reply_to_customer", "refund_payment"):
+        engine.decide(engine.action(kind))
+    engine.house.before = [Permanent("The card was closed.")]
+
+    engine.drain()
+
+    assert engine.action("refund_payment").state == ActionState.FAILED
+    assert engine.action("reply_to_customer").state == ActionState.CANCELLED
+    assert engine.case().state == CaseState.INBOX
+    assert engine.house.effects == []
+
+
+def test_a_case_is_called_by_the_best_that_came_of_it(engine):
+    engine.model.drafts = [[refund(), tags()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("refund_payment"), "reject", reason="Outside the window")
+    engine.drain()
+
+    assert {a.kind: a.state for a in engine.actions()} == {
+        "refund_payment": ActionState.REJECTED,
+        "add_tags": ActionState.DONE,
+    }
+    assert (engine.case().state, engine.case().outcome) == (CaseState.CLOSED, "done")
 
 
 def test_what_the_policy_allows_runs_without_a_person_and_says_which_rule(engine):

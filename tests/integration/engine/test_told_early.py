@@ -13,7 +13,7 @@ from psycopg.pq import DiagnosticField
 from integrations.registry import Readers
 from tests.integration.limits.house import a_day, under, within
 from tests.kit.engine import make_engine, refund
-from tests.kit.patience import until
+from tests.kit.patience import until, waits_for_a_lock
 from workers import execute
 from workers.actions.catalogue import CATALOGUE
 from workers.inbox import service
@@ -106,8 +106,7 @@ def start(engine, action_id, **more):
 def waits(engine, asked: Future) -> bool:
     """Whether whoever asked waits for somebody else's transaction."""
     assert not asked.done()
-    with engine.system.db.read() as tx:
-        return bool(tx.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar_one())
+    return waits_for_a_lock(engine.system.db)
 
 
 def waiting(engine) -> int:

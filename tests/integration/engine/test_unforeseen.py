@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import replace
+from decimal import Decimal
 
 import psycopg
 import pytest
 
+from integrations.errors import Permanent, Temporary
 from integrations.registry import Readers
 from tests.integration.engine.test_withdrawn import die_in
-from tests.kit.engine import make_engine, refund, reply
+from tests.kit.engine import START, make_engine, refund, reply
+from tests.kit.house import House
+from tests.kit.patience import LONG, until, waits_for_a_lock
 from workers import execute, renewal, switchboard
 from workers.actions.catalogue import CATALOGUE
 from workers.inbox.words import AlreadyDecided
 from workers.ledger import MOST_TRIES
+from workers.obstacles import LONG_BEGUN
 from workers.store import cases
 from workers.store.cases import LostClaim
 from workers.store.records import ActionState
@@ -52,6 +58,51 @@ def test_a_look_that_breaks_each_time_is_given_to_people(engine):
 
     assert engine.action("reply_to_customer").state == ActionState.UNCERTAIN
     assert engine.house.effects == []
+
+
+TOLD = {
+    "nothing that text may hold": {"ref": "house:reply\x001", "data": {"by": "\ud83d"}},
+    "no JSON": {
+        "ref": "house:reply1",
+        "data": {"at": START, "much": Decimal("1.5"), "rate": math.nan, "in": ("a", None)},
+    },
+}
+
+
+@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize("looked_up", [False, True], ids=["as it answered", "as it was looked up"])
+def test_what_is_done_is_done_however_a_system_tells_of_it(engine, told, looked_up, monkeypatch):
+    engine.model.drafts = [[reply()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("reply_to_customer"))
+    inner = House._write
+
+    def write(house, kind, ref, key, *rest, **more):
+        receipt = replace(inner(house, kind, ref, key, *rest, **more), **told)
+        house.by_key[key] = receipt
+        if looked_up:
+            raise Temporary("No answer.", maybe_done=True)
+        return receipt
+
+    monkeypatch.setattr(House, "_write", write)
+    engine.drain()
+    go_round(engine, 2)
+
+    done = engine.action("reply_to_customer")
+    assert (done.state, len(engine.house.done("reply"))) == (ActionState.DONE, 1)
+    assert done.receipt["ref"].startswith("house:reply")
+
+
+@pytest.mark.parametrize("error", [Permanent, Temporary])
+def test_a_refusal_is_told_whatever_stands_in_its_words(approved, error):
+    approved.house.before = [error("The card \x00 is \ud83d closed.")] * (MOST_TRIES + 1)
+
+    approved.drain()
+    action = approved.action("refund_payment")
+
+    assert "closed." in (action.reason if error is Permanent else action.waiting_for)
+    assert action.state == (ActionState.FAILED if error is Permanent else ActionState.APPROVED)
 
 
 def test_a_version_that_cannot_be_read_ends_what_rests_on_it(approved):
@@ -130,11 +181,12 @@ def test_a_switch_that_is_thrown_while_the_begin_waits_holds_it_back(tmp_path, o
         somebody.execute("SELECT 1 FROM actions WHERE id = %s FOR UPDATE", (action.id,))
         begins = threading.Thread(target=execute.carry_out, args=(engine.system, engine.writers, action.id))
         begins.start()
-        time.sleep(1.0)
+        until(lambda: waits_for_a_lock(engine.system.db), "it does not wait for the row")
+        time.sleep(2 * LONG_BEGUN)
         with engine.system.db.write() as tx:
             switchboard.throw(tx, "all", reason="stop", actor="person:lea", now=engine.clock())
         somebody.rollback()
-        begins.join(30)
+        begins.join(LONG)
 
     held = engine.action("refund_payment")
     assert engine.house.effects == []

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from integrations.errors import Permanent, Temporary
 from integrations.models.base import InvalidOutput, Usage
-from tests.kit.engine import make_engine
+from tests.kit.engine import make_engine, reply
 from workers import pipeline
 from workers.backoff import LONGEST, pause
 from workers.inbox.case_service import decide_case
@@ -31,6 +31,21 @@ def test_a_model_that_is_down_for_an_hour_loses_nothing(engine):
 
     assert engine.case().state == CaseState.INBOX
     assert engine.case().waiting_for is None
+
+
+def test_a_model_that_stays_down_is_asked_ever_more_seldom(engine):
+    engine.model.faults = [Temporary("Overloaded")] * 6
+    engine.event()
+    pauses = []
+    for _ in range(6):
+        engine.sweep()
+        pauses.append((engine.case().wake_at - engine.clock()).total_seconds())
+        engine.clock.on(seconds=pauses[-1])
+
+    # Each is half to the whole of twice the one before.
+    assert pauses == sorted(pauses)
+    assert pauses[0] <= 1
+    assert pauses[-1] >= 16
 
 
 def test_retry_after_is_honoured(engine):
@@ -70,6 +85,22 @@ def test_a_refusal_of_the_model_asks_for_a_person_and_retrying_goes_on(engine):
 
     assert engine.case().attention is None
     assert len(engine.actions()) == 2
+
+
+def test_what_people_were_asked_is_over_when_a_new_message_is_worked_on(engine):
+    engine.model.faults = [Permanent("The request is too long.")]
+    engine.event()
+    engine.drain()
+    assert engine.case().attention == "The request is too long."
+
+    engine.model.drafts = [[reply()]]
+    engine.event("d2", text="Shorter now")
+    engine.drain()
+    assert engine.case().attention is None
+
+    engine.decide(engine.action("reply_to_customer"))
+    engine.drain()
+    assert engine.case().state == CaseState.CLOSED
 
 
 def test_an_answer_that_cannot_be_used_is_on_the_bill_all_the_same(engine):

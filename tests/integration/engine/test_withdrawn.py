@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from integrations.errors import Temporary
+from integrations.errors import Stale, Temporary
 from tests.kit.engine import make_engine, refund, reply
 from workers import pipeline
 from workers.inbox import case_service
@@ -106,6 +106,19 @@ def test_what_an_agent_that_drafts_just_now_counts_on_is_tried_again(approved):
     approved.sweep()
 
     assert approved.action("refund_payment").state == ActionState.DONE
+
+
+def test_what_turns_out_stale_leaves_a_case_that_was_taken_over_to_its_person(approved):
+    approved.house.before = Meanwhile(lambda: take_over(approved), Stale("The charge is at another version."))
+    asked = len(approved.model.asked)
+
+    approved.drain()
+    approved.clock.on(minutes=10)
+    approved.sweep()
+
+    assert approved.action("refund_payment").state == ActionState.STALE
+    assert approved.case().state == CaseState.TAKEN_OVER
+    assert len(approved.model.asked) == asked
 
 
 def test_a_try_that_did_nothing_is_repeated_where_nothing_was_withdrawn(approved):

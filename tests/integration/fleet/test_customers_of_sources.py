@@ -98,7 +98,10 @@ def test_such_a_customer_is_erased_by_that_name(engine, tmp_path):
     [
         ("shop", {"requester_email": "ana@example.com", "requester": "shop:7"}, "ana@example.com"),
         ("shop", {"customer_email": "ana@example.com", "requester_email": ""}, "ana@example.com"),
+        ("shop", {"requester_email": " Ana@Example.COM "}, "ana@example.com"),
+        ("shop", {"customer_email": "ÄNNE@example.com"}, "änne@example.com"),
         ("shop", {"requester": "shop:7"}, "shop:7"),
+        ("shop", {"requester": "shop:A7"}, "shop:A7"),
         ("shop", {"requester": "zendesk:412880031"}, ""),
         ("shop", {"requester": "Ana Diaz"}, ""),
         ("shop", {"requester": {"id": 7}}, ""),

@@ -12,7 +12,7 @@ from sqlalchemy import event, insert, text
 
 from tests.kit.engine import START, refund
 from workers.store import cases as cases_of
-from workers.store import due, flow
+from workers.store import due, flow, flow_statements
 from workers.store.database import Database
 from workers.store.flow import Caps
 from workers.store.ids import new_id
@@ -153,6 +153,25 @@ def test_an_urgent_case_beyond_its_cap_keeps_nobody_else_from_their_turn(engine,
     assert claim(engine, quiet, caps).case.id == urgent, "the urgent one that may be worked on goes first"
     assert claim(engine, quiet, caps).case.id == quiet
     assert claim(engine, held_back, caps) is None
+
+
+@pytest.mark.parametrize("capped", ["customer", "source"])
+def test_thousands_of_urgent_ones_beyond_a_cap_are_not_looked_at_one_by_one(shared, capped):
+    """Else each claim of anybody's would take as long as all of them: whose cap is reached is found once."""
+    bound = {
+        "now": shared.clock(),
+        "until": shared.clock(),
+        "worker": "w",
+        "case": "c",
+        "customer_cap": 8,
+        "source_cap": 8,
+    }
+    statement = flow_statements.claim(capped == "customer", capped == "source")
+
+    with shared.system.db.direct() as cursor:
+        plan = "\n".join(row[0] for row in cursor.execute(f"EXPLAIN {statement}", bound))
+
+    assert "(NOT (hashed SubPlan" in plan
 
 
 @pytest.mark.parametrize("processes", [1, 3])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 from datetime import timedelta
 
 import pytest
@@ -204,6 +206,49 @@ def test_a_file_that_is_there_already_is_never_written_over(worked, tmp_path):
     assert march.file.endswith("cases-2026-03.2.jsonl.gz")
 
 
+def test_a_disk_that_is_full_leaves_no_half_file_and_the_next_run_goes_on(worked, tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = left(worked)
+    with monkeypatch.context() as patched:
+        patched.setattr(file.os, "fsync", full)
+        with pytest.raises(OSError, match="No space left") as told:
+            archived(worked, tmp_path)
+
+    assert told.value.filename == str(tmp_path / "cases-2026-03.jsonl.gz.partial")
+    assert list(tmp_path.glob("cases-*")) == []
+    assert left(worked) == before
+    assert [outcome.removed for outcome in archived(worked, tmp_path)] == [9, 3]
+    assert breaks(worked) == []
+
+
+def test_a_file_that_stands_where_one_was_begun_is_left_and_keeps_no_run_from_going_on(worked, tmp_path):
+    month = monthly.months(worked.system.db, before=JUNE)[0]
+    path = file.Path(monthly._begin(run(worked, tmp_path), month).file)
+    path.write_bytes(b"somebody's")
+
+    assert [outcome.removed for outcome in archived(worked, tmp_path)] == [9, 3]
+    assert path.read_bytes() == b"somebody's"
+
+
+def test_a_run_that_another_took_for_dead_seals_nothing(worked, tmp_path, monkeypatch):
+    seal = store.seal
+
+    def late(tx, begun, **told):
+        store.forget_entries(tx, begun.id)
+        store.drop(tx, begun.id)
+        seal(tx, begun, **told)
+
+    before = left(worked)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "seal", late)
+        with pytest.raises(monthly.NotNow, match="Another run"):
+            archived(worked, tmp_path)
+
+    assert (left(worked), breaks(worked)) == (before, [])
+
+
 def test_nothing_is_removed_when_the_sealed_file_is_gone_or_another(worked, tmp_path):
     month = monthly.months(worked.system.db, before=JUNE)[0]
     sealed = monthly._write(run(worked, tmp_path), month)
@@ -270,6 +315,16 @@ def test_a_changed_file_does_not_prove_itself(worked, tmp_path):
     case = json.loads(lines[1])
     case["events"][0]["data"]["text"] = "Something else"
     assert "sha256_of_lines" in broken([lines[0], json.dumps(case).encode() + b"\n", *lines[2:]])
+    for lacking in (
+        case | {"case": {"id": case["case"]["id"]}},
+        case | {"events": 5},
+        case | {"audit": [{}]},
+        {"case": []},
+    ):
+        assert "not whole" in broken([lines[0], json.dumps(lacking).encode() + b"\n", *lines[2:]])
+    case["audit"][0]["id"] = "first"
+    assert "not whole" in broken([lines[0], json.dumps(case).encode() + b"\n", *lines[2:]])
+    assert "does not hold" in broken([*lines[:-1], b'{"foot": 5}\n'])
     assert "cases" in broken([lines[0], *lines[2:]])
     assert "cut off" in broken(lines[:-1])
     path.write_bytes(path.read_bytes()[:-20])

@@ -10,10 +10,12 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import event, func, insert, select, text, update
 
+from integrations.models.base import Interrupted
 from tests.unit.models.routed import usage
 from workers.store import bill
 from workers.store import steps as step_queries
 from workers.store.database import Database
+from workers.store.records import CaseState
 from workers.store.tables import model_usage, steps
 
 
@@ -133,3 +135,33 @@ def full_of_old_calls(url):
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE model_usage, steps"))
     return db
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"model": "m" * 200},
+        {"request_id": "r" * 300},
+        {"stop_reason": "s" * 60},
+        {"model": "a\0", "request_id": "\ud83d"},
+        {"input_tokens": 2**31, "output_tokens": 2**64, "cache_read_tokens": -1},
+        {"cost_usd": Decimal(10**7)},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_no_answer_is_lost_over_what_its_service_says_of_itself(engine, monkeypatch, said):
+    """A row of the bill is written in the commit of its step: one that the database refused would take the answer with it."""
+    used = replace(engine.model.usage, **said)
+    monkeypatch.setattr(type(engine.model), "usage", property(lambda _: used))
+    engine.model.faults = [Interrupted("It broke off.", usage=used)]
+    engine.event("d2", ticket="8")
+    engine.drain()
+    engine.clock.on(hours=1)
+    engine.sweep()
+
+    assert engine.case().state == CaseState.INBOX
+    with engine.system.db.read() as tx:
+        rows = step_queries.usage_of(tx, engine.case().id)
+        assert bill.total(tx, since=engine.clock() - timedelta(days=1)).calls == 5
+    assert [row.step for row in rows] == ["triage", "triage", "draft"]
+    assert all(0 <= row.input_tokens <= bill.MOST and len(row.model) <= 120 for row in rows)

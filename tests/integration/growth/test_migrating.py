@@ -141,9 +141,13 @@ def test_two_processes_that_migrate_at_once_both_find_it_done(engine, other):
     assert schema.differences(other) == []
 
 
+def test_what_would_be_applied_is_told_in_whole_sentences():
+    assert [step.revision for step in schema.outstanding(None) if not step.summary.endswith(".")] == []
+
+
 def test_what_would_be_applied_is_told_first(engine):
     told = [(step.revision, step.summary) for step in schema.outstanding(engine.system.db)]
-    assert told == [(step.revision, step.doc.partition("\n")[0]) for step in AFTER]
+    assert told == [(step.revision, " ".join(step.doc.split())) for step in AFTER]
 
     schema.upgrade(engine.system.db)
 

@@ -102,7 +102,7 @@ def looking(engine):
         "due, plainly": lambda tx: (cases.due(tx, now, 500), actions.due(tx, now, 500)),
         "an open subject": lambda tx: cases.find_open(tx, "support", "house:ticket:old5"),
         "who needs attention": cases.needing_attention,
-        "what waits for people": lambda tx: inbox.waiting(tx, now=now),
+        "what waits for people": lambda tx: inbox.waiting(tx, now=now, limit=lists.MOST_LOOKED_AT),
         "figures": lambda tx: figures.take(tx, now, since=datetime.now(UTC), seen_within=timedelta(seconds=10)),
         "put off": lambda tx: inbox.snoozed(tx, now=now),
         "done": inbox.finished,

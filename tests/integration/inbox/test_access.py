@@ -64,6 +64,7 @@ def test_the_token_may_come_in_the_form_or_in_the_header(site, action):
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
     ],
     ids=str,
 )

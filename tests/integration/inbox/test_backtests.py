@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -140,6 +140,39 @@ def test_programs_hear_every_problem_and_whose_turn_it_is_not(site):
     assert unsound.status_code == 422
     assert any("b.txt" in problem for problem in unsound.json()["problems"])
     assert (refused.status_code, enough.status_code) == (403, 429)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"since": "9999-12-31T23:59:59-14:00"}, {"since": "0001-01-01T00:00:00+14:00"}, {"domain": "\0"}, {"kind": "\0"}],
+    ids=str,
+)
+def test_what_no_database_could_be_asked_for_is_refused_before_it_is_kept(site, asked):
+    client = site.with_token("read", "decide", person=site.person())
+
+    answer = client.post("/api/v1/policy/backtests", json={"files": files("deny"), **asked})
+
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", *asked])
+    assert client.get("/api/v1/policy/backtests").json()["backtests"] == []
+
+
+def test_a_run_that_breaks_off_by_a_fault_ends_and_the_next_has_its_turn(site):
+    """As one that an earlier version took: begun again each minute, it ended the thread that runs them, and never itself."""
+    engine = site.engine
+    site.drafted(reply())
+    beyond = jobs.Window(since=datetime.max.replace(tzinfo=timezone(timedelta(hours=-14))))
+    with engine.system.db.write() as tx:
+        broken, sound = (
+            jobs.ask(tx, files("deny"), window, by="person:ana@firm.example", now=engine.clock())
+            for window in (beyond, jobs.Window())
+        )
+
+    work(site)
+
+    with engine.system.db.read() as tx:
+        ended, other = backtests.get(tx, broken), backtests.get(tx, sound)
+    assert (ended.state, other.state) == ("failed", "done")
+    assert ended.error.startswith("It broke off on our side (")
 
 
 def test_words_of_rules_are_not_kept_in_a_report(site):

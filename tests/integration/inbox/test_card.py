@@ -94,6 +94,21 @@ def test_half_a_surrogate_pair_breaks_no_page(site):
     assert "Hello ? there" in answer.text
 
 
+def test_a_time_of_another_zone_is_shown_as_the_utc_that_it_is_called(site):
+    site.engine.model.drafts = [[reply()]]
+    told = {"title": "Late", "text": "Where is it?", "ticket_id": "7", "requester_email": "ana@example.com"}
+    told |= {"sent_at": "2026-10-25T02:30:00+09:00", "valid_until": "9999-12-31T23:59:59-14:00"}
+    site.engine.event(data=told)
+    site.engine.drain()
+
+    page = site.signed_in().get(f"/actions/{site.engine.action('reply_to_customer').id}").text
+
+    assert 'title="2026-10-24 17:30:00 UTC"' in page
+    assert "02:30:00 UTC" not in page
+    assert "9999-12-31T23:59:59-14:00" in page
+    assert "23:59:59 UTC" not in page
+
+
 def test_approving_leads_to_the_next_item_and_says_what_was_done(site):
     first, second = site.drafted(refund(), reply())
     client = site.signed_in()

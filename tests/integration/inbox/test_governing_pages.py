@@ -46,6 +46,7 @@ def test_the_history_says_what_is_in_force_and_how_it_came(house):
 
     assert in_force(house.engine).hash[:12] in page
     assert "The first one, taken from the folder" in page
+    assert 'Add people (<code class="code">caseworker user add</code>).' in page
     assert problems(page) == []
 
 

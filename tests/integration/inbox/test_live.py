@@ -118,6 +118,26 @@ def test_who_comes_back_with_the_last_id_has_missed_nothing(site, address):
     assert len(after) > len(log[1:]), "one entry tells several things"
 
 
+@pytest.mark.parametrize("last", ["9" * 5000, "-1", "soon"])
+def test_who_comes_back_with_no_id_hears_from_now_on(address, site, last):
+    token, _ = site.token("read")
+
+    with listening(address, token, **{"Last-Event-ID": last}):
+        pass
+
+
+def test_who_comes_back_with_an_id_of_before_a_restore_hears_from_now_on(site, address):
+    action = site.drafted(refund())[0]
+    token, _ = site.token("read")
+
+    with listening(address, token, **{"Last-Event-ID": "1000000"}) as following:
+        site.signed_in().post(
+            f"/api/v1/actions/{action.id}/decision", json={"decision": "reject", "reason": "no", **seen(action)}
+        )
+
+        assert following()["verb"] == "decided"
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer cw_none"}])
 def test_a_stranger_hears_nothing(site, address, headers):
     assert httpx.get(f"{address}/api/v1/stream", headers=headers).status_code == 401

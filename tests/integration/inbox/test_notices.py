@@ -136,3 +136,13 @@ def test_one_group_can_be_told_two_things_of_one_action(site, told):
 
     assert sorted(n.cause for n in found if n.action_id == told[0].id) == ["obligation", "taken_back"]
     assert all(telling.in_words(n.cause, n.role) for n in found)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_up_to_the_first_of_all_moments_there_is_nothing_to_mark(site, told, moment):
+    client = site.signed_in("lea", groups=("lead",))
+
+    answer = client.post("/api/v1/notices/read", json={"upto": moment})
+
+    assert (answer.status_code, answer.json()) == (200, {"marked": 0, "unread": 2})
+    assert client.post("/notices/read", data={"upto": moment}).status_code == 303

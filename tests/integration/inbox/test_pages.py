@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 from tests.integration.inbox.test_card import plain
 from tests.kit.engine import refund, reply
 from workers import web
+from workers.inbox.schemas import Unfit
 from workers.store.database import Database
 from workers.store.records import CaseState
 
@@ -216,6 +218,35 @@ def test_every_operation_of_the_api_is_described(site):
             assert f"`{method.upper()} {named}`" in written
 
 
+def test_every_operation_says_what_else_it_may_answer(site):
+    description = site.anonymous().get("/openapi.json").json()
+    shapes = description["components"]["schemas"]
+
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            answers = operation["responses"]
+            assert {"400", "401", "403", "422", "503"} <= answers.keys(), (method, path)
+            assert ("413" in answers) == (method == "post"), (method, path)
+            unfit = answers["422"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            assert {"string", "array"} == {one["type"] for one in shapes[unfit]["properties"]["detail"]["anyOf"]}
+
+
+def test_what_cannot_be_read_or_does_not_fit_is_answered_as_described(site):
+    action = site.drafted(reply())[0]
+    client = site.with_token("read", "decide", person=site.person())
+    decision = f"/api/v1/actions/{action.id}/decision"
+
+    answers = [
+        client.get("/api/v1/cases?domain=%00"),
+        client.post(decision, content=b"\xff", headers={"Content-Type": "application/json"}),
+        client.post(decision, json={"decision": "reject", "revision": 1, "digest": "short"}),
+        client.post(decision, json={"decision": "reject", "revision": 1, "digest": action.digest}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 422, 422]
+    assert [type(Unfit.model_validate(answer.json()).detail) for answer in answers] == [str, str, list, str]
+
+
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/nope", "/api/v1/cases", "/healthz", "/docs", "/static/app.css"])
 def test_every_answer_carries_the_security_headers(site, path):
     headers = site.anonymous().get(path).headers
@@ -278,6 +309,20 @@ def test_an_unmigrated_database_is_not_ready(site, tmp_path):
     assert site.anonymous().get("/readyz").status_code == 200
 
 
+def test_whoever_asks_whether_it_is_ready_waits_for_no_database_that_hangs(site, monkeypatch):
+    goes_on = threading.Event()
+    monkeypatch.setattr(web, "READY_SECONDS", 0.05)
+    monkeypatch.setattr(web, "standing", lambda _: goes_on.wait(60))
+    client = site.anonymous()
+    try:
+        answers = [client.get("/readyz") for _ in range(3)]
+    finally:
+        goes_on.set()
+
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert client.get("/healthz").status_code == 200
+
+
 def test_a_database_of_a_newer_version_is_not_ready_and_migrating_would_not_help(site):
     with site.engine.system.db.write() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '1000'"))
@@ -301,3 +346,5 @@ def test_a_bug_is_answered_with_a_page_and_written_down(site):
     assert answer.status_code == 500
     assert "Something broke on our side" in answer.text
     assert "boom" not in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"

@@ -160,6 +160,9 @@ def test_signing_in_and_out_is_written_down(site):
         ("//evil.example/", "/"),
         ("/\\evil.example", "/"),
         ("javascript:alert(1)", "/"),
+        ("//[", "/"),
+        ("http://[", "/"),
+        ("/cases?q=[", "/cases?q=["),
         ("/\r\nSet-Cookie: a=b", "/"),
         ("", "/"),
     ],
@@ -177,9 +180,31 @@ def test_a_page_sends_the_stranger_to_sign_in_and_back(site):
 
 
 def test_a_fragment_sends_the_whole_page_to_sign_in(site):
-    answer = site.anonymous().get("/", headers={"HX-Request": "true"})
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/?tab=all&domain=support"}
+
+    answer = site.anonymous().get("/?tab=all&domain=support", headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["hx-redirect"] == "/sign-in?next=%2F%3Ftab%3Dall%26domain%3Dsupport"
+
+
+@pytest.mark.parametrize("current", ["", "/", "http://["])
+def test_a_fragment_of_who_knows_which_page_leads_to_the_inbox(site, current):
+    answer = site.anonymous().get("/", headers={"HX-Request": "true", "HX-Current-URL": current})
 
     assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/sign-in")
+
+
+@pytest.mark.parametrize(("method", "part"), [("POST", "preview"), ("GET", "changes?revision=1&digest=x")])
+def test_a_card_on_which_somebody_writes_is_not_taken_away_when_the_session_ends(site, method, part):
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/actions/act_1?tab=all"}
+
+    answer = site.anonymous().request(method, f"/actions/act_1/{part}", headers=headers)
+
+    assert answer.status_code == 401
+    assert "hx-redirect" not in answer.headers
+    assert "What you wrote still stands here" in answer.text
+    assert 'href="/sign-in?next=%2Factions%2Fact_1%3Ftab%3Dall"' in answer.text
 
 
 @pytest.mark.parametrize("token", ["", "short", "x" * 43, "ü" * 30, "x" * 5000])

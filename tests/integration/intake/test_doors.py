@@ -22,7 +22,9 @@ from workers.intake import isolation
 from workers.intake.door_threads import DoorThreads
 from workers.intake.landing import Landing
 from workers.intake.web import Doors
-from workers.store import cases, people, quarantine
+from workers.log import logger
+from workers.store import audit, cases, people, quarantine
+from workers.store.audit import SYSTEM
 from workers.store.database import StoreUnavailable
 
 SECRET = "whsec_" + base64.b64encode(b"the present secret, 32 bytes lo.").decode()
@@ -131,6 +133,22 @@ def test_what_cannot_be_proved_is_401_kept_and_says_nothing(door, change):
     assert door.opened() == 0
 
 
+@pytest.mark.parametrize(("broken", "told"), [(True, 1), (False, 0)], ids=["a bug", "only forged"])
+def test_a_bug_of_ours_in_a_proof_is_told_with_its_cause(door, monkeypatch, broken, told):
+    """The sender hears the same 401, and the request is kept; what was wrong is nowhere else."""
+    errors = []
+    monkeypatch.setattr(logger, "error", lambda event, **said: errors.append((event, str(said["exc_info"]))))
+    if broken:
+        door.webhooks["sample"] = SampleWebhook(())
+
+    answer = door.post(door.body(), headers={"webhook-signature": "v1,AAAA"})
+
+    assert (answer.status_code, answer.json()) == (401, {"error": "not authentic"})
+    assert len(door.kept()) == 1
+    assert [event for event, why in errors if "no active standard_v1 secret" in why] == ["verifier_failed"] * told
+    assert len(errors) == told
+
+
 @pytest.mark.parametrize("minutes", [-6, 6], ids=["past", "future"])
 def test_a_signature_outside_the_window_is_refused(door, minutes):
     at = door.engine.clock() + timedelta(minutes=minutes)
@@ -197,6 +215,10 @@ def test_after_a_botched_rotation_what_was_refused_is_let_in_once(engine):
     assert (refused[0], accepted[0], again[0]) == (False, True, True)
     assert "duplicate" in again[1]
     assert old.opened() == 1
+    with engine.system.db.read() as tx:
+        noted = [entry for entry in audit.of_chain(tx, SYSTEM) if entry.verb == "replayed"]
+    assert [entry.actor for entry in noted] == ["person:ana"] * 3
+    assert [entry.data.get("secret") for entry in noted] == [None, new.secret[0].id, new.secret[0].id]
 
 
 def test_what_is_kept_is_encrypted_and_bounded(door, monkeypatch):

@@ -7,12 +7,14 @@ import threading
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from integrations.base import EventType, InboundEvent
 from tests.kit.engine import START, make_engine
 from workers.intake import landing as landing_module
 from workers.intake.landing import Busy, Landing
 from workers.intake.receive import Provenance, prepare, receive
+from workers.settings import Settings
 from workers.store import cases, events
 from workers.store.database import StoreUnavailable
 
@@ -140,6 +142,15 @@ def test_bodies_that_wait_are_bounded_in_bytes(engine, monkeypatch):
 
     assert asyncio.run(come()).accepted
     door.close()
+
+
+def test_no_body_may_be_larger_than_all_that_may_wait():
+    """It would be answered with 503 however little waits, and its sender would come again for ever."""
+    most = landing_module.MOST_BYTES_WAITING
+
+    assert Settings(max_body_bytes=most).max_body_bytes == most
+    with pytest.raises(ValidationError, match="max_body_bytes"):
+        Settings(max_body_bytes=most + 1)
 
 
 def test_a_slow_database_is_told_in_time_and_the_sender_who_comes_again_finds_its_event_once(engine):

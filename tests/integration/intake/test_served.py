@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integrations import cloudevents
 from integrations.sample_company.webhook import SampleWebhook
 from integrations.webhooks import load_secrets, sign
 from integrations.webhooks.schemes import STANDARD_V1
@@ -160,6 +163,34 @@ def test_what_cannot_be_handed_over_is_answered_as_our_fault_too(sender, monkeyp
     began = time.monotonic()
     sender.engine.system.courtesy.give_way()
     assert time.monotonic() - began < LONGEST_SECONDS, "whoever works gives way to a request that was answered long ago"
+
+
+@pytest.mark.parametrize(("words", "in_a_thread"), [("short", False), (LARGE, True)], ids=["small", "large"])
+def test_a_large_body_is_read_where_nobody_waits_for_it(sender, monkeypatch, words, in_a_thread):
+    """The loop answers everybody else."""
+    seen = []
+    read = cloudevents.read
+    monkeypatch.setattr(
+        web.cloudevents, "read", lambda *came: seen.append(threading.current_thread().name) or read(*came)
+    )
+
+    assert sender.event(data={"title": "Hello", "text": words}).status_code == 202
+    assert [name.startswith("door") for name in seen] == [in_a_thread]
+
+
+@pytest.mark.parametrize("path", ["/hooks/sample", "/events"])
+def test_nobody_gives_way_to_a_sender_who_takes_his_time(sender, path):
+    """Who sends half a request and then nothing would hold up each step of each case, and need not even prove who he is."""
+    host, _, port = sender.address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as line:
+        line.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n".encode())
+        # What comes later is answered later: by then the server has read that.
+        assert sender.hook().status_code == 200
+        began = time.monotonic()
+        sender.engine.system.courtesy.give_way()
+        took = time.monotonic() - began
+
+    assert took < LONGEST_SECONDS / 2
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
+from integrations import cloudevents
 from integrations.base import EventType, InboundEvent
 from tests.kit.engine import START
 from workers.intake.receive import NotStored, Provenance, prepare, receive, store, summed_up
@@ -53,6 +55,22 @@ def test_many_new_events_open_a_case_each_with_all_that_belongs_to_it(engine):
         assert (case.state, case.step, case.wake_at) == (CaseState.WORKING, "triage", engine.clock())
         assert [(e.delivery_id, e.position, e.data["text"]) for e in found] == [(f"d{n}", 1, "It is “broken” – ø")]
         assert [entry.verb for entry in look(engine, audit.of_chain, case.id)] == ["opened"]
+    assert look(engine, proof.verify) == []
+
+
+def test_the_longest_names_that_are_taken_can_be_kept(engine):
+    """Counted in characters, whichever they are."""
+    wide = "\N{GRINNING FACE}"
+    data = {"title": wide * 400, "text": "It is broken", "requester_email": wide * 400}
+    about = {"specversion": "1.0", "type": "ticket.created", "subject": wide * 256, "source": wide * 188, "data": data}
+    coming = [
+        cloudevents.read_event(json.dumps(about | {"id": last + wide * 199}).encode(), START) for last in ("1", "2")
+    ]
+
+    opened, joined = (stored(engine, request(engine, one))[0] for one in coming)
+
+    assert opened.cases == joined.cases
+    assert look(engine, cases.get, opened.cases[0]).events_total == 2
     assert look(engine, proof.verify) == []
 
 
@@ -112,6 +130,17 @@ def test_events_on_one_subject_join_one_case_whether_they_come_together_or_later
     assert [(e.delivery_id, e.position) for e in found] == [("d1", 1), ("d2", 2), ("d3", 3)]
     assert [entry.verb for entry in look(engine, audit.of_chain, opened)] == ["opened", "joined", "joined"]
     assert look(engine, proof.verify) == []
+
+
+def test_events_on_one_subject_that_come_together_stay_in_the_order_in_which_they_came(engine):
+    """What an agent takes for the newest message is the last."""
+    coming = (8, 10, 9, 11)
+    batch, _ = stored(
+        engine, request(engine, *(event(n, ticket=7) for n in coming)), request(engine, event(1, ticket=7))
+    )
+
+    found = look(engine, events.of_case, batch.cases[0])
+    assert [e.delivery_id for e in found] == ["d8", "d10", "d9", "d11", "d1"]
 
 
 def test_an_event_that_joins_withdraws_what_was_drafted(engine):

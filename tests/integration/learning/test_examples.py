@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
 from sqlalchemy import update
 
+from tests.integration.rehearsal.policies import small_alone
+from tests.kit.engine import make_engine, refund
 from tests.kit.pupil import PRAISE
-from workers.store import examples
+from workers import switchboard
+from workers.autonomy.keeping import keep
+from workers.learning.collect import collect
+from workers.store import autonomy, examples
 from workers.store.tables import steps
 
 WAS = "Enjoy the time outside."
@@ -55,6 +63,27 @@ def test_what_was_left_as_it_was_is_kept_as_that(pupil):
     assert reply.made == reply.proposed
 
 
+def test_an_edit_that_needed_nobody_else_is_kept_as_that(tmp_path):
+    """A rule let through what the edit had made of it; the draft was not good as it was."""
+    engine = make_engine(tmp_path)
+    engine.system = engine.system.under(small_alone())
+    engine.model.drafts = [[refund(4000)]]
+    engine.event()
+    engine.drain()
+    large = engine.action("refund_payment")
+    engine.decide(large, arguments={**large.arguments, "amount_minor": 1500})
+    assert engine.action("refund_payment").decided_by == "policy:support/small"
+
+    assert (collect(engine.system), collect(engine.system), keep(engine.system)) == (1, 0, 1)
+
+    with engine.system.db.read() as tx:
+        [one] = examples.of_domain(tx, "support", 10)
+        [decided] = autonomy.decided(tx, "support", "refund_payment", engine.clock() - timedelta(hours=1), 10)
+    engine.system.close()
+    assert (one.verdict, one.proposed["amount_minor"], one.made["amount_minor"]) == ("edited", 4000, 1500)
+    assert decided.verdict == "edited", "and speaks against letting such drafts run by themselves"
+
+
 def test_a_wish_for_changes_is_kept_with_its_words(pupil):
     pupil.case()
     decide(pupil, "reply_to_customer", "request_changes", reason="Shorter, please.")
@@ -63,6 +92,23 @@ def test_a_wish_for_changes_is_kept_with_its_words(pupil):
 
     assert kept(pupil)["reply_to_customer"].verdict == "changes"
     assert kept(pupil)["reply_to_customer"].reason == "Shorter, please."
+
+
+@pytest.mark.parametrize("seen_between", [True, False])
+def test_what_was_approved_and_stopped_before_it_went_out_is_kept_as_rejected(either, seen_between):
+    with either.system.db.write() as tx:
+        switchboard.throw(tx, "all", reason="Amiss.", actor="person:ana@firm.example", now=either.engine.clock())
+    either.system.switchboard.forget()
+    either.case()
+    decide(either, "reply_to_customer")
+    assert not seen_between or either.learn() == 1
+
+    either.engine.clock.on(minutes=2)
+    decide(either, "reply_to_customer", "stop", reason="Not to them.")
+
+    assert (either.learn(), either.learn()) == (1, 0)
+    reply = kept(either)["reply_to_customer"]
+    assert (reply.verdict, reply.made, reply.reason) == ("rejected", None, "Not to them.")
 
 
 def test_what_the_policy_let_through_alone_teaches_nothing(pupil):

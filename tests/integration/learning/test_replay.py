@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from integrations.errors import Temporary
-from integrations.models.base import ModelAnswer, Refused, Usage
+from integrations.models.base import Interrupted, ModelAnswer, Refused, Usage
+from integrations.models.failures import Fruitless, Unavailable, Unserved
 from policies.loader import load
 from tests.kit.engine import POLICY, make_engine, refund, reply
 from tests.servers.messages_api import MessagesApi
@@ -104,6 +105,11 @@ def tried(engine, model=None, policy=POLICY):
     return list(found)
 
 
+def billed(engine, case):
+    with engine.system.db.read() as tx:
+        return [(u.step, u.outcome, u.cost_usd) for u in steps.usage_of(tx, case) if u.provider == "other"]
+
+
 def test_the_recorded_drafts_under_the_same_policy_are_what_they_were(engine):
     decided(engine)
     effects, reads = list(engine.house.effects), list(engine.house.reads)
@@ -166,10 +172,28 @@ def test_a_model_that_declines_is_paid_for_and_counts_as_no_agreement(engine):
     [one] = tried(engine, Other(fault=Refused("No.", usage=PAID)))
 
     assert (one.then, one.error) == (None, "No.")
-    with engine.system.db.read() as tx:
-        assert len([u for u in steps.usage_of(tx, case) if u.step == "eval"]) == 1
+    assert billed(engine, case) == [("eval", "failed", Decimal("0.012500"))]
     report = of_replay("it", [one])
     assert (report.failed, report.then.agreement) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Interrupted("Cut off.", usage=PAID),
+        Unavailable("Nobody answers.", retry_after=None, earlier=(PAID,)),
+        Fruitless("Nothing of use.", earlier=(PAID,)),
+        Unserved("The key is refused.", earlier=(PAID,)),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_what_was_paid_for_in_vain_stands_on_the_bill_however_it_ended(engine, fault):
+    case = decided(engine)
+
+    [one] = tried(engine, Other(fault=fault))
+
+    assert billed(engine, case) == [("eval", "failed", Decimal("0.012500"))]
+    assert of_replay("it", [one]).cost_usd == Decimal("0.0125")
 
 
 def test_a_case_that_nobody_decided_is_no_past(engine):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from integrations.errors import Permanent
 from tests.integration.limits.house import a_day, asked, under, within
+from tests.kit.engine import refund
 from workers.limits import counters
 
 ANA = "ana@example.com"
@@ -35,6 +36,18 @@ def test_a_day_of_one_kind_in_one_domain(engine):
     assert read(engine, kind="add_tags")["kind_count_24h"] == 0
     engine.clock.on(hours=25)
     assert read(engine)["kind_count_24h"] == 0
+
+
+def test_a_customer_is_one_however_their_address_is_spelled(engine):
+    under(engine, within(a_day(10_000)))
+    asked(engine, 1_000, "1")
+    engine.model.drafts = [[refund(250, charge="ch_12")]]
+    said = {"title": "Broken", "text": "Broken", "ticket_id": "2", "requester_email": "Ana@Example.com"}
+    engine.event(delivery="d2", ticket="2", data=said)
+    engine.drain()
+
+    assert engine.case().customer == ANA
+    assert read(engine)["customer_kind_count_24h"] == 2
 
 
 def test_what_was_refused_or_failed_is_no_spending(engine):

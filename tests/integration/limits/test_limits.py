@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from integrations.errors import Permanent
 from tests.integration.limits.house import a_day, asked, fresh, under, within
 from tests.kit.house import timed_out
 from tests.kit.plans import watch
+from workers import renewal
 from workers.inbox.words import NotAllowed
 from workers.limits.reserving import reserve_for_approval
 from workers.store import actions, limit_upkeep, limits
@@ -48,6 +50,17 @@ def test_a_failure_gives_back_what_was_reserved(engine):
 
     assert second.state == ActionState.APPROVED
     assert spent(engine) == 6_000
+
+
+def test_whoever_judges_anew_what_changed_meanwhile_reserves_nothing(engine):
+    under(engine, within(a_day(10_000)))
+    held = asked(engine, 6_000, "1")
+    read_before = replace(held, version=held.version - 1, arguments={**held.arguments, "amount_minor": 1_000})
+
+    assert not renewal.judge_again(engine.system, read_before)
+
+    assert spent(engine) == 6_000
+    assert engine.action("refund_payment") == held
 
 
 @pytest.mark.parametrize("over", ["review", "deny"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from integrations.errors import Permanent, Temporary
-from tests.integration.limits.house import a_day, asked, fresh, under, within
+from policies.loader import loads
+from tests.integration.limits.house import a_day, asked, bundle, fresh, under, within
 from workers import switchboard
 from workers.store import switches
 from workers.store.records import ActionState
@@ -115,6 +118,34 @@ def test_a_suspended_rule_sends_what_it_allowed_to_people(engine):
     engine.clock.on(minutes=5)
     engine.sweep()
     assert engine.house.done("refund") == [500], "what people said yes to does not rest on the rule"
+
+
+@pytest.fixture
+def heard(engine):
+    """A refund that one rule allows and another makes heard, decided and not begun."""
+    made = bundle(a_day())
+    made["rules"].append({**made["rules"][0], "id": "loud", "outcome": "notify"})
+    under(engine, loads({"house.yaml": json.dumps(made)}, run_tests=False))
+    return asked(engine, 500, "1")
+
+
+def test_what_is_allowed_and_heard_rests_on_the_rule_that_allowed_it(engine, heard):
+    assert heard.verdict["rules"] == ["house/loud"]
+    throw(engine, "rule:house/pay", "Too many were taken back")
+
+    engine.drain()
+
+    assert engine.house.effects == []
+    assert fresh(engine, heard).state == ActionState.PENDING
+
+
+def test_a_switch_on_the_rule_that_makes_it_heard_stops_nothing(engine, heard):
+    throw(engine, "rule:house/loud")
+
+    engine.drain()
+
+    assert engine.house.done("refund") == [500]
+    assert fresh(engine, heard).revision == 1
 
 
 def test_of_many_the_one_that_stops_is_told_before_one_that_suspends(engine):

@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import LargeBinary, insert, select
+from sqlalchemy import LargeBinary, insert, select, update
 
 from tests.kit.engine import refund, reply
 from workers.archive import monthly
 from workers.inbox import timeline
-from workers.memory.erasing import StillOpen, erase, survey
+from workers.memory import erasing
+from workers.memory.erasing import Archiving, StillOpen, erase, survey
 from workers.memory.keeping import note
-from workers.store import audit, database, proof
+from workers.store import archive, audit, database, proof
 from workers.store.audit_rows import laid_open
 from workers.store.audit_tables import audit as log
 from workers.store.children import BETWEEN
@@ -27,7 +28,7 @@ from workers.store.ids import new_id
 from workers.store.learning_tables import examples
 from workers.store.memory_tables import memories
 from workers.store.packing import inflated
-from workers.store.tables import cases, dead_letters
+from workers.store.tables import actions, cases, dead_letters, events
 
 ANA = "ana@example.com"
 #: words that only Ana's cases hold, as they came in, were drafted, were said by colleagues and were remembered
@@ -155,6 +156,30 @@ def test_open_cases_are_refused_and_nothing_is_touched(house, full):
     assert everything(house.db) == before
 
 
+def test_a_case_that_is_opened_while_archives_are_read_is_left_alone_and_named(house, full, monkeypatch):
+    def read(*_: object) -> tuple:
+        house.engine.event(delivery="d9", ticket="9", text="Another lamp")
+        house.engine.drain()
+        return ()
+
+    monkeypatch.setattr(erasing, "_archives", read)
+
+    found = forget(house)
+
+    assert (found.cases, found.open) == (2, (house.engine.case().id,))
+    assert house.engine.case().customer == ANA
+    assert {action.state for action in house.engine.actions()} == {"pending"}
+
+
+def test_nobody_is_erased_while_cases_go_into_files(house, full):
+    before = everything(house.db)
+
+    with archive.alone(house.db), pytest.raises(Archiving, match="try again"):
+        forget(house)
+
+    assert everything(house.db) == before
+
+
 def test_others_cases_are_left_alone_and_those_that_name_the_person_are_listed(house, full):
     with house.db.write() as tx:
         tx.execute(cases.update().where(cases.c.id == full[1]).values(customer="bo@example.com"))
@@ -216,3 +241,40 @@ def test_run_again_there_is_nothing_left_to_do(house, full):
     forget(house)
 
     assert forget(house).cases == 0
+
+
+@pytest.mark.parametrize("spelled", ["Ana@Straße.example", "ANA@Übersee.example"])
+def test_an_address_with_letters_that_databases_do_not_fold_leaves_no_name_behind(house, full, spelled):
+    with house.db.write() as tx:
+        tx.execute(
+            update(cases).where(cases.c.id == full[0]).values(subject=f"mail:{spelled}", customer=spelled.casefold())
+        )
+        for table in (events, actions):
+            name = "target" if table is actions else "subject"
+            tx.execute(update(table).where(table.c.case_id == full[0]).values({name: f"mail:{spelled}"}))
+        body = json.dumps({"from": spelled}).encode()
+        tx.execute(insert(dead_letters).values({**letter(house.engine.clock()), "id": new_id("dead"), "body": body}))
+
+    erase(house.db, spelled, Path("nowhere"), by="operator:test", clock=house.engine.clock)
+
+    told = everything(house.db).casefold()
+    assert spelled.casefold() not in told
+    assert json.dumps(spelled)[1:-1].casefold() not in told
+
+
+def test_what_was_learned_of_a_vendor_from_a_case_that_is_archived_is_taken_away_too(house, full, tmp_path):
+    with house.db.write() as tx:
+        told = note(
+            tx, ("vendor", "house:V-3"), "Ana's wombat again", by="person:ben@firm.example", now=house.engine.clock()
+        )
+        tx.execute(update(memories).where(memories.c.id == told.id).values(case_id=full[0]))
+    house.engine.clock.on(days=90)
+    run = monthly.Run(house.db, tmp_path / "archive", "operator:test", house.engine.clock)
+    assert [outcome.removed for outcome in monthly.archive(run, before=house.engine.clock(), force=True)] == [2]
+    held = len([memory for memory in house.ever() if memory.erased_at is None])  # of the customer
+    assert survey(house.db, ANA, run.folder).rows["memories"] == held + 1
+
+    erase(house.db, ANA, run.folder, by="operator:test", clock=house.engine.clock)
+
+    assert [line for line in left(house.db) if line.startswith("memories")] == []
+    assert survey(house.db, ANA, run.folder).rows["memories"] == 0

@@ -6,6 +6,7 @@ import pytest
 
 from integrations.base import EventType
 from tests.kit.engine import documents, refund, reply, tags
+from workers.memory import keeping
 from workers.memory.recalling import record
 from workers.store.records import ActionState
 
@@ -120,3 +121,18 @@ def test_a_claim_neither_confirms_nor_replaces_what_a_colleague_said(house):
 
     assert before <= set(after)
     assert all(after[i].seen == 1 for i in before)
+
+
+def test_nor_does_it_replace_what_a_colleague_put_in_a_claims_place(house):
+    hostile(house, "1")
+    claim = next(memory for memory in house.of() if memory.kind == "claim")
+    with house.db.write() as tx:
+        right = keeping.correct(tx, claim.id, "Asked how it goes, no more.", by="ana", now=house.engine.clock())
+    house.engine.model.triage["summary"] = f"Has always been paid to {EVIL}"
+    house.closed("2")
+    house.learn()
+
+    now = {memory.id: memory.origin for memory in house.of()}
+
+    assert now[right.id] == "person"
+    assert list(now.values()).count("untrusted") == 1

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from tests.kit.ahead import clock_ahead
 from tests.kit.engine import refund, reply, tags
 from workers.memory.remembering import CRASH_POINTS
 from workers.store.memory_tables import memories
@@ -145,3 +146,16 @@ def test_killed_anywhere_each_case_teaches_once(house, point):
         kept = tx.execute(select(memories.c.kind, memories.c.case_id, memories.c.seen)).all()
     assert sorted(row[0] for row in kept) == ["claim", "outcome", "outcome"]
     assert next(row[2] for row in kept if row[0] == "claim") == 2
+
+
+def test_a_case_that_a_machine_whose_clock_is_ahead_closed_hides_no_other_and_each_teaches_once(house):
+    house.closed("6")
+    house.learn()
+    with clock_ahead(house.engine, timedelta(days=400)):
+        house.closed("7")
+    assert house.learn() == 1
+
+    house.closed("8")
+
+    assert house.learn() == 1
+    assert house.learn() == 0

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.servers.chat_api import ChatApi
+from integrations.errors import LeftAlone, Postponed, Temporary
+from tests.servers.chat_api import ChatApi, Fault
 from workers import wiring
 from workers.memory import keeping
 from workers.memory.embedding import embed_new
 from workers.settings import Settings
 from workers.store import schema
+from workers.telemetry import metrics
 
 
 @pytest.fixture
@@ -57,4 +59,37 @@ def test_where_some_data_must_stay_in_the_house_nothing_is_sent_for_vectors(tmp_
     system = system_of(tmp_path, environment, data_classes="zendesk=restricted")
 
     assert system.embedder is None
+    system.close()
+
+
+def test_a_service_of_vectors_is_called_as_seldom_and_left_alone_as_any_other(tmp_path, service):
+    environment = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": service.url, "OPENAI_EMBEDDING_MODEL": "text-embedding-x"}
+    limited = system_of(tmp_path / "limited", environment, vendor_limits="openai=1/h")
+    schema.upgrade(limited.db)
+    limited.embedder.embed(["a question"])
+    with pytest.raises(Postponed, match=r"as often as it may be \(1/h\)"):
+        limited.embedder.embed(["another"])
+    limited.close()
+
+    failing = system_of(tmp_path / "failing", environment)
+    schema.upgrade(failing.db)
+    service.faults += [Fault(500)] * 5
+    for _ in range(5):
+        with pytest.raises(Temporary, match="not available"):
+            failing.embedder.embed(["a question"])
+    with pytest.raises(LeftAlone):
+        failing.embedder.embed(["a question"])
+    failing.close()
+
+
+def test_what_vectors_used_is_among_the_metrics(tmp_path, service):
+    environment = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": service.url, "OPENAI_EMBEDDING_MODEL": "text-embedding-x"}
+    system = system_of(tmp_path, environment)
+    schema.upgrade(system.db)
+    labels = {"provider": "openai", "model": "vectors", "outcome": "ok"}
+    before = metrics.REGISTRY.get_sample_value("caseworker_model_calls_total", labels) or 0
+
+    system.embedder.embed(["a question"])
+
+    assert metrics.REGISTRY.get_sample_value("caseworker_model_calls_total", labels) == before + 1
     system.close()

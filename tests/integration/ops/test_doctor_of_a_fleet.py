@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 import redis as redis_client
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from tests.servers.redis import RedisServer, installed
-from workers.cli import checks, fleet_checks
+from workers.cli import checks, fleet_checks, wired
+from workers.cli.failures import Failure
 from workers.cli.findings import Level
 from workers.settings import Settings
+from workers.store import database
 from workers.store import processes as process_rows
 from workers.store.database import Database
 from workers.store.tables import processes
@@ -108,6 +110,17 @@ def test_a_clock_that_differs_is_a_problem(db):
     assert "ahead of" in found["clocks"].told
 
 
+def test_a_redis_whose_user_may_not_ask_for_its_state_is_there(settings, redis):
+    with redis_client.Redis.from_url(redis.url) as client:
+        client.execute_command("ACL", "SETUSER", "worker", "on", ">word", "~caseworker:*", "+@all", "-@dangerous")
+    limited = settings.model_copy(update={"broker_url": redis.url.replace("redis://", "redis://worker:word@")})
+
+    found = look(limited)
+
+    assert "+info" in found["broker", "note"].remedy
+    assert ("broker", "problem") not in found
+
+
 def test_connections_that_run_out_are_a_problem(settings, db, monkeypatch):
     monkeypatch.setattr(fleet_checks, "MANY_CONNECTIONS", 0.001)
 
@@ -115,3 +128,31 @@ def test_connections_that_run_out_are_a_problem(settings, db, monkeypatch):
         found = look(settings)
 
     assert "max_connections" in found["connections", "problem"].remedy
+
+
+@pytest.fixture
+def shared_session(settings, monkeypatch):
+    """Every connection is lent the same session, as by a proxy that lends it out by the transaction."""
+    session = psycopg.connect(settings.database_url.replace("+psycopg", ""))
+    plain = database.create_engine
+
+    def create_engine(*args, **kwargs):
+        made = plain(*args, **kwargs)
+        event.listen(made, "do_connect", lambda *_: session)
+        return made
+
+    monkeypatch.setattr(database, "create_engine", create_engine)
+    yield settings
+    session.close()
+
+
+def test_a_proxy_that_lends_sessions_by_the_transaction_is_a_problem(shared_session):
+    found = look(shared_session)["database", "problem"]
+
+    assert "by the transaction" in found.told
+    assert "pool_mode = session" in found.remedy
+
+
+def test_behind_such_a_proxy_nothing_starts(shared_session):
+    with pytest.raises(Failure, match="pool_mode = session"), wired.system(shared_session):
+        pytest.fail("it started")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -117,6 +118,29 @@ def test_without_a_database_that_is_what_is_said(tmp_path):
     assert "caseworker_queue_depth" not in text
     assert "python_info" in text
     db.dispose()
+
+
+def test_a_database_that_hangs_is_called_away_and_hides_nothing_that_was_counted(engine, monkeypatch):
+    monkeypatch.setattr(exposition, "PATIENCE_SECONDS", 0.05)
+    answers = threading.Event()
+    asked = []
+    take_as_ever = figures.take
+
+    def hanging(*given, **more):
+        asked.append(given)
+        assert answers.wait(30)
+        return take_as_ever(*given, **more)
+
+    monkeypatch.setattr(figures, "take", hanging)
+    numbers = FleetNumbers(engine.system.db, engine.clock)
+
+    meanwhile = [serving.render(numbers).decode() for _ in range(3)]
+    answers.set()
+    monkeypatch.setattr(exposition, "PATIENCE_SECONDS", 30)
+
+    assert all("caseworker_database_up 0.0" in text and "python_info" in text for text in meanwhile)
+    assert "caseworker_database_up 1.0" in serving.render(numbers).decode()
+    assert len(asked) == 1
 
 
 def test_every_figure_is_shown(engine):

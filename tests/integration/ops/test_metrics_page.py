@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from tests.architecture.source import ROOT
 from tests.kit.engine import make_engine
 from workers import exposition, log
 from workers.access import make_token
@@ -90,17 +92,91 @@ def test_the_probe_tells_a_living_process_from_none(shown):
     assert not probe.answers(1)
 
 
+def family(host):
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::"])
+def test_the_probe_asks_where_the_process_listens(host):
+    try:
+        server = serving.serve(host, 0)
+    except OSError:
+        # Not every machine has IPv6, or more than one address of loopback.
+        with pytest.raises(OSError), socket.create_server((host, 0), family=family(host)):
+            pass
+        return
+    environment = {"CASEWORKER_METRICS_HOST": host, "CASEWORKER_METRICS_PORT": str(server.server_port)}
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-m", "workers.telemetry.probe"], env=environment, check=False, timeout=60
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert asked.returncode == 0
+
+
+def test_a_probe_without_a_port_says_what_is_missing():
+    asked = subprocess.run(
+        [sys.executable, "-m", "workers.telemetry.probe"],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert asked.returncode == 1
+    assert asked.stderr == "CASEWORKER_METRICS_PORT is not set, so there is no port to ask.\n"
+
+
+KILLED = """
+import os
+from workers.telemetry import metrics, serving
+
+child = os.fork()
+if not child:
+    metrics.task().__enter__()
+    metrics.policy_kept_back(True)
+    metrics.claim_lost()
+    os._exit(9)
+os.waitpid(child, 0)
+with metrics.task():
+    print(serving.render().decode())
+"""
+
+
+def test_a_killed_process_of_a_pool_is_at_nothing_any_more_and_what_it_counted_stays(tmp_path):
+    shown = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "made"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+    assert "caseworker_tasks_running 1.0" in shown
+    assert "caseworker_policy_kept_back 0.0" in shown
+    assert "caseworker_claims_lost_total 1.0" in shown
+
+
 def test_each_line_says_which_process_wrote_it_also_from_its_threads():
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     try:
+        # As a command does it: what opens the system writes lines before the process can say who it is.
+        log.configure("WARNING", "console")
+        logger = structlog.stdlib.get_logger("caseworker")
+        logger.info("policy_in_force")
         log.configure("INFO", "json", process="worker", worker="host:1")
         said = []
         root.handlers[0].emit = lambda record: said.append(root.handlers[0].format(record))
 
         def work():
             with structlog.contextvars.bound_contextvars(case_id="case_1"):
-                structlog.get_logger("caseworker").info("claim_lost")
+                logger.info("claim_lost")
 
         thread = threading.Thread(target=work)
         thread.start()

@@ -11,7 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from integrations import registry
 from integrations.errors import Permanent
-from integrations.models.base import About, Material, ModelAnswer, ModelRequest, Tool, ToolResult, ToolUse, Turn
+from integrations.models.base import (
+    About,
+    Material,
+    ModelAnswer,
+    ModelRequest,
+    Tool,
+    ToolResult,
+    ToolUse,
+    Turn,
+    Unanswered,
+)
 from integrations.models.redaction import Classifying, Redaction
 from tests.servers.chat_api import ChatApi, Said
 from tests.servers.messages_api import Blocks, Fault, MessagesApi
@@ -117,6 +127,23 @@ def test_when_one_service_is_down_the_next_is_told_the_same(tmp_path, anthropic,
     assert hears_nothing(anthropic)
     assert hears_nothing(openai)
     assert placeholders(anthropic.requests[0]["messages"]) == placeholders(openai.requests[0]["messages"])
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+def test_an_answer_that_does_not_fit_is_sent_back_without_the_values_that_it_would_have_had(
+    tmp_path, provider, anthropic, openai
+):
+    """A model may name a field by a placeholder; what is wrong is told by places, and the place has the value by then."""
+    server = anthropic if provider == "anthropic" else openai
+    server.answer(lambda body: {**written(body), **dict.fromkeys(placeholders(body["messages"]).values(), "x")})
+
+    with pytest.raises(Unanswered) as raised:
+        routed(tmp_path, **of(server, provider)).answer(request())
+
+    assert len(server.requests) == 2
+    assert "Extra inputs are not permitted" in json.dumps(server.requests[1]["messages"])
+    assert hears_nothing(server)
+    assert not any(value in str(raised.value) for value in VALUES)
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])

@@ -42,6 +42,9 @@ class Broker:
         """It takes connections and answers nothing: whoever asks it something waits for half a minute at least."""
         self.server.pause()
 
+    def go_on(self):
+        self.server.go_on()
+
     def start(self):
         self.server.start()
 

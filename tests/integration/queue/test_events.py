@@ -124,6 +124,28 @@ def test_an_event_for_a_task_of_another_name_can_be_replayed(engine, producer):
     assert event_messages.replay(engine.system, dead.id, operator="operator:ana")[0]
 
 
+def test_an_event_that_expired_is_put_aside_and_can_be_replayed(engine, producer):
+    app = engine.system.app
+    app.send_task(RECEIVE, args=[event()], queue="events", expires=-1)
+    app.send_task(RECEIVE, args=[event(2)], queue="events", expires=600)
+
+    dead = rows(engine, deadletters.listing, 1)[0]
+    assert rows(engine, cases.listing, 1)[0].subject == event(2)["subject"]
+    assert (dead.door, json.loads(dead.body)) == ("task", event())
+    assert event_messages.replay(engine.system, dead.id, operator="operator:ana")[0]
+
+
+def test_what_is_published_after_redis_was_emptied_is_received(start, redis_broker):
+    engine = start(redis_broker.url)
+    redis_broker.wait_until_heard()
+
+    redis_broker.flush()
+    redis_broker.wait_until_heard()
+    Producer(engine, redis_broker).publish(event())
+
+    assert rows(engine, cases.listing, 1)[0].subject == event()["subject"]
+
+
 @pytest.mark.parametrize("door", ["task", "publish"])
 def test_what_can_be_kept_as_neither_goes_back_and_is_tried_again(engine, producer, monkeypatch, door):
     failed = []
@@ -187,6 +209,7 @@ def test_a_dead_letter_is_replayed_once_and_it_is_written_down(engine, producer)
     with engine.system.db.read() as tx:
         assert len(cases.listing(tx)) == 1
         assert deadletters.listing(tx, waiting=True) == []
+        assert [letter.replay_result for letter in deadletters.listing(tx)] == [first[1]]
         assert {"item": dead.id, "result": first[1]} in [entry.data for entry in audit.since(tx, 0)]
 
 

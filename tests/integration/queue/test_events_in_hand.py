@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 
 import amqp
@@ -12,10 +13,14 @@ import redis
 from tests.kit.patience import until
 from tests.kit.producers import Producer, event
 from tests.kit.workers import Workers
-from workers.queue import PLAIN_EVENTS
+from workers import event_messages
+from workers.queue import PLAIN_EVENTS, RECEIVE, make_app
+from workers.store import cases
+from workers.store.database import StoreUnavailable
 
 pytestmark = pytest.mark.timeout(600)
 INDEX = "caseworker:unacked_index"
+PLAIN = f"caseworker:{PLAIN_EVENTS}"
 
 
 @pytest.fixture
@@ -50,6 +55,62 @@ def let_time_pass(broker):
         with redis.Redis.from_url(broker.url) as client:
             for message, _ in client.zscan_iter(INDEX):
                 client.zadd(INDEX, {message: 1})
+
+
+def test_messages_that_are_tagged_alike_all_go_back(start, redis_broker, monkeypatch):
+    """As a producer writes them that makes kombu's envelope by hand."""
+    taken = []
+
+    def refuse(*args):
+        taken.append(args)
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(event_messages, "receive", refuse)
+    engine = start(redis_broker.url)
+    redis_broker.wait_until_heard()
+    bodies = [json.dumps(event(number)) for number in (1, 2)]
+    envelope = {
+        "headers": {},
+        "properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": ""}},
+    }
+    with redis.Redis.from_url(redis_broker.url) as client:
+        client.lpush(PLAIN, *(json.dumps({**envelope, "body": body}) for body in bodies))
+        until(lambda: len(taken) >= 2, "nobody takes them")
+        stop, *_ = engine.stops
+        stop()
+        back = [json.loads(item)["body"] for item in client.lrange(PLAIN, 0, -1)]
+
+    assert sorted(back) == bodies
+
+
+@pytest.fixture
+def full(redis_broker):
+    """Makes Redis take nothing more, however much it holds; to free memory it allows."""
+    with redis.Redis.from_url(redis_broker.url) as client:
+        yield lambda: client.config_set("maxmemory", 1)
+        client.config_set("maxmemory", 0)
+
+
+def test_a_redis_that_is_full_is_read_until_it_is_empty(start, redis_broker, full):
+    numbers = range(1, 5)
+    tasks = make_app(redis_broker.url)
+    with redis.Redis.from_url(redis_broker.url) as client:
+        client.lpush(PLAIN, *(json.dumps(event(number)) for number in numbers[:2]))
+        for number in numbers[2:]:
+            tasks.send_task(RECEIVE, args=[event(number)], queue="events")
+        full()
+        engine = start(redis_broker.url)
+
+        def left():
+            return [client.llen(PLAIN), client.llen("caseworker:events"), client.zcard(INDEX)]
+
+        until(lambda: not any(left()), "it stays full")
+        until(lambda: all(is_stored(engine, number) for number in numbers), "an event is lost")
+
+
+def is_stored(engine, number):
+    with engine.system.db.read() as tx:
+        return cases.on_subject(tx, f"house:ticket:{number}") is not None
 
 
 def test_what_a_killed_worker_had_in_hand_is_received_by_the_next(workers, far_broker, on_postgresql):

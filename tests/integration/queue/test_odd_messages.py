@@ -6,12 +6,13 @@ import gzip
 import json
 import time
 
+import amqp
 import pytest
 import redis
 
 from tests.kit.patience import until
 from tests.kit.producers import Producer, event, rows
-from workers import embedded
+from workers import embedded, hint_delivery
 from workers.queue import RECEIVE
 from workers.store import cases, deadletters
 from workers.store.records import CaseState
@@ -55,6 +56,8 @@ ODD = {
     "not-unpacked": (gzip.compress(b"[[3], {}, {}]", mtime=1), {**TO_A_TASK, "compression": "gzip"}),
     "no-headers": (json.dumps(event()).encode(), {}),
     "nothing": (b"", {}),
+    "odd-expiry": (b"[[4], {}, {}]", {**TO_A_TASK, "expires": "soon"}),
+    "expiry-no-time": (b"[[5], {}, {}]", {**TO_A_TASK, "expires": [1]}),
 }
 
 
@@ -168,3 +171,30 @@ def test_what_redis_says_no_to_for_a_while_ends_no_worker(start, redis_broker, e
     rows(engine, cases.listing, 2)
     assert ended == []
     assert again < 60, "it is asked without a pause"
+
+
+def test_a_rabbitmq_that_lets_nobody_in_is_asked_once_a_second(start, rabbit_broker, caplog):
+    start(rabbit_broker.url.replace("guest:guest", "guest:changed"))
+
+    def refused():
+        return sum("AccessRefused" in str(record.args) for record in caplog.records)
+
+    until(refused, "nobody is refused")
+    before = refused()
+    time.sleep(2.5)
+    assert 1 <= refused() - before <= 3
+    assert not [record for record in caplog.records if record.levelname == "CRITICAL"]
+
+
+def test_what_rabbitmq_says_no_to_is_named(start, rabbit_broker, monkeypatch):
+    """A queue that an earlier set-up left there in another form."""
+    said = []
+    monkeypatch.setattr(hint_delivery.logger, "warning", lambda event, **more: said.append((event, more.get("said"))))
+    with amqp.Connection(
+        rabbit_broker.url.removeprefix("amqp://guest:guest@").partition("/")[0], virtual_host=rabbit_broker.room
+    ) as far:
+        far.channel().queue_declare("support", durable=True, auto_delete=False)
+    start(rabbit_broker.url)
+
+    _, words = until(lambda: next((line for line in said if line[0] == "broker_refused"), None), "nothing is said")
+    assert "queue 'support'" in words

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.kit import handless
+from tests.kit import handless, tardy
 
 # Each starts several processes, one after the other.
 pytestmark = pytest.mark.timeout(900)
@@ -77,6 +79,25 @@ def test_what_takes_longer_than_the_time_to_stop_goes_on_elsewhere(workers, api,
     assert workers.tagged() == 1
 
 
+@pytest.mark.parametrize(
+    ("queues", "told"), [("events", signal.SIGTERM), ("support", signal.SIGTERM), ("support", signal.SIGQUIT)]
+)
+def test_told_to_stop_it_ends_though_the_broker_answers_nothing(workers, far_broker, queues, told):
+    first = workers.start("worker", "--queues", queues, CASEWORKER_STOP_SECONDS="1")
+    workers.until(lambda: "worker_started" in workers.log(), "it does not start")
+    if queues == "events":
+        far_broker.wait_until_heard()
+    far_broker.pause()
+    try:
+        began = time.monotonic()
+        first.send_signal(told)
+
+        assert first.wait(240) == 0
+        assert time.monotonic() - began < 30, "it waited for the broker"
+    finally:
+        far_broker.go_on()
+
+
 def test_processes_instead_of_threads_do_the_same_work(workers, api):
     first = workers.start("worker", "--queues", "support,actions", "--pool", "prefork", "--concurrency", "2")
     for _ in range(3):
@@ -86,6 +107,25 @@ def test_processes_instead_of_threads_do_the_same_work(workers, api):
     assert workers.tagged() == 3
     first.send_signal(signal.SIGTERM)
     assert first.wait(240) == 0
+
+
+def test_a_process_that_cannot_begin_is_followed_by_one_that_can_however_long_it_takes(install, redis_broker):
+    """One that worked on with what it had from its parent would decide, and tell nobody."""
+    workers = install(redis_broker)
+    command = ("worker", "--queues", "support,actions", "--pool", "prefork", "--concurrency", "1")
+    first = workers.start(*command, program=tardy.__name__)
+    workers.ticket()
+    workers.until(lambda: workers.closed() == 1, "processes do not work")
+
+    children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+    for number in children:
+        os.kill(int(number), signal.SIGKILL)
+    workers.until(lambda: (workers.folder / tardy.BEGUN).read_text() >= "xxx", "no other is started")
+    workers.ticket()
+
+    # Nobody sweeps: what one process decided, another hears of by a hint.
+    workers.until(lambda: workers.closed() == 2, "nobody goes on")
+    assert (workers.folder / tardy.BEGUN).read_text() == "xxx"
 
 
 def test_processes_do_not_store_events(workers):

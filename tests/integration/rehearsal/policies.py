@@ -28,3 +28,22 @@ def files(outcome: str, name: str = "tried") -> dict[str, str]:
 
 def policy(outcome: str, name: str = "tried"):
     return loads(files(outcome, name), run_tests=False)
+
+
+_SMALL_ALONE = """
+bundle: support
+version: 1
+about: Small refunds need nobody.
+layer: domain
+enforcement: enforce
+domain: support
+actions: [refund_payment, reply_to_customer, add_tags, escalate_ticket, close_ticket]
+rules:
+  - {id: small, actions: [refund_payment], when: amount_minor <= 2000, outcome: allow, message: Small}
+  - {id: large, actions: [refund_payment], when: amount_minor > 2000, outcome: review, message: Large}
+"""
+
+
+def small_alone():
+    """A policy under which an edit may leave nothing to ask anybody about."""
+    return loads({"support.yaml": _SMALL_ALONE}, run_tests=False)

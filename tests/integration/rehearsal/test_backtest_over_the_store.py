@@ -8,7 +8,7 @@ import pytest
 
 from policies.backtest import Became, Move
 from policies.types import Outcome
-from tests.integration.rehearsal.policies import policy
+from tests.integration.rehearsal.policies import policy, small_alone
 from tests.kit.engine import POLICY, refund, reply, tags
 from workers.rehearsal.past import Stopped, became, rehearse, total
 from workers.store import decided
@@ -109,6 +109,21 @@ def test_what_ran_by_itself_is_told_apart(engine):
 
     assert one.state == "done"
     assert became(one) is Became.AUTOMATIC
+
+
+def test_what_a_rule_let_through_once_it_was_edited_needed_the_person_who_edited_it(engine):
+    """The rule speaks of what the edit made of it, the backtest of the draft."""
+    engine.system = engine.system.under(small_alone())
+    drafted(engine, refund(4000))
+    large = engine.action("refund_payment")
+    assert large.state == "pending"
+
+    engine.decide(large, arguments={**large.arguments, "amount_minor": 1500})
+    engine.drain()
+
+    assert engine.action("refund_payment").decided_by == "policy:support/small"
+    (one,) = streamed(engine)
+    assert became(one) is Became.EDITED
 
 
 def test_cases_in_archives_are_counted_and_left_out(engine):

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.integration.rehearsal.policies import files, policy
+from tests.kit.ahead import clock_ahead, newest_here
 from tests.kit.engine import refund, reply, tags
 from tests.kit.revisions import in_rows
 from workers.rehearsal import shadow
@@ -189,3 +190,21 @@ def test_upkeep_works_on_a_thread_and_ends_when_told(engine):
     assert not upkeep._thread.is_alive()
     upkeep.begin()
     assert not upkeep._thread.is_alive()
+
+
+def test_what_a_machine_whose_clock_is_ahead_did_hides_nothing_else(engine):
+    drafted(engine, 0)
+    follow(engine.system, DENY)
+    with clock_ahead(engine):
+        drafted(engine, 1, refund())
+        action = engine.actions()[-1]
+        engine.decide(action, arguments={**action.arguments, "amount_minor": 2600})
+    assert follow(engine.system, DENY) == 2
+
+    drafted(engine, 2, refund())
+    assert follow(engine.system, DENY) == 1
+    action = newest_here(engine)
+    engine.decide(action, arguments={**action.arguments, "amount_minor": 2700})
+
+    assert follow(engine.system, DENY) == 1
+    assert follow(engine.system, DENY) == 0

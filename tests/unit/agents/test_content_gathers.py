@@ -55,6 +55,17 @@ def test_a_page_that_cannot_be_had_does_not_keep_the_others_away() -> None:
     assert "brief" not in refused.data("analysis")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[", "https://[::1/x", "https://a\u2100b.example/", "//", "", "/only/a/path", "\udc80"]
+)
+def test_an_address_that_is_none_keeps_no_page_away(url: str) -> None:
+    """A result page is a stranger's text; so are the addresses in it."""
+    world = shop()
+    world.results.insert(0, {"rank": 1, "url": url, "title": "t", "snippet": "s"})
+
+    assert look_up(world).refs("pages") == [f"shop:page:{known}" for known in urls(3)]
+
+
 def test_our_own_pages_are_no_competitors_and_the_number_is_bounded() -> None:
     """Results on the host of our own posts are left out, and at most six pages are read."""
     own = {"rank": 1, "url": "https://shop.example/rain-jacket", "title": "t", "snippet": "s"}

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from integrations.base import Record
 from integrations.errors import Permanent, Temporary
-from integrations.models.base import InvalidOutput, ModelAnswer, ModelRequest, ToolCall, ToolUse, Usage
+from integrations.models.base import Interrupted, InvalidOutput, ModelAnswer, ModelRequest, ToolCall, ToolUse, Usage
+from integrations.models.failures import Fruitless
 from workers.agents import recollection
 from workers.agents.loop import Limits, Loop
 from workers.agents.tools import Arguments, Lookup, NoArguments
@@ -43,7 +44,7 @@ class Model:
     provider: str = "p"
     name: str = "m"
     uses_tools: bool = True
-    broken_summary: bool = False
+    broken_summary: bool | Exception = False
 
     def turn(self, request):
         self.asked.append(request)
@@ -54,7 +55,7 @@ class Model:
         self.asked.append(request)
         if request.task == "summarise":
             if self.broken_summary:
-                raise InvalidOutput("No.", usage=self.usage)
+                raise self.broken_summary if self.broken_summary is not True else InvalidOutput("No.", usage=self.usage)
             return ModelAnswer(request.output(text="Numbers, rising."), self.usage)
         return self._answer()
 
@@ -261,6 +262,48 @@ def test_a_summary_that_could_not_be_made_is_paid_for_and_told():
     loop(model, log=log).run()
 
     assert "Read the pages" in results(model, 1)[0].content["problem"]
+    assert len(log.usages) == 1
+
+
+def test_all_that_were_asked_in_vain_for_a_summary_are_paid_for():
+    broken = Fruitless("Neither did.", earlier=(use("0.10"), use("0.20")))
+    log, model = Log(), Model([[c("long")], [c("more", result="1.1", summary=True)]], broken_summary=broken)
+
+    loop(model, log=log).run()
+
+    assert [used.cost_usd for used in log.usages] == [Decimal("0.10"), Decimal("0.20")]
+
+
+def test_the_same_summary_is_made_once():
+    summary = {"result": "1.1", "summary": True}
+    log = Log()
+    model = Model([[c("long")], [c("more", **summary), c("more", "d", page=1, **summary)], [c("more", "e", **summary)]])
+
+    loop(model, log=log).run()
+
+    assert [request.task for request in model.asked].count("summarise") == len(log.usages) == 1
+    assert results(model, 1)[0].content == results(model, 1)[1].content == results(model, 2)[0].content
+
+
+def test_while_nobody_sums_up_one_try_is_paid_for():
+    away = Interrupted("It broke off.", usage=use("0.10"))
+    pages = [c("more", result="1.1", page=page, summary=True) for page in (1, 2)]
+    model = Model([[c("long")], pages], broken_summary=away)
+
+    with pytest.raises(Interrupted):
+        loop(model).run()
+
+    assert [request.task for request in model.asked].count("summarise") == 1
+
+
+def test_pages_and_summaries_are_look_ups_like_others():
+    many = [c("more", str(n), result="1.1", page=1 + n % 3, summary=n > 2) for n in range(9)]
+    log, model = Log(), Model([[c("long")], many])
+
+    loop(model, log=log, limits=Limits(page=1000, calls=4)).run()
+
+    assert [r.failed for r in results(model, 1)] == [False] * 4 + [True] * 5
+    assert "At most 4 look-ups at once" in results(model, 1)[4].content["problem"]
     assert len(log.usages) == 1
 
 

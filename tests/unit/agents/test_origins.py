@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.agents.origins import INVISIBLE, Evidence, leaves, minor_units, normal, origins, unknowns
+from workers.agents.origins import INVISIBLE, Evidence, exact, leaves, minor_units, normal, origins, unknowns
 
 RECORDS = [
     {
@@ -79,11 +79,11 @@ PLAIN_JSON = st.recursive(
 def test_what_only_a_stranger_said_is_never_a_records(record: Any, message: Any) -> None:
     """For any JSON: a value is a record's if and only if a record holds it."""
     evidence = Evidence.of([record], [message])
-    known = {normal(value) for _, value in leaves(record)}
+    known = {exact(value) for _, value in leaves(record)}
 
     for _, value in leaves(message):
         origin = evidence.origin(value).value
-        assert (origin == "record") is (normal(value) in known)
+        assert (origin == "record") is (exact(value) in known)
         assert origin != "model"
 
 
@@ -110,8 +110,9 @@ def test_an_amount_is_a_records_only_if_an_amount_field_holds_it(amount: int, ot
         ("You get 50 EUR", (), (), ("50",)),
         ("You get $40000", (), (), ("40000",)),
         ("EUR 40.00 30 days", (), (), ()),
-        ("6490 JPY and ¥4000", (), (), ()),
-        ("40 JPY", (), (), ("40",)),
+        ("6490 JPY and ¥4000", (), (), ("4000", "6490")),
+        ("40.00 GBP, $64.90, 40 BTC", (), (), ("64.90", "40.00", "40")),
+        ("500 HUF, NZD 500, 500 kr and 20 francs", (), (), ("500", "500", "500", "20")),
         ("50 Euros, 60 dollars, 70 CHF", (), (), ("50", "60", "70")),
         ("See https://shop.example.evil.example/returns", ("https://shop.example.evil.example/returns",), (), ()),
         ("See https://shop.example", ("https://shop.example",), (), ()),
@@ -131,6 +132,32 @@ def test_an_outgoing_text_names_only_what_records_hold(
     found = unknowns(text, EVIDENCE)
 
     assert (found.links, found.contacts, found.amounts) == (links, contacts, amounts)
+
+
+@pytest.mark.parametrize(
+    ("currency", "text", "known"),
+    [
+        ("JPY", "¥6490", True),
+        ("JPY", "6490 yen", True),
+        ("JPY", "64.90 JPY", False),
+        ("KWD", "6.490 KWD", False),
+        ("KWD", "6.49 KWD", True),
+        ("KWD", "64.90 KWD", False),
+        ("USD", "$64.90", True),
+        ("CAD", "$64.90", True),
+        ("CAD", "64.90 dollars", True),
+        ("CAD", "64.90 USD", False),
+        ("SEK", "64,90 kr", True),
+        ("cad", "CAD 64.90", True),
+        ("", "64.90 GBP", True),
+    ],
+)
+def test_an_amount_is_that_of_a_record_in_its_own_currency_alone(currency: str, text: str, known: bool) -> None:
+    """A sign that several currencies share may be any of them; a record that says none may be in any. Half a yen
+    is no amount."""
+    evidence = Evidence.of([{"currency": currency, "items": [{"price_minor": 6490}]}], [])
+
+    assert (unknowns(text, evidence).amounts == ()) is known
 
 
 @pytest.mark.parametrize(
@@ -159,6 +186,7 @@ def test_amounts_are_read_as_people_write_them(written: str, minor: int | None) 
 def test_normalising_twice_changes_nothing(text: str) -> None:
     """Otherwise a value could differ from itself."""
     assert normal(normal(text)) == normal(text)
+    assert exact(exact(text)) == exact(text)
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.agents.origins import Evidence, origins, unknowns
+from workers.agents.origins import Evidence, Unknowns, origins, unknowns
 from workers.agents.origins.forms import amounts, link_key, readable
 from workers.agents.origins.skeleton import compact, skeleton
 
@@ -115,6 +115,29 @@ def test_an_amount_is_vouched_for_by_its_own_charge(charge: str, amount: int, or
     assert found["amount_minor"] == origin
 
 
+def test_an_address_that_only_folds_like_a_records_is_another() -> None:
+    """``ß`` and ``ss`` are one letter to whoever sorts, and two hosts to a browser."""
+    weiss = Gathered("site", "shop:article:a", "article", {"body": "weiss.example/pay and care@weiss.example"})
+    sharp = Gathered(
+        "site", "shop:article:a", "article", {"url": "https://weiß.example/pay", "email": "care@weiß.example"}
+    )
+
+    for record, host in ((weiss, "weiß.example"), (sharp, "weiss.example")):
+        held = evidence(record, said=[])
+        found = unknowns(f"See https://{host}/pay or write to care@{host}.", held)
+        assert (found.links, found.contacts) == ((f"https://{host}/pay",), (f"care@{host}",))
+        assert held.origin(f"care@{host}").value == held.origin(f"https://{host}/pay").value == "model"
+    assert unknowns("See weiß.example/pay or write to CARE@weiß.example", evidence(sharp)) == Unknowns((), (), ())
+
+
+@pytest.mark.parametrize(("text", "unknown"), [("25 CAD", ()), ("C$ 40", ()), ("25 EUR", ("25",)), ("£40", ("40",))])
+def test_what_an_order_cost_is_in_its_own_currency(text: str, unknown: tuple[str, ...]) -> None:
+    """Also what a line of it cost."""
+    in_canada = Gathered(ORDER.name, ORDER.ref, ORDER.kind, {**ORDER.data, "currency": "CAD"})
+
+    assert unknowns(text, evidence(in_canada)).amounts == unknown
+
+
 def test_somebody_elses_record_vouches_for_nothing() -> None:
     both = evidence(CUSTOMER, ORDER, OTHERS, said=[])
 
@@ -165,6 +188,9 @@ def test_what_was_hidden_in_a_strangers_text_is_the_strangers(text: str) -> None
         ("https://shop.example/a?u=https://evil.example", "shop.example/a", False),
         ("https://shop.example:8443/a", "shop.example/a", False),
         ("https://ѕhop.example", "shop.example", False),
+        ("https://weiß.example", "weiss.example", False),
+        ("https://WEIẞ.example", "weiß.example", True),
+        ("https://σας.example", "σασ.example", False),
     ],
 )
 def test_links_are_one_when_they_lead_to_one_place(one: str, other: str, same: bool) -> None:
@@ -228,12 +254,12 @@ def test_contacts_are_found_however_they_are_spelt(text: str) -> None:
 )
 def test_an_amount_is_read_whole_or_not_at_all(text: str, minor: int | None) -> None:
     """What cannot be read with certainty is never taken for the part of it that can."""
-    assert [value for _, value in amounts(readable(text))] == [minor]
+    assert [amount.minor for amount in amounts(readable(text))] == [minor]
 
 
 def test_a_number_between_two_currencies_belongs_to_the_one_that_it_touches() -> None:
-    assert amounts("40 EUR 30 days") == [("40", 4000)]
-    assert amounts("40 EUR500") == [("500", 50000), ("40", 4000)]
+    assert amounts("40 EUR 30 days") == [("40", 4000, "EUR")]
+    assert amounts("40 EUR500") == [("500", 50000, "EUR"), ("40", 4000, "EUR")]
 
 
 @given(st.text(max_size=80))

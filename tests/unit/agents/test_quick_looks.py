@@ -167,7 +167,7 @@ def test_contacts_amounts_and_links_are_found_as_by_searching_for_each(text):
     money += [forms._amount(number, times, coin) for number, times, coin in forms._AFTER.findall(text)]
 
     assert contacts(text) == found
-    assert amounts(text) == [*dict.fromkeys(money), *((words, None) for words in forms._IN_WORDS.findall(text))]
+    assert amounts(text) == [*dict.fromkeys(money), *((words, None, "") for words in forms._IN_WORDS.findall(text))]
     assert bool(list(evidence._links(text))) <= bool(LINK.search(text))
     assert ("." in text or ":" in text) or LINK.search(text) is None
 

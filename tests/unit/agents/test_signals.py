@@ -86,6 +86,7 @@ ROWS: list[tuple[str, s.Rule, dict[str, Any], int | None]] = [
     ("not the first", s.first_order, {}, None),
     ("first", s.first_order, {"charges": []}, 8),
     ("first and large", s.first_order, {"charges": [], "charge": flagged(amount_minor=30_000)}, 20),
+    ("not known to be the first", s.first_order, {"charges": [], "whole": False}, None),
     ("first of nobody known", s.first_order, {"charges": [], "customer": None}, None),
     ("delivered there before", s.address, {}, -15),
     ("address never seen", s.address, {"charge": flagged(shipping_address="Rua Nova 9, Porto")}, 12),
@@ -210,3 +211,13 @@ def test_the_score_is_the_clamped_sum_and_every_part_is_explained(
     assert scores == sorted(scores, key=lambda score: -abs(score))
     assert all(-100 <= score <= 100 and score != 0 for score in scores)
     assert [{k: v for k, v in signal.items() if k != "refs"} for signal in found["signals"]] == found["for_file"]
+
+
+@pytest.mark.parametrize(("currency", "written"), [("EUR", "64.90 EUR"), ("JPY", "6,490 JPY"), ("KWD", "6.490 KWD")])
+def test_a_median_is_written_with_the_decimals_of_its_currency(currency: str, written: str) -> None:
+    """It goes on file as it is."""
+    charges = [replace(c, data={**c.data, "currency": currency}) for c in HISTORY]
+    found = s.amount(picture(charge=flagged(amount_minor=65_000, currency=currency), charges=charges))
+
+    assert found is not None
+    assert found.detail == f"10 times the customer's median of {written}"

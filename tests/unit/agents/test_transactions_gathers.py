@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from shop_in_memory import NOW, Event, Shop, charge, customer, gather, order, record, watch_hit
 
-from integrations.errors import Temporary
+from integrations.errors import Permanent, Temporary
 from workers.agents.transactions import AGENT
 
 EVENT = Event(
@@ -72,6 +72,22 @@ def test_a_charge_that_is_not_on_record_leaves_nothing_to_score() -> None:
 
     assert found.missing == ["charge", "signals"]
     assert [name for name, _ in shop.read] == ["charge"]
+
+
+@pytest.mark.parametrize(
+    ("shop", "first"),
+    [
+        (Shop(), True),
+        (Shop(down={"charges_of": Permanent("refused")}), False),
+        (Shop(all_charges=[charge(str(n), created_at=NOW.isoformat()) for n in range(1030, 1000, -1)]), False),
+    ],
+    ids=["the only one", "refused", "more than are read"],
+)
+def test_a_first_order_is_one_before_which_nothing_can_have_been(shop: Shop, first: bool) -> None:
+    """It is put on file by itself and can tip what is held by itself."""
+    fired = {signal["name"] for signal in look_up(shop).data("signals")["signals"]}
+
+    assert ("first_order" in fired) is first
 
 
 def test_a_charge_of_nobody_known_is_scored_alone() -> None:

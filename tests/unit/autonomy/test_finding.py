@@ -52,6 +52,24 @@ def test_what_was_approved_and_then_failed_or_was_undone_was_no_yes():
     assert (made.agreed, made.seen) == (288, 320)
 
 
+def test_what_a_person_stopped_before_it_went_out_was_no_yes_and_is_told_as_rejected():
+    history = [replace(one, fate="stopped") if place == 10 else one for place, one in enumerate(good())]
+
+    made = found(history)
+
+    assert isinstance(made, Finding)
+    assert (made.evidence.agreed, made.evidence.seen, made.evidence.rejected) == (319, 320, 1)
+
+
+def test_what_was_approved_and_not_carried_out_proves_nothing():
+    history = [replace(one, fate="" if place % 2 else "done") for place, one in enumerate(good())]
+
+    made = found(history)
+
+    assert isinstance(made, Finding)
+    assert (made.evidence.agreed, made.evidence.seen) == (160, 160)
+
+
 @pytest.mark.parametrize(
     ("history", "why"),
     [
@@ -133,3 +151,12 @@ def test_what_undoes_a_kind_contradicts_it():
     assert contradicting("hold_charge") == {"release_charge"}
     assert contradicting("close_ticket") == {"reply_to_customer", "ask_customer", "escalate_ticket"}
     assert contradicting("add_tags") == set()
+
+
+@pytest.mark.parametrize(("currency", "written"), [("EUR", "25.00 EUR"), ("JPY", "2,500 JPY"), ("KWD", "2.500 KWD")])
+def test_a_band_of_money_is_written_with_the_decimals_of_its_currency(currency, written):
+    """Its number in the rule is in minor units, and people decide by these words."""
+    seen = record.facts_from_json({**FACTS, "currency": currency})
+    described = [part.words for each in conditions.candidates([seen], money=True) for part in each.parts]
+
+    assert f"of at most {written}" in described

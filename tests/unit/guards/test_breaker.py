@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from workers.guards.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, Breaker
+import pytest
+
+from workers.guards.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE, WHILE_PROBED, Breaker
 
 
 def opened(at=100.0):
@@ -95,3 +97,19 @@ def test_calls_that_were_under_way_when_it_opened_change_nothing():
         breaker.failed(101.0)
 
     assert breaker.refuses(101.0) == FIRST_PAUSE - 1
+
+
+@pytest.mark.parametrize("ends", [lambda breaker: breaker.failed(106.0), Breaker.given_up], ids=["failed", "given up"])
+def test_calls_that_were_under_way_when_it_opened_end_no_probe(ends):
+    """As those of a vendor that hangs, which end one by one: else a second would try beside the first."""
+    breaker = opened()
+    assert breaker.refuses(105.0) == 0
+
+    late = threading.Thread(target=ends, args=[breaker])
+    late.start()
+    late.join(60)
+
+    assert breaker.state == "half-open"
+    assert breaker.refuses(120.0) == WHILE_PROBED
+    breaker.failed(120.0)
+    assert breaker.refuses(120.0) == 2 * FIRST_PAUSE

@@ -11,6 +11,7 @@ from integrations.errors import Permanent, Postponed, Stale, Temporary
 from integrations.registry import Readers
 from workers.guards.guard import Guards
 from workers.guards.limits import PATIENCE, Limit, Turn
+from workers.store.database import StoreUnavailable
 
 RECORD = Record("desk:ticket:1", "ticket", "A ticket", {}, "v1", trusted=False)
 
@@ -154,6 +155,46 @@ def test_retry_after_closes_the_vendor_until_then():
     assert guards.states()[0].failures == 0
 
 
+class Word:
+    """What other processes know of who wants quiet."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.away = False
+
+    def ask(self, vendor: str, seconds: float) -> None:
+        if self.away:
+            raise StoreUnavailable("The database is away.")
+        self.asked.append(seconds)
+
+    def remaining(self):
+        return {}
+
+
+def test_words_that_come_one_soon_after_the_other_are_passed_on_and_none_twice():
+    """As of calls that were under way together, each of which is told to come back later than the one before."""
+    time, word = Time(), Word()
+    guards = Guards(quiet=word, monotonic=time)
+    for _ in range(20):
+        guards.ask_for_quiet(guards.of("desk"), 30)
+        time.now += 0.5
+
+    assert len(word.asked) == 10
+    assert guards.of("desk").quiet_until - guards.of("desk").quiet_told < 1
+
+
+def test_a_word_that_could_not_be_passed_on_is_passed_on_with_the_next():
+    time, word = Time(), Word()
+    guards = Guards(quiet=word, monotonic=time)
+    word.away = True
+    guards.ask_for_quiet(guards.of("desk"), 30)
+    word.away = False
+    guards.ask_for_quiet(guards.of("desk"), 30)
+    guards.ask_for_quiet(guards.of("desk"), 30)
+
+    assert word.asked == [30]
+
+
 def test_a_short_wait_is_waited_out_and_a_long_one_is_handed_back():
     desk, inner, time, _ = guarded(Turn(True, 0.15), Turn(False, 0.4))
 
@@ -166,6 +207,22 @@ def test_a_short_wait_is_waited_out_and_a_long_one_is_handed_back():
     assert raised.value.maybe_done is False
 
 
+def test_whoever_waited_long_for_a_turn_keeps_the_quiet_that_was_asked_for_meanwhile():
+    desk, inner, time, guards = guarded(Turn(True, 0), Turn(True, 8))
+
+    def somebody_else_is_told_to_wait(seconds: float) -> None:
+        time.now += seconds
+        guards.ask_for_quiet(guards.of("desk"), 30)
+
+    with guards.as_one():
+        desk.ticket("1")
+        guards.sleep = somebody_else_is_told_to_wait
+        with pytest.raises(Postponed, match="Desk asked us to wait"):
+            desk.ticket("2")
+
+    assert inner.asked == ["1"]
+
+
 def test_those_that_are_sent_away_are_promised_moments_of_their_own():
     desk, _, _, _ = guarded(Turn(False, 0.3))
     promised = []
@@ -175,6 +232,20 @@ def test_those_that_are_sent_away_are_promised_moments_of_their_own():
         promised.append(round(raised.value.retry_after, 3))
 
     assert promised == [round(0.3 + 0.1 * number, 3) for number in range(20)]
+
+
+def test_after_a_crowd_that_no_moment_could_be_promised_one_is_promised_soon_again():
+    desk, _, time, _ = guarded(Turn(False, 0.3))
+    for _ in range(10 * 60 * 60):
+        with pytest.raises(Postponed) as raised:
+            desk.ticket("1")
+        assert raised.value.retry_after <= 60
+    time.now += 60
+
+    with pytest.raises(Postponed) as raised:
+        desk.ticket("1")
+
+    assert raised.value.retry_after == pytest.approx(0.3, abs=0.15)
 
 
 def test_a_probe_that_the_limit_sends_away_keeps_nobody_out():

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from workers.inbox.words import Word
 from workers.memory.keeping import subject
-from workers.memory.learning import learn
+from workers.memory.learning import _TOLD, learn
 from workers.memory.merging import merge
 from workers.memory.terms import Kind, Learned, Origin, Terms
 from workers.store.closed import Closed, Done, Said
@@ -73,6 +74,17 @@ def test_what_records_say_that_a_customer_wants_is_trusted_and_one_replaces_the_
     ]
 
 
+def test_what_may_be_a_customers_words_in_our_record_is_no_more_trusted_than_there():
+    """Prompts and origins take a record's notes for an outsider's; told again from memory they are still that."""
+    record = ("crm:customer:1", {"email": "ana@example.com", "language": "fr", "notes": "Give me the tag vip."})
+    found = [one for one in learn(closed(records={"customer": [record]}), {}) if one.kind is Kind.PREFERENCE]
+
+    assert [(one.slot, one.origin) for one in found] == [
+        ("preference:language", Origin.TRUSTED),
+        ("preference:notes", Origin.UNTRUSTED),
+    ]
+
+
 @pytest.mark.parametrize(
     ("action", "told"),
     [
@@ -105,6 +117,7 @@ def test_a_vendor_is_remembered_where_an_action_named_one_of_ours():
     [
         (Said("act_1", "reject", "Too  late", (), AT), "A colleague rejected “refund payment”: “Too late”"),
         (Said("act_1", "edit", None, ("amount_minor",), AT), "A colleague changed “refund payment” (amount_minor)."),
+        (Said("act_1", "stop", "Came back", (), AT), "A colleague stopped “refund payment”: “Came back”"),
         (Said("act_1", "approve", None, (), AT), None),
     ],
 )
@@ -112,6 +125,15 @@ def test_a_decision_is_remembered_with_its_reason_or_with_what_it_changed(said, 
     found = learn(closed(said=[said]), {"act_1": "refund_payment"})
 
     assert [one.text for one in found if one.kind is Kind.DECISION] == ([told] if told else [])
+
+
+@pytest.mark.parametrize("word", Word)
+def test_every_decision_with_a_reason_is_told_as_something_that_was_done(word):
+    found = learn(closed(said=[Said("act_1", word.value, "So it is", (), AT)]), {"act_1": "refund_payment"})
+
+    assert [one.text for one in found if one.kind is Kind.DECISION] == [
+        f"A colleague {_TOLD[word]} “refund payment”: “So it is”"
+    ]
 
 
 # ── meeting what is known ────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,6 +187,18 @@ def test_what_a_colleague_put_right_is_not_learned_again_from_the_same_words():
 
     assert merge([language("fr")], [wrong, right], TERMS, AT).added == []
     assert [m.text for m in merge([language("de")], [wrong, right], TERMS, AT).added] == ["de"]
+
+
+@pytest.mark.parametrize("origin", [Origin.UNTRUSTED, Origin.TRUSTED])
+def test_nor_replaced_by_other_words_until_somebody_forgets_it(origin):
+    wrong = known(language("fr", origin=origin))[0]
+    right = replace(wrong, id="mem_right", kind="note", origin="person", signature="other", text="Italian")
+    wrong = replace(wrong, superseded_by=right.id)
+
+    first = merge([language("de", origin=origin)], [wrong, right], TERMS, AT)
+    second = merge([language("nl", origin=origin)], [wrong, right, *first.added], TERMS, AT)
+
+    assert (first.superseded, second.superseded) == ([], [(first.added[0].id, second.added[0].id)])
 
 
 def test_what_a_colleague_forgot_is_not_learned_again():

@@ -95,4 +95,5 @@ def seat(model: Any, **route: Any) -> Seat:
 
 def router(*seats: Seat, clock: Clock | None = None, task: str = "draft", **more: Any) -> Router:
     clock = clock or Clock()
-    return Router({task: seats}, monotonic=clock, sleep=clock.sleep, jitter=lambda _low, high: high, **more)
+    more = {"sleep": clock.sleep, **more}
+    return Router({task: seats}, monotonic=clock, jitter=lambda _low, high: high, **more)

@@ -86,6 +86,13 @@ def test_texts_of_one_group_are_held_out_together():
 def test_fewer_than_two_labels_cannot_be_measured():
     with pytest.raises(ValueError, match="two different labels"):
         evaluate([Labelled("a", "x"), Labelled("b", "x")] * 5)
+    with pytest.raises(ValueError, match=r"two different labels, got \['x'\]"):
+        evaluate([Labelled("a", "x")])
+
+
+def test_too_few_rows_to_hold_some_back_are_told_as_such():
+    with pytest.raises(ValueError, match="too few rows"):
+        evaluate([Labelled("a", "x"), Labelled("b", "y")])
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
-from integrations.errors import LeftAlone
+from integrations.errors import LeftAlone, Temporary
+from integrations.models.base import Refused
 from integrations.models.failures import Unavailable
-from tests.unit.models.routed import Scripted, request, router, seat
+from tests.unit.models.routed import Scripted, request, router, seat, usage
 
 LONG = 20.0
 
@@ -100,6 +101,29 @@ def test_where_both_fail_the_rest_is_asked_and_nobody_twice(held):
     assert found.output.by == "gamma"
     assert len(found.remarks) == 2
     assert (len(first.asked), len(second.asked)) == (1, 1)
+
+
+def test_what_the_first_declines_is_left_to_a_person_though_the_second_fails_after_it(held):
+    """No route is asked behind the back of one that says so, whoever was asked beside it."""
+    second_asked = threading.Event()
+
+    def decline():
+        second_asked.wait(LONG)
+        raise Refused("No.", usage=usage("alpha"))
+
+    def fail():
+        second_asked.set()
+        held.wait(0.2)
+        raise Temporary("Down.", retry_after=30.0)
+
+    third = Scripted("gamma")
+    asked = router(
+        seat(Scripted("alpha", script=[decline]), hedge_after=0.02), seat(Scripted("beta", script=[fail])), seat(third)
+    )
+
+    with pytest.raises(Refused, match="alpha declined"):
+        asked.answer(request(urgent=True))
+    assert third.asked == []
 
 
 def test_without_another_the_same_is_asked_again_and_never_a_last_resort(held):

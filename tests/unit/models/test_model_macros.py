@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from integrations.models import money as amounts
 from integrations.models.base import Macro, Material
 from integrations.models.macros import draft
+from policies import messages
+from policies.messages import money
 
 ORDER = {
     "order_number": "NW-1",
@@ -127,6 +130,16 @@ def test_what_is_needed_must_be_there(needs, applies):
 )
 def test_a_template_is_filled_with_what_was_gathered(template, text):
     assert said(template) == text
+
+
+@pytest.mark.parametrize("currency", ["EUR", "JPY", "VND", "KWD", "CLF"])
+def test_a_customer_reads_the_amount_that_stands_on_the_card(currency):
+    """The two are written by tables of their own, as integrations and policies know nothing of each other."""
+    assert said(f"{{{{ order.total_minor|money('{currency}') }}}}") == money(123450, currency)
+
+
+def test_the_two_tables_of_currencies_say_the_same():
+    assert messages._DIGITS == amounts._DECIMALS
 
 
 @pytest.mark.parametrize("language", ["de", "fr", "es", "it", "nl"])

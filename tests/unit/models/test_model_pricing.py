@@ -6,7 +6,9 @@ import genai_prices
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
+from integrations.models.anthropic import messages
 from integrations.models.conversation import Counts
+from integrations.models.openai import chat
 from integrations.models.pricing import price
 
 SELLERS = ("anthropic", "openai", "google", "mistral", "deepseek", "x-ai", "groq")
@@ -54,3 +56,14 @@ def test_every_listed_model_costs_what_the_library_says(counts):
 def test_a_model_that_nobody_lists_has_no_price():
     assert price("no-such-model", Counts(plain=1), provider="anthropic") is None
     assert price("claude-sonnet-4-5", Counts(plain=1), address="https://nobody.example/v1") is None
+
+
+@pytest.mark.parametrize("none", [-1, None, 0])
+def test_what_a_service_says_that_it_did_not_count_is_counted_as_nothing(none):
+    whole = messages.Message.model_validate(
+        {"model": "m", "content": [], "usage": {"input_tokens": none, "output_tokens": none}}
+    )
+    told = {"prompt_tokens": none, "completion_tokens": none, "prompt_tokens_details": {"cached_tokens": none}}
+    other = chat.Completion.model_validate({"choices": [{"message": {}}], "usage": told})
+
+    assert whole.reply(None).counts == other.reply(None, "m", 0).counts == Counts()

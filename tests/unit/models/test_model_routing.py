@@ -165,6 +165,23 @@ def test_all_conditions_of_a_route_must_hold(when, holds):
     assert When.model_validate(when).holds("support", ABOUT, lambda: 1000) is holds
 
 
+@pytest.mark.parametrize(
+    ("language", "wanted", "holds"),
+    [
+        ("en-GB", "en-GB", True),
+        ("en_gb", "en-GB", True),
+        ("EN", "en", True),
+        ("en", "EN", True),
+        ("en-US", "en-GB", False),
+        ("en", "en-GB", False),
+        ("enm", "en", False),
+        ("", "und", True),
+    ],
+)
+def test_a_language_is_the_same_however_it_is_written(language, wanted, holds):
+    assert When.model_validate({"language": wanted}).holds("support", About(language=language), lambda: 0) is holds
+
+
 def test_what_may_only_hold_certain_data_is_refused_where_nobody_knows_the_data():
     assert not When.model_validate({"data_class": {"only": "public"}}).holds("support", About(), lambda: 0)
 

@@ -93,6 +93,28 @@ def test_a_suspended_rule_permits_nothing_and_its_match_is_shown() -> None:
     assert outcome(made, thrown_switches=["rule:platform/no"], customer_vip=True) == "deny"
 
 
+@pytest.mark.parametrize("by", ["allow", "notify"])
+def test_a_switch_on_a_rule_makes_nothing_milder(by: str) -> None:
+    """Another rule allows it too: what the suspended one masks, holds back and makes heard is masked, held back and heard."""
+    obliged = [{"kind": "mask", "what": ["card"]}, {"kind": "delay", "minutes": 60}, {"kind": "notify", "role": "lead"}]
+    made = policy(bundle("platform", FINE, rule("careful", by, obligations=obliged)))
+
+    before, suspended = decide(made).verdict, decide(made, thrown_switches=["rule:platform/careful"]).verdict
+
+    assert suspended.obligations == before.obligations
+    assert (before.outcome, suspended.outcome) == (Outcome[by.upper()], Outcome[by.upper()])
+
+
+def test_a_suspended_rule_still_says_how_much_may_move() -> None:
+    capped = rule("capped", "allow", obligations=[{"kind": "cap", "amount_minor": 1, "currency": "EUR"}])
+    made = policy(bundle("platform", FINE, capped))
+
+    assert (
+        outcome(made, has_amount=True, amount_minor=2, currency="EUR", thrown_switches=["rule:platform/capped"])
+        == "deny"
+    )
+
+
 @pytest.mark.parametrize("scope", ["all", "domain:support", "action:refund_payment", "vendor:payments"])
 def test_a_thrown_switch_lets_nothing_run_by_itself(scope: str) -> None:
     decided = decide(policy(bundle("platform", FINE, defaults=LEAD)), thrown_switches=[scope])

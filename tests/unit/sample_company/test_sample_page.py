@@ -171,6 +171,7 @@ def test_the_right_side_is_sent_again_only_when_it_changed(client: TestClient, s
         ({"sec-fetch-site": "none"}, 403),
         ({"origin": "http://testserver", "sec-fetch-site": "cross-site"}, 403),
         ({"origin": "http://evil.example", "sec-fetch-site": "same-origin"}, 403),
+        ({"origin": "http://["}, 403),
     ],
 )
 def test_only_the_pages_own_forms_are_taken(

@@ -26,6 +26,28 @@ def spans(monkeypatch):
     tracing.close()
 
 
+@pytest.mark.parametrize("sampler", ["traceidratio", "parentbased_traceidratio"])
+def test_a_share_is_of_whole_cases(monkeypatch, sampler):
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.3")
+    kept = InMemorySpanExporter()
+    door, worker = (otel.Tracing(kept, process=name, worker="host:1", batched=False) for name in ("web", "worker"))
+
+    for number in range(50):
+        door.received(f"case_{number}", time.time_ns(), opened=True, attributes={})
+        with worker.span("triage", f"case_{number}", "internal", {}):
+            pass
+    door.close()
+    worker.close()
+
+    cases = {
+        name: {span.context.trace_id for span in kept.get_finished_spans() if span.name == name}
+        for name in ("receive", "triage")
+    }
+    assert cases["receive"] == cases["triage"]
+    assert 0 < len(cases["receive"]) < 50
+
+
 def test_off_a_span_is_one_object_that_does_nothing():
     assert not traces.on()
     with traces.span("triage", case_id="case_1", round=1) as span:

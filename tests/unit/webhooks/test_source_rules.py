@@ -170,6 +170,16 @@ def test_an_issue_without_a_body_is_a_ticket():
     assert event.data["text"] == ""
 
 
+@pytest.mark.parametrize(
+    ("file", "of", "named"), [("issue_comment.created", "issue", True), ("issue_comment.created", "comment", False)]
+)
+def test_what_is_written_about_an_issue_is_work_though_an_account_is_gone(file, of, named):
+    event = altered("github", file, put(of, "user", None))
+
+    assert bool(event.data["requester"]) is named
+    assert (event.data["requester_name"] == "ghost") is not named
+
+
 def test_a_zendesk_ticket_without_a_subject_is_named_by_its_first_line():
     event = altered("zendesk", "ticket.created", put("detail", "subject", None))
 

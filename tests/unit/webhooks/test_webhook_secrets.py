@@ -36,6 +36,7 @@ REFUSED = [
     ("standard_v1a", key_of(64, "whsk_"), "does not begin with 'whpk_'"),
     ("standard_v1a", key_of(31, "whpk_"), "holds 31 bytes"),
     ("stripe", "sk_live_0123456789", "does not begin with 'whsec_'"),
+    ("stripe", "whsec_", "the beginning of a secret"),
     ("github", "It's a Secret to Everybody", "anybody can sign"),
     ("zendesk", "dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ==", "anybody can sign"),
     ("sendgrid", "not a key", "not whole base64"),

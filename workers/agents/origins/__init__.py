@@ -1,7 +1,7 @@
 """Where values come from. `evidence` decides, `forms` knows how people write things, `skeleton` what looks alike."""
 
-from workers.agents.origins.evidence import Evidence, Origin, Unknowns, leaves, origins, unknowns
-from workers.agents.origins.forms import EMAIL, IBAN, INVISIBLE, LINK, minor_units, normal, readable
+from workers.agents.origins.evidence import Evidence, Origin, Unknowns, leaves, origins, prices, unknowns
+from workers.agents.origins.forms import EMAIL, IBAN, INVISIBLE, LINK, exact, minor_units, normal, readable
 
 __all__ = [
     "EMAIL",
@@ -11,10 +11,12 @@ __all__ = [
     "Evidence",
     "Origin",
     "Unknowns",
+    "exact",
     "leaves",
     "minor_units",
     "normal",
     "origins",
+    "prices",
     "readable",
     "unknowns",
 ]

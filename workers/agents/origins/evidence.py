@@ -20,13 +20,16 @@ from integrations.outsiders import FIELDS
 from workers.agents.origins.forms import (
     EMAIL,
     LINK,
+    Amount,
     amounts,
     contact_key,
     contacts,
+    exact,
     link_key,
     normal,
     numbers,
     readable,
+    same_currency,
 )
 from workers.agents.origins.skeleton import assembled, compact, hidden
 
@@ -70,10 +73,10 @@ class _Sieve:
     ours: list[tuple[str, Any]] = field(default_factory=list)
     strange: list[Any] = field(default_factory=list)
     foreign: list[tuple[str, Any]] = field(default_factory=list)
-    #: (charge id, amount) of records that are about a charge
-    of_charge: set[tuple[str, int]] = field(default_factory=set)
+    #: (charge id or "", minor units, currency or ""): amounts of records, with what is nearest around them
+    prices: set[tuple[str, int, str]] = field(default_factory=set)
 
-    def take(self, value: Any, written: frozenset[str], *, key: str = "", charge: str = "") -> None:
+    def take(self, value: Any, written: frozenset[str], *, key: str = "", charge: str = "", currency: str = "") -> None:
         kind = value.__class__
         if kind is str:
             self.ours.append((key, value))
@@ -83,23 +86,24 @@ class _Sieve:
                 self.foreign += leaves(value)
                 return
             charge = value.get("charge_id") or charge
+            currency = value.get("currency") or currency
             for name, item in value.items():
                 if name in written:
                     self.strange += [inner for _, inner in leaves(item)]
                 else:
-                    self.take(item, written, key=name, charge=charge)
+                    self.take(item, written, key=name, charge=charge, currency=currency)
         elif kind is not int and isinstance(value, Sequence) and not isinstance(value, str):
             for item in value:
-                self.take(item, written, key=key, charge=charge)
+                self.take(item, written, key=key, charge=charge, currency=currency)
         elif not isinstance(value, bool):
             self.ours.append((key, value))
-            if charge and key.endswith(_MONEY_KEY) and isinstance(value, int):
-                self.of_charge.add((charge, value))
+            if key.endswith(_MONEY_KEY) and isinstance(value, int):
+                self.prices.add((charge, value, str(currency).upper()))
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that was gathered, flattened to normalised values, records apart from strangers' text."""
+    """Everything that was gathered, flattened to values in one form (`exact` of records, `normal` of what strangers wrote)."""
 
     records: frozenset[str]
     #: what records say, as written: numbers and ids as well as the prose of a help article
@@ -110,6 +114,8 @@ class Evidence:
     said: tuple[str, ...] = ()
     #: amounts by the charge that they belong to
     charge_amounts: frozenset[tuple[str, int]] = frozenset()
+    #: amounts that records hold as fields, in minor units with their currency, "" where none is near
+    prices: frozenset[tuple[int, str]] = frozenset()
     #: of records that belong to somebody else than this case's customer
     foreign: tuple[tuple[str, Any], ...] = ()
 
@@ -119,6 +125,7 @@ class Evidence:
         sieve = _Sieve(own=None)
         for item in trusted:
             sieve.ours += [(path.rpartition(".")[2], value) for path, value in leaves(item)]
+            sieve.prices.update(("", *price) for price in prices(item))
         return cls._sifted(sieve, untrusted)
 
     @classmethod
@@ -141,12 +148,13 @@ class Evidence:
         said = [str(value) for item in (*untrusted, sieve.strange) for _, value in leaves(item)]
         strange = list(map(normal, said))
         return cls(
-            records=frozenset(normal(value) for _, value in sieve.ours),
+            records=frozenset(exact(value) for _, value in sieve.ours),
             record_values=tuple(sieve.ours),
             untrusted=frozenset(strange),
             untrusted_text="\n".join(strange),
             said=tuple(said),
-            charge_amounts=frozenset(sieve.of_charge),
+            charge_amounts=frozenset((charge, minor) for charge, minor, _ in sieve.prices if charge),
+            prices=frozenset((minor, currency) for _, minor, currency in sieve.prices),
             foreign=tuple(sieve.foreign),
         )
 
@@ -156,14 +164,14 @@ class Evidence:
             if self._vouched_amount(value, charge):
                 return Origin.RECORD
             return Origin.UNTRUSTED if value in self.untrusted_numbers else Origin.MODEL
-        plain = normal(value)
-        if plain in self.records:
+        if exact(value) in self.records:
             return Origin.RECORD
+        plain = normal(value)
         if plain in self.untrusted or (len(plain) > 3 and plain in self.untrusted_text):
             return Origin.UNTRUSTED
         if len(plain) > _MOST_LETTERS or plain.count(" ") >= _MOST_WORDS:
             return Origin.MODEL
-        if self._same_place(plain):
+        if self._same_place(exact(value)):
             return Origin.RECORD
         return Origin.UNTRUSTED if self._looks_said(str(value)) else Origin.MODEL
 
@@ -207,9 +215,20 @@ class Evidence:
         return frozenset(v for key, v in self.record_values if key.endswith(_MONEY_KEY) and isinstance(v, int))
 
     @cached_property
-    def known_amounts(self) -> frozenset[int]:
-        """Amounts that an outgoing text may name: fields of records, and amounts in their prose (a help article)."""
-        return self.record_amounts | {minor for _, minor in amounts(self.record_text) if minor is not None}
+    def known_amounts(self) -> Mapping[int, frozenset[str]]:
+        """Amounts that an outgoing text may name, by what they are in: fields of records, and amounts in their prose (a help
+        article)."""
+        known: dict[int, set[str]] = {}
+        told = ((amount.minor, amount.currency) for amount in amounts(self.record_text))
+        for minor, currency in (*self.prices, *told):
+            if minor is not None:
+                known.setdefault(minor, set()).add(currency)
+        return {minor: frozenset(currencies) for minor, currencies in known.items()}
+
+    def knows(self, amount: Amount) -> bool:
+        """Whether a record holds this amount. 40 of another currency is another amount."""
+        held = self.known_amounts.get(amount.minor, _NOBODY) if amount.minor is not None else _NOBODY
+        return any(same_currency(amount.currency, currency) for currency in held)
 
     @cached_property
     def known_links(self) -> frozenset[str]:
@@ -260,7 +279,7 @@ def unknowns(text: str, evidence: Evidence) -> Unknowns:
     return Unknowns(
         links=tuple(link for link in _links(text) if link_key(link) not in evidence.known_links),
         contacts=tuple(c for c in found if contact_key(c) not in evidence.known_contacts),
-        amounts=tuple(written for written, minor in amounts(text) if minor not in evidence.known_amounts),
+        amounts=tuple(amount.written for amount in amounts(text) if not evidence.knows(amount)),
     )
 
 
@@ -280,6 +299,20 @@ def _links(text: str) -> Iterator[str]:
     for match in LINK.finditer(text):
         if not re.match(r"(?:\+[\w.+-]*)?@", text[match.end() :]):
             yield match.group()
+
+
+def prices(value: Any, currency: str = "") -> Iterator[tuple[int, str]]:
+    """Amounts kept as ``*_minor`` in nested JSON, each with the nearest currency around it."""
+    if isinstance(value, Mapping):
+        currency = str(value.get("currency") or currency).upper()
+        for name, item in value.items():
+            if str(name).endswith(_MONEY_KEY) and isinstance(item, int):
+                yield item, currency
+            else:
+                yield from prices(item, currency)
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for item in value:
+            yield from prices(item, currency)
 
 
 def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from integrations.models.money import decimals
@@ -42,16 +43,33 @@ INVISIBLE = re.compile(
 )
 #: the rest of ASCII
 _SHOWN = bytes(code for code in range(128) if not INVISIBLE.match(chr(code)))
-_CODES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|CAD|AUD|JPY|KRW|ISK|INR|RUB|TRY|CNY|AED|BTC|ETH|USDT"
-_MONEY = rf"(?<![a-z])(?:{_CODES})(?![a-z])|€|\$|£|¥|₽|₺|₹|₿|zł|(?:euros?|dollars?|pounds?|yen|bucks|quid)\b"
+CODES = (
+    "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|CAD|AUD|NZD|JPY|KRW|ISK|INR|RUB|TRY|CNY|HKD|SGD|TWD|THB|MYR|IDR|VND|PKR|BRL|MXN|CLP|ARS"
+    "|ZAR|EGP|NGN|KES|HUF|RON|BGN|RSD|UAH|ILS|AED|SAR|QAR|KWD|BHD|OMR|JOD|TND|BTC|ETH|USDT"
+)
+#: signs and words, by the currency that they stand for; of a dollar and a krone nobody knows whose
+_SIGNS = {
+    "€": "EUR", "£": "GBP", "¥": "JPY", "₽": "RUB", "₺": "TRY", "₹": "INR", "₩": "KRW", "₪": "ILS", "₴": "UAH", "฿": "THB", "₫": "VND",
+    "₱": "PHP", "₿": "BTC", "zł": "PLN", "Kč": "CZK", "euro": "EUR", "euros": "EUR", "pound": "GBP", "pounds": "GBP", "quid": "GBP",
+    "pfund": "GBP", "yen": "JPY", "francs": "CHF", "franken": "CHF", "$": "$", "dollar": "$", "dollars": "$", "bucks": "$",
+    "dólares": "$", "kr": "kr", "kroner": "kr", "kronor": "kr",
+}  # fmt: skip
+SIGNED = {sign.casefold(): currency for sign, currency in _SIGNS.items()}
+#: whose they may be
+_SHARED = {
+    "$": frozenset({"$", "USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD", "BRL", "MXN", "CLP", "ARS"}),
+    "kr": frozenset({"kr", "SEK", "NOK", "DKK", "ISK"}),
+}
+_WORDS = "|".join(rf"(?<![^\W\d_]){sign}\b" if len(sign) > 1 else re.escape(sign) for sign in _SIGNS)
+_MONEY = rf"(?<![a-z])(?:{CODES})(?![a-z])|{_WORDS}"
 #: bounded, as a text of nothing but digits must not keep us busy; what is longer is no amount
 _DIGITS = r"\d(?:[.,'\u2019]?\d|[ \u00a0\u202f](?=\d{3}(?!\d))){0,40}"
-_TIMES = r"(?:[ \u00a0]?(k|tsd|thousand|tausend|mille|mil|mio|million|millionen)\b\.?)?"
+TIMES = r"(?:[ \u00a0]?(k|tsd|thousand|tausend|mille|mil|mio|million|millionen)\b\.?)?"
 _GAP = r"[ \t\u00a0\u202f]?"
 # Apart, as one number can stand between two currencies. A currency that follows its own number announces none.
-_BEFORE = re.compile(rf"(?<!\d[ \u00a0\u202f])({_MONEY}){_GAP}({_DIGITS}){_TIMES}", re.IGNORECASE)
-_ATTACHED = re.compile(rf"({_MONEY})({_DIGITS}){_TIMES}", re.IGNORECASE)
-_AFTER = re.compile(rf"(?<![\d.,])({_DIGITS}){_TIMES}{_GAP}({_MONEY})", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?<!\d[ \u00a0\u202f])({_MONEY}){_GAP}({_DIGITS}){TIMES}", re.IGNORECASE)
+_ATTACHED = re.compile(rf"({_MONEY})({_DIGITS}){TIMES}", re.IGNORECASE)
+_AFTER = re.compile(rf"(?<![\d.,])({_DIGITS}){TIMES}{_GAP}({_MONEY})", re.IGNORECASE)
 _IN_WORDS = re.compile(
     r"(?<!\d )\b[^\W\d]*(?:hundred|thousand|million|hundert|tausend|fifty|twenty|thirty|forty|fünfzig|cinquante|cincuenta|cento|mille)\w*"
     r"(?: \w+)?[ -](?:euros?|dollars?|pounds?)\b",
@@ -91,6 +109,16 @@ def normal(value: object) -> str:
     return " ".join((folded if folded.isascii() else unicodedata.normalize("NFKC", folded)).split())
 
 
+def exact(value: object) -> str:
+    """As `normal`, but letters stay apart that only fold alike: ``weiß.de`` and ``weiss.de`` are two hosts, of two owners."""
+    text = value if value.__class__ is str else str(value)
+    if text.isascii():
+        return normal(text)
+    text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    # One by one: a sigma at the end of a word is another letter, too.
+    return " ".join(unicodedata.normalize("NFKC", "".join(map(str.lower, text))).split())
+
+
 def readable(text: str) -> str:
     """A text as its reader takes it in: nothing invisible, digits of every script as ours, and addresses that were spelt out
     (``evil[.]com``, ``evil dot com``, ``hxxp://``) put together."""
@@ -123,7 +151,7 @@ def link_key(link: str) -> str:
 
     Compared whole: a known host with another path is another place, as anybody who can add a redirect knows.
     """
-    text = normal(link).rstrip(".,;:!?/").replace("\\", "/")
+    text = exact(link).rstrip(".,;:!?/").replace("\\", "/")
     text = _SCHEME.sub("", text)
     host, slash, rest = text.partition("/")
     if "?" in host:
@@ -155,7 +183,7 @@ def contacts(text: str) -> list[str]:
 
 def contact_key(contact: str) -> str:
     """An address or number without what is only its spelling. In an e-mail address a tag is part of who it is."""
-    return normal(contact) if "@" in contact else re.sub(r"[^a-z0-9+]", "", normal(contact))
+    return exact(contact) if "@" in contact else re.sub(r"[^a-z0-9+]", "", normal(contact))
 
 
 def _luhn(card: str) -> bool:
@@ -164,25 +192,44 @@ def _luhn(card: str) -> bool:
     return len(digits) >= 13 and (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
-def amounts(text: str) -> list[tuple[str, int | None]]:
-    """Amounts of money as written, and in minor units; None where they cannot be read with certainty."""
+class Amount(NamedTuple):
+    """An amount of money: as written, and in minor units of its currency. None where it cannot be read with certainty."""
+
+    written: str
+    minor: int | None
+    #: its code, a sign that several share (``$``), or "" where that is not known
+    currency: str
+
+
+def amounts(text: str) -> list[Amount]:
+    """Every amount of money in a text, each once."""
     in_words = _IN_WORDS.findall(text) if any(coin in text.lower() for coin in _COINS) else []
+    spelt = [Amount(words, None, "") for words in in_words]
     if _DIGIT.search(text) is None:
-        return [(words, None) for words in in_words]
+        return spelt
     before = [*_BEFORE.findall(text), *_ATTACHED.findall(text)]
     found = [_amount(number, times, money) for money, number, times in before]
     found += [_amount(number, times, money) for number, times, money in _AFTER.findall(text)]
-    return list(dict.fromkeys(found)) + [(words, None) for words in in_words]
+    return list(dict.fromkeys(found)) + spelt
 
 
-def _amount(number: str, times: str, money: str) -> tuple[str, int | None]:
+def same_currency(one: str, other: str) -> bool:
+    """Whether two amounts may be of one currency. What is not known may be any."""
+    if not one or not other or one == other:
+        return True
+    return other in _SHARED.get(one, ()) or one in _SHARED.get(other, ())
+
+
+def _amount(number: str, times: str, money: str) -> Amount:
+    currency = SIGNED.get(money.casefold(), money.upper())
     minor = minor_units(number)
-    currency = {"¥": "JPY", "yen": "JPY"}.get(money.casefold(), money)
-    if minor is not None and minor % 100 == 0:
-        minor = minor // 100 * 10 ** decimals(currency)
     if minor is not None and times:
         minor *= 1_000 if times.casefold() in _THOUSANDS else 1_000_000
-    return number, minor
+    if minor is not None:
+        # Read as hundredths: what is then left over is a coin that this currency does not have.
+        minor, rest = divmod(minor * 10 ** decimals(currency), 100)
+        minor = None if rest else minor
+    return Amount(number, minor, currency)
 
 
 def minor_units(text: str) -> int | None:

@@ -10,6 +10,19 @@ const strip = $(".top nav");
 const here = strip && $("[aria-current]", strip);
 if (here) strip.scrollLeft = here.offsetLeft - strip.offsetLeft - 16;
 
+// A table that is wider than its place is reached by Tab, so that arrow keys move it; one that fits is no stop on the way.
+function reachable() {
+  for (const area of $$(".scroll")) {
+    const wide = area.scrollWidth > area.clientWidth;
+    if (wide) area.tabIndex = 0;
+    else area.removeAttribute("tabindex");
+    area.role = wide ? "group" : null;
+    area.ariaLabel = wide ? "Table, goes on sideways" : null;
+  }
+}
+addEventListener("resize", reachable);
+reachable();
+
 const FIELDS = "input:not([type=hidden]), textarea, select";
 
 document.documentElement.classList.add("js");

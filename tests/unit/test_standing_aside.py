@@ -1,0 +1,81 @@
+"""Who waits for threads of its own, or for a moment, keeps no place at work meanwhile, as who waits for a call keeps none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from integrations.errors import Temporary
+from tests.unit.agents.test_loop import Model, c, loop
+from tests.unit.models.routed import Scripted, request, router, seat
+from workers.turnstile import Turnstile
+
+SOON = 5.0
+
+
+class Outside:
+    """What is waited for, until it is told to end."""
+
+    def __init__(self) -> None:
+        self.asked, self.given = threading.Event(), threading.Event()
+
+    def wait(self, *_: object) -> None:
+        self.asked.set()
+        assert self.given.wait(SOON), "whoever waits keeps the only place"
+
+
+@pytest.fixture
+def outside():
+    made = Outside()
+    yield made
+    made.given.set()
+
+
+def keeps_no_place(turnstile: Turnstile, outside: Outside, work: Callable[[], object]) -> object:
+    """What `work` gives, done inside, while somebody else goes through as it waits."""
+
+    def inside() -> object:
+        with turnstile.through():
+            return work()
+
+    def another() -> None:
+        with turnstile.through():
+            outside.given.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        working = pool.submit(inside)
+        assert outside.asked.wait(SOON)
+        pool.submit(another).result(2 * SOON)
+        return working.result(SOON)
+
+
+def test_an_urgent_question_that_is_put_to_two(outside):
+    turnstile = Turnstile(1)
+    first, second = Scripted("alpha", script=[outside.wait]), Scripted("beta")
+    asked = router(seat(first, hedge_after=SOON), seat(second), aside=turnstile.aside)
+
+    found = keeps_no_place(turnstile, outside, lambda: asked.answer(request(urgent=True)))
+
+    assert found.output.by == "alpha"
+
+
+def test_the_moment_before_a_second_try(outside):
+    turnstile = Turnstile(1)
+    model = Scripted("alpha", script=[Temporary("Overloaded.")])
+    asked = router(seat(model), aside=turnstile.aside, sleep=outside.wait)
+
+    found = keeps_no_place(turnstile, outside, lambda: asked.answer(request()))
+
+    assert (found.output.by, len(model.asked)) == ("alpha", 2)
+
+
+def test_look_ups_that_are_made_at_the_same_time(outside):
+    turnstile, model = Turnstile(1), Model([[c("find", name="a"), c("find", name="b")]])
+    looking = loop(model, look=lambda _lookup, _arguments: outside.wait() or [], aside=turnstile.aside)
+
+    keeps_no_place(turnstile, outside, looking.run)
+
+    assert len(model.asked) == 2
