@@ -25,7 +25,7 @@ settings.load_profile("steady")
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 # A machine that builds may itself stand still for ten seconds, in mid-transaction. Who tests what comes of that says so.
-database.IDLE_MILLISECONDS = 120_000
+database.IDLE_MILLISECONDS = database.ROW_MILLISECONDS = 120_000
 
 
 @pytest.hookimpl(wrapper=True)

@@ -29,6 +29,7 @@ FLAGS = (
 PASSWORD = "correct horse battery staple"
 
 pytestmark = pytest.mark.slow
+expect.set_options(timeout=60_000)
 
 
 @dataclass

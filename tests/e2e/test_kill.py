@@ -74,7 +74,7 @@ def installation(tmp_path, api):
         ANTHROPIC_API_KEY="key",
         ANTHROPIC_BASE_URL=api.url,
         ANTHROPIC_MODEL="model-x",
-        CASEWORKER_LEASE_SECONDS="3",
+        CASEWORKER_LEASE_SECONDS="30",
         CASEWORKER_LOOP_TURNS="0",
     )
     yield made

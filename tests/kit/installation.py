@@ -78,7 +78,7 @@ class Installation:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(20)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.company.close()
@@ -99,7 +99,7 @@ class Installation:
         headers = {"content-type": "application/json", "authorization": f"Bearer {self.tokens[by]}"}
         request = urllib.request.Request(self.address + path, json.dumps(body).encode(), headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")

@@ -122,6 +122,6 @@ class Workers:
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
-                process.wait(20)
+                process.wait(60)
         self.company.close()
         self.system.close()

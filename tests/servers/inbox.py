@@ -15,7 +15,7 @@ from workers import web
 from workers.wiring import System
 
 #: how long it waits for open requests when it is to end, in seconds: so long that who ends sooner was not cut off
-GRACE = 40
+GRACE = 120
 
 
 @contextmanager

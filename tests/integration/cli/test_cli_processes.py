@@ -131,7 +131,7 @@ def test_an_event_goes_from_one_process_to_the_other_and_all_end_when_told(envir
             json.dumps(event).encode(),
             {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents+json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.status == 202
             (case,) = json.load(answer)["cases"]
 

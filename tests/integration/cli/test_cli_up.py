@@ -57,7 +57,7 @@ class Started:
 
     def answers(self, url: str) -> bool:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -134,7 +134,7 @@ def signs_in(address: str, email: str, password: str) -> bool:
     request = urllib.request.Request(f"{address}/sign-in", data=form, headers={"Origin": address})
     opener = urllib.request.build_opener(Staying)
     try:
-        with opener.open(request, timeout=10) as answer:
+        with opener.open(request, timeout=60) as answer:
             return "set-cookie" in answer.headers
     except urllib.error.HTTPError as error:
         return error.code == 303 and "set-cookie" in error.headers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from dataclasses import replace
 from decimal import Decimal
 
@@ -182,7 +181,7 @@ def test_a_switch_that_is_thrown_while_the_begin_waits_holds_it_back(tmp_path, o
         begins = threading.Thread(target=execute.carry_out, args=(engine.system, engine.writers, action.id))
         begins.start()
         until(lambda: waits_for_a_lock(engine.system.db), "it does not wait for the row")
-        time.sleep(2 * LONG_BEGUN)
+        engine.clock.on(seconds=2 * LONG_BEGUN)
         with engine.system.db.write() as tx:
             switchboard.throw(tx, "all", reason="stop", actor="person:lea", now=engine.clock())
         somebody.rollback()

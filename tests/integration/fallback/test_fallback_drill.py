@@ -58,7 +58,7 @@ def nobody():
     return f"http://127.0.0.1:{free_port()}"
 
 
-def routed(engine, tmp_path, *, first, second=None, timeout=5.0, routing=registry.SHIPPED, budget=None):
+def routed(engine, tmp_path, *, first, second=None, timeout=60.0, routing=registry.SHIPPED, budget=None):
     """The engine with the models that are reached there, guarded and counted as `wiring` does it."""
     env = {"ANTHROPIC_API_KEY": "key", "ANTHROPIC_MODEL": "model-a", "ANTHROPIC_BASE_URL": first}
     if second is not None:
@@ -91,7 +91,7 @@ FAULTS = {
     "529": messages_api.Fault(529),
     "500": messages_api.Fault(500),
     "cut off": messages_api.Fault(0),
-    "no answer in time": messages_api.Fault(529, wait=1.5),
+    "no answer in time": messages_api.Fault(529, wait=4.0),
     "no JSON": messages_api.Fault(200, body=b"<html>gateway</html>", content_type="text/html"),
     "bad key": messages_api.Fault(401),
     "come back in an hour": messages_api.Fault(429, retry_after=3600),
@@ -104,7 +104,7 @@ def test_with_the_first_provider_down_every_case_goes_on_with_the_next_and_says_
     if FAULTS[kind] is not None:
         first.faults += [FAULTS[kind]] * 50
     address = nobody() if FAULTS[kind] is None else first.url
-    routed(engine, tmp_path, first=address, second=second.url, timeout=0.5 if "in time" in kind else 5.0)
+    routed(engine, tmp_path, first=address, second=second.url, timeout=1.5 if "in time" in kind else 60.0)
 
     found = []
     for number in range(CASES):

@@ -28,7 +28,7 @@ def at_once(address, calls):
 
     def send(call):
         token, path, body = call
-        with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=120) as client:
             together.wait()
             return client.post(path, json=body)
 

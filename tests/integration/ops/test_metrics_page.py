@@ -77,11 +77,11 @@ def shown():
 
 
 def test_a_process_shows_what_it_counted_and_that_it_lives(shown):
-    with urllib.request.urlopen(f"http://127.0.0.1:{shown}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{shown}/metrics", timeout=60) as answer:
         assert b"caseworker_tasks_running" in answer.read()
-    with urllib.request.urlopen(f"http://127.0.0.1:{shown}/healthz", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{shown}/healthz", timeout=60) as answer:
         assert json.load(answer) == {"status": "ok"}
-    connection = http.client.HTTPConnection("127.0.0.1", shown, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", shown, timeout=60)
     connection.request("GET", "/settings")
     assert connection.getresponse().status == 404
     connection.close()

@@ -105,7 +105,7 @@ class Fleet:
         return (self.folder / f"{name}.log").read_text()
 
     def metrics(self, name):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=60) as answer:
             return answer.read().decode()
 
 

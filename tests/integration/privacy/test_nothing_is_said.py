@@ -61,7 +61,7 @@ def send(installation, path: str, body: bytes, **headers: str) -> int:
     told = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(installation.address + path, body, told, method="POST"), timeout=20
+            urllib.request.Request(installation.address + path, body, told, method="POST"), timeout=60
         ) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
@@ -114,7 +114,7 @@ def metrics(installation) -> str:
     request = urllib.request.Request(
         installation.address + "/metrics", headers={"authorization": token(installation, "read")}
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return str(answer.read().decode())
 
 

@@ -71,7 +71,7 @@ def test_what_takes_longer_than_the_time_to_stop_goes_on_elsewhere(workers, api,
     first.send_signal(told)
 
     assert first.wait(240) == 0
-    assert time.monotonic() - began < 30, "it waited for the call"
+    assert time.monotonic() - began < 60, "it waited for the call"
     api.delay = 0.0
     workers.start("worker", "--queues", "support,actions")
     workers.start("sweep")
@@ -93,7 +93,7 @@ def test_told_to_stop_it_ends_though_the_broker_answers_nothing(workers, far_bro
         first.send_signal(told)
 
         assert first.wait(240) == 0
-        assert time.monotonic() - began < 30, "it waited for the broker"
+        assert time.monotonic() - began < 60, "it waited for the broker"
     finally:
         far_broker.go_on()
 
