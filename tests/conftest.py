@@ -26,6 +26,7 @@ structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.p
 
 # A machine that builds may itself stand still for ten seconds, in mid-transaction. Who tests what comes of that says so.
 database.IDLE_MILLISECONDS = database.ROW_MILLISECONDS = 120_000
+database.CONNECT_SECONDS = 60
 
 
 @pytest.hookimpl(wrapper=True)

@@ -220,7 +220,8 @@ def test_what_a_session_begins_with_is_not_said_at_the_login(on_postgresql):
     # PgBouncer refuses a login that brings anything more, or drops it and says nothing.
     assert said == {"-csearch_path=here,public"}
     assert path == "here,public"
-    assert set(found) == {("10s", f"{database.IDLE_MILLISECONDS // 60_000}min", "UTC")}
+    times = [f"{each // 60_000}min" for each in (database.ROW_MILLISECONDS, database.IDLE_MILLISECONDS)]
+    assert set(found) == {(*times, "UTC")}
 
 
 def test_values_are_read_alike_whatever_the_server_is_set_to(on_postgresql, monkeypatch):

@@ -31,6 +31,8 @@ Tx = Connection
 Asked = tuple[str | bytes, Values]
 
 BUSY_SECONDS = 10.0
+#: longest wait for a server to take a connection
+CONNECT_SECONDS = 5
 #: longest wait for a row that somebody else holds
 ROW_MILLISECONDS = 10_000
 #: longest wait for whoever stands still between two statements of a transaction, as one does that was stopped there: the server
@@ -102,7 +104,7 @@ class Database:
         else:
             # A server that vanished without a word is noticed after seconds, not after the kernel's quarter of an hour.
             arguments = {
-                "connect_timeout": 5,
+                "connect_timeout": CONNECT_SECONDS,
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
                 "keepalives_count": 3,

@@ -7,8 +7,12 @@ import pytest
 from workers.store import inbox
 from workers.store.records import ActionState
 
-#: one call at first, and the next after an hour
-ONE = {"CASEWORKER_VENDOR_LIMITS": "sample=1/h"}
+#: one call at first, and the next after an hour; what was about to be sent when the machine stood still is sent all the same
+ONE = {
+    "CASEWORKER_VENDOR_LIMITS": "sample=1/h",
+    "CASEWORKER_LEASE_SECONDS": "300",
+    "CASEWORKER_DEAD_AFTER_SECONDS": "300",
+}
 
 
 @pytest.fixture
