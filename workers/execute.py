@@ -50,6 +50,8 @@ from workers.ledger import (
 from workers.log import logger
 from workers.obstacles import (
     ANOTHER,
+    FORGOTTEN,
+    is_forgotten,
     is_what_was_approved,
     postpone_if_stopped,
     postpone_if_stopped_meanwhile,
@@ -321,6 +323,9 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
         return
     claimed, begun = _taken_in_hand(system, action)
     if claimed is None:
+        return
+    if kind.look is None and is_forgotten(begun, system.clock()):
+        record_uncertain(system, claimed, FORGOTTEN)
         return
     errand = replace(errand, action=claimed)
     with system.leases.action(claimed.id, claimed.version):

@@ -6,6 +6,9 @@ Called by `execute` before and at each attempt. Whoever finds something writes i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 from integrations.errors import Postponed
 from workers.actions.digest import row_digest
 from workers.ledger import redraft, try_later
@@ -14,7 +17,7 @@ from workers.renewal import judge_again
 from workers.store import actions, cases, flow, switches
 from workers.store.database import StoreUnavailable
 from workers.store.flow import Errand
-from workers.store.records import Action, ActionState
+from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
 from workers.turns import before
 from workers.wiring import System
@@ -23,6 +26,9 @@ SWITCH_CHECK_SECONDS = 5.0
 #: a begin that took longer than this (seconds) may have waited for somebody, and a switch been thrown meanwhile
 LONG_BEGUN = 0.2
 ANOTHER = "What was approved is not what would be sent."
+#: Payment services keep a key for 24 hours, and do under the same one after that what they have done before.
+KEYS_LAST = timedelta(hours=23)
+FORGOTTEN = "It may have been carried out so long ago that the other side has forgotten our key: it would do it again."
 
 
 def postpone_if_stopped(system: System, errand: Errand, *, doubtful: bool = False) -> bool:
@@ -41,6 +47,11 @@ def postpone_if_stopped(system: System, errand: Errand, *, doubtful: bool = Fals
             return False
     try_later(system, errand, Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS), doubtful=doubtful)
     return True
+
+
+def is_forgotten(begun: Sequence[Attempt], now: datetime) -> bool:
+    """Whether one of these attempts may have been carried out when keys were given that the other side need not know any more."""
+    return any(attempt.outcome is None and now - attempt.started_at > KEYS_LAST for attempt in begun)
 
 
 def wait_for_turn(system: System, action: Action) -> bool:

@@ -104,6 +104,42 @@ def test_a_changed_target_proves_nothing_while_an_earlier_try_may_have_changed_i
     assert engine.house.done("refund") == [4000]
 
 
+@pytest.mark.parametrize("held", [False, True], ids=["nobody was there", "held by a switch"])
+def test_a_key_that_the_other_side_may_have_forgotten_is_not_relied_on(engine, held):
+    """Payment services keep a key for a day. Then the same request is a new one to them, and pays again."""
+    answered_late(engine)
+    if held:
+        with engine.system.db.write() as tx:
+            switches.throw(tx, "all", reason="A look", actor="person:ana", now=engine.clock())
+        engine.clock.on(hours=1)
+        engine.sweep()
+        with engine.system.db.write() as tx:
+            switches.release(tx, "all")
+    engine.clock.on(hours=24)
+    engine.house.by_key.clear()
+    # Nor does it guard what it changes.
+    engine.house.versions.clear()
+    engine.sweep()
+
+    action = engine.action("refund_payment")
+    assert engine.house.done("refund") == [4000]
+    assert action.state == ActionState.UNCERTAIN
+    assert "forgotten" in action.reason
+
+
+def test_what_can_be_looked_for_is_looked_for_however_long_ago_it_was_tried(engine, approved):
+    approved(reply(), "reply_to_customer")
+    engine.house.after.append(Died())
+    with pytest.raises(Died):
+        engine.drain()
+
+    engine.clock.on(days=3)
+    engine.sweep()
+
+    assert len(engine.house.done("reply")) == 1
+    assert engine.action("reply_to_customer").state == ActionState.DONE
+
+
 @pytest.mark.parametrize("done", [False, True], ids=["before the effect", "after the effect"])
 def test_a_reconcilable_action_looks_before_it_does_it_again(engine, approved, done):
     approved(reply(), "reply_to_customer")
