@@ -20,7 +20,7 @@ between that and the call then, and where a crash came in between, by who finds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import partial
@@ -324,9 +324,6 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     claimed, begun = _taken_in_hand(system, action)
     if claimed is None:
         return
-    if kind.look is None and is_forgotten(begun, system.clock()):
-        record_uncertain(system, claimed, FORGOTTEN)
-        return
     errand = replace(errand, action=claimed)
     with system.leases.action(claimed.id, claimed.version):
         try:
@@ -348,14 +345,16 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
         if kind.look is not None:
             record_not_there(system, claimed, begun)
     if not withdraw_if_left_behind(system, claimed, doubtful=kind.look is None):
-        _again(system, writers, call)
+        _again(system, writers, call, begun)
 
 
-def _again(system: System, writers: Writers, call: _Call) -> None:
+def _again(system: System, writers: Writers, call: _Call, begun: Sequence[Attempt]) -> None:
     """Try once more what was tried before: its end is unknown of what takes our key, and of what was looked for it is known that there is none."""
     action = call.errand.action
     if call.kind.look is None:
-        if not postpone_if_stopped(system, call.errand, doubtful=True):
+        if is_forgotten(begun, system.clock()):
+            record_uncertain(system, action, FORGOTTEN)
+        elif not postpone_if_stopped(system, call.errand, doubtful=True):
             _attempt(system, call, doubtful=True)
     elif approve_again(system, action):
         # As if it had never been tried: policy, limits, switches and target may have changed since it was.
