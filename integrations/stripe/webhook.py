@@ -28,6 +28,12 @@ from integrations.webhooks.schemes import STRIPE
 
 SETTING = "STRIPE_WEBHOOK_SECRET"
 
+# https://docs.stripe.com/currencies#special-cases and #zero-decimal
+#: two digits after the separator at Stripe, none in ISO 4217
+_WITH_DIGITS = frozenset({"ISK", "UGX"})
+#: none at Stripe, two in ISO 4217
+_WITHOUT_DIGITS = frozenset({"MGA"})
+
 
 class _Holder(Shape):
     object: dict[str, Any]
@@ -39,6 +45,8 @@ class _Event(Shape):
     id: Id
     type: Line
     created: UnixTime
+    #: an endpoint for connected accounts is sent what they do in test mode as well
+    livemode: bool = True
     data: _Holder
 
     def about(
@@ -53,6 +61,8 @@ class _Event(Shape):
         amount: int | None = None,
         currency: str = "",
     ) -> InboundEvent:
+        if not self.livemode:
+            title, text = f"Test: {title}", ["From Stripe's test mode. No money has moved.", *text]
         return InboundEvent(
             source=StripeWebhook.name,
             delivery_id=self.id,
@@ -64,11 +74,18 @@ class _Event(Shape):
                 **words(title, "\n".join(text)),
                 "charge_id": charge,
                 "customer_email": email or "",
-                "amount_minor": amount,
+                "amount_minor": None if amount is None else _minor(amount, currency),
                 "currency": currency,
                 "rules": list(rules),
             },
         )
+
+
+def _minor(amount: int, currency: str) -> int:
+    """An amount of Stripe's in minor units as everybody else has them. What they cannot say is rounded up."""
+    if currency in _WITH_DIGITS:
+        return -(-amount // 100)
+    return amount * 100 if currency in _WITHOUT_DIGITS else amount
 
 
 class _EvidenceDetails(Shape):

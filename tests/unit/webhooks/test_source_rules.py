@@ -139,6 +139,38 @@ def test_a_dispute_that_the_bank_takes_no_answer_to_says_so():
     assert "The bank takes no answer to it." in event.data["text"]
 
 
+@pytest.mark.parametrize("file", ["charge.dispute.created", "charge.succeeded"])
+@pytest.mark.parametrize(
+    ("currency", "stripes", "minor"),
+    [
+        ("eur", 12900, 12900),
+        ("jpy", 500, 500),
+        # Stripe writes these with two digits that ISO 4217 does not give them …
+        ("isk", 500, 5),
+        ("isk", 4010, 41),
+        ("ugx", 500, 5),
+        # … and this one without those that it does.
+        ("mga", 500, 50000),
+        ("kwd", 5120, 5120),
+    ],
+)
+def test_stripes_amounts_are_in_minor_units_as_iso_4217_has_them(file, currency, stripes, minor):
+    def change(body: dict[str, Any]) -> None:
+        body["data"]["object"].update(currency=currency, amount=stripes)
+
+    event = altered("stripe", file, change)
+
+    assert (event.data["amount_minor"], event.data["currency"]) == (minor, currency.upper())
+
+
+@pytest.mark.parametrize("file", ["charge.dispute.created", "charge.succeeded", "review.opened"])
+def test_what_comes_from_stripes_test_mode_says_that_no_money_moved(file):
+    event = altered("stripe", file, put("livemode", False))
+
+    assert event.data["title"].startswith("Test: ")
+    assert "No money has moved." in event.data["text"]
+
+
 def test_githubs_event_header_does_not_make_the_type():
     """The header is unsigned: a captured issue sent again as a comment is still the issue that it was."""
     body = (FIXTURES / "github" / "issues.opened.json").read_bytes()
