@@ -25,6 +25,8 @@ _WINDOW: Final = (
     "maximum context",
     "context_length_exceeded",
 )
+#: what OpenAI says, with 429, of a request that is larger than all tokens of a minute: no patience makes it smaller
+_OF_A_MINUTE: Final = "request too large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,12 @@ def consequence(status: int, said: str, headers: Mapping[str, str], names: Names
         return Permanent(f"Our key may not use this model: check {names.model} and the account's rights.")
     if status == 404:
         return Permanent(f"The model is not known to the service: check {names.model} and {names.address}.")
-    if status == 413 or (status == 400 and any(words in said.lower() for words in _WINDOW)):
+    plain = said.lower()
+    if (
+        status == 413
+        or (status == 400 and any(words in plain for words in _WINDOW))
+        or (status == 429 and _OF_A_MINUTE in plain)
+    ):
         return TooLong(f"The material of this case is too long for the model.{_quoted(said)}")
     if status == 429:
         return Temporary("The model's service asks us to slow down.", retry_after=wait(headers))

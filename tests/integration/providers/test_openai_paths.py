@@ -14,6 +14,15 @@ from integrations.models.openai.options import Options
 from tests.integration.providers.asking import GOOD, Sorted, request
 from tests.servers.chat_api import ChatApi, Fault, Said
 
+TOO_MUCH_FOR_A_MINUTE = (
+    "Request too large for gpt-x in organization org-1 on tokens per min (TPM): Limit 30000, Requested 36278. The input or "
+    "output tokens must be reduced in order to run successfully. Visit https://example.com to learn more."
+)
+USED_UP = (
+    "Rate limit reached for gpt-x in organization org-1 on tokens per min (TPM): Limit 30000, Used 28554, Requested 3082. "
+    "Please try again in 9.816s."
+)
+
 
 @pytest.fixture
 def api():
@@ -49,6 +58,9 @@ def test_a_streamed_answer_is_the_same_as_a_whole_one(api, streaming):
     [
         (Fault(429, retry_after=3), Temporary, "slow down"),
         (Fault(429, code="insufficient_quota"), Permanent, "balance"),
+        # Larger than all that the account may ask for in a minute: it is refused so every time.
+        (Fault(429, code="rate_limit_exceeded", message=TOO_MUCH_FOR_A_MINUTE), TooLong, "Limit 30000"),
+        (Fault(429, code="rate_limit_exceeded", message=USED_UP), Temporary, "slow down"),
         (Fault(529), Temporary, "529"),
         (Fault(500), Temporary, "500"),
         (Fault(503, retry_after=2.5), Temporary, "503"),
