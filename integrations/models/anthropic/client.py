@@ -190,8 +190,9 @@ class AnthropicModel:
         except anthropic.APIConnectionError as error:
             raise Temporary("The model cannot be reached, or the connection was lost.") from error
         except anthropic.APIStatusError as error:
-            raise consequence(error.status_code, error.api_message or "", error.response.headers, NAMES) from error
-        except (ValueError, anthropic.APIResponseValidationError) as error:
+            said = error.api_message if isinstance(error.api_message, str) else ""
+            raise consequence(error.status_code, said, error.response.headers, NAMES) from error
+        except (ValueError, RecursionError, anthropic.APIResponseValidationError) as error:
             raise Temporary("The model's service sent something that is no answer.") from error
 
     def _streamed(self, sent: Mapping[str, Any], timeout: float) -> Reply:
@@ -214,7 +215,7 @@ class AnthropicModel:
             raise _broken(built, request_id, Temporary("The connection to the model was lost.")) from error
         except Temporary as error:
             raise _broken(built, request_id, error) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             what = Temporary("The model's service sent something that is no answer.")
             raise _broken(built, request_id, what) from error
         finally:

@@ -59,7 +59,7 @@ class Message(BaseModel):
         """Raise `ValueError` where a block is none."""
         text, calls, plain = [], [], True
         for block in self.content:
-            kind = block.get("type")
+            kind = str(block.get("type"))
             plain = plain and kind in _PLAIN
             if kind == "text":
                 text.append(_string(block, "text"))

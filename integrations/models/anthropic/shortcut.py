@@ -97,6 +97,6 @@ def _response(answer: Answer, request: httpx2.Request) -> httpx2.Response:
         return response
     try:
         body = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = response.text
     raise anthropic.APIStatusError(f"Error code: {answer.status}", response=response, body=body)

@@ -233,7 +233,7 @@ def spoken(timeout: float, call: Callable[[], R]) -> R:
         raise Temporary("The model cannot be reached, or the connection was lost.") from error
     except openai.APIStatusError as error:
         raise Refusal(error.status_code, error.body, error.response.headers) from error
-    except (ValueError, openai.APIResponseValidationError) as error:
+    except (ValueError, RecursionError, openai.APIResponseValidationError) as error:
         raise Temporary("The model's service sent something that is no answer.") from error
     except openai.APIError as error:
         # An error in the middle of a stream, whose status was told long before.
@@ -285,5 +285,5 @@ def _status_of(error: object) -> int:
 def _json(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

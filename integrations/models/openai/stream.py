@@ -57,8 +57,9 @@ class Assembly:
         for name, value in delta.items():
             if name == "tool_calls":
                 for number, call in enumerate(value or ()):
-                    index = call.get("index")
-                    self._grow_call(number if index is None else index, call)
+                    # Some give no index, and some a text.
+                    index = str(call.get("index"))
+                    self._grow_call(int(index) if index.isdecimal() else number, call)
             elif name != "role":
                 _add(self._message, name, value)
 
