@@ -26,6 +26,8 @@ from integrations.models.wire_format import PORTS, head, is_plain, is_stream
 KEPT_SECONDS: Final = 30.0
 #: As much as is read at once, in bytes. What waits for an answer reserves that much; answers come in pieces of a few KB anyway.
 READ_AT_ONCE: Final = 8192
+#: Bytes of an answer, which a whole process would else be lost to. Services take no batch that is larger.
+LARGEST: Final = 256 * 2**20
 #: A connection whose other end vanished is noticed in minutes, as the SDKs' own clients have it.
 _OPTIONS: Final = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -78,6 +80,7 @@ class Connection:
         "pieces",
         "reason",
         "since",
+        "size",
         "status",
     )
 
@@ -95,6 +98,7 @@ class Connection:
         self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
+        self.size = 0
         self.begun = self.done = self.again = False
 
     # ── told by the parser ──
@@ -117,6 +121,9 @@ class Connection:
         self.begun = self.status >= 200
 
     def on_body(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size > LARGEST:
+            raise ValueError("no answer is so large")
         self.pieces.append(piece)
 
     def on_message_complete(self) -> None:

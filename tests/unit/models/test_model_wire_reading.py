@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.models import connections
+from integrations.models import connections, wire
 from integrations.models.wire import Wire
 from tests.servers.raw_http import CLOSE, RawHttp, ok
 
@@ -142,6 +142,18 @@ def test_a_stream_that_breaks_off_says_so(server, client):
 
     with client.stream("GET", server.url) as found, pytest.raises(httpx2.RemoteProtocolError):
         list(found.iter_raw())
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_an_answer_without_end_is_given_up_before_it_fills_the_memory(server, client, monkeypatch, kind):
+    monkeypatch.setattr(wire, "LARGEST", 100_000)
+    piece = b"2710\r\n" + b"x" * 10_000 + b"\r\n"
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    server.answers[:] = [[head, *[piece] * 10, b"0\r\n\r\n"], [head, *[piece] * 11, b"0\r\n\r\n"]]
+
+    assert len(client.get(server.url).content) == 100_000
+    with pytest.raises(httpx2.RemoteProtocolError):
+        client.get(server.url)
 
 
 def test_what_it_does_not_speak_goes_the_librarys_way(server, client):
