@@ -26,6 +26,9 @@ from integrations.models.statuses import consequence
 #: what the service takes as the name of a request
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
+#: answers by which the service says that it has taken nothing; any other may come after it has
+_NOT_TAKEN: Final = frozenset({408, 425, 429, 503, 529})
+
 #: What became of one request: its answer, or why there is none. An `Unanswered` says what it cost.
 Result = ModelAnswer[Any] | ToolUse | IntegrationError
 
@@ -84,17 +87,19 @@ class Batches:
             }
             for name, request in requests.items()
         ]
-        try:
-            raw = self._model.spoken(
-                self._timeout,
-                lambda: self._model.client.messages.batches.with_raw_response.create(
-                    requests=cast(Any, asked), timeout=self._timeout
-                ),
+
+        def submitted() -> str:
+            raw = self._model.client.messages.batches.with_raw_response.create(
+                requests=cast(Any, asked), timeout=self._timeout
             )
+            return _Batch.model_validate_json(raw.http_response.content).id
+
+        try:
+            return self._model.spoken(self._timeout, submitted)
         except Temporary as error:
-            error.maybe_done = isinstance(error.__cause__, anthropic.APIConnectionError)
+            told = error.__cause__
+            error.maybe_done = not isinstance(told, anthropic.APIStatusError) or told.status_code not in _NOT_TAKEN
             raise
-        return self._model.spoken(self._timeout, lambda: _Batch.model_validate_json(raw.http_response.content)).id
 
     def poll(self, batch: str, requests: Mapping[str, ModelRequest[Any]]) -> Mapping[str, Result] | None:
         """What became of each request, by its name; None while the batch is worked on. Raise `Temporary` or `Permanent`.

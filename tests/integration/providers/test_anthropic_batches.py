@@ -129,6 +129,16 @@ def test_a_batch_whose_handing_in_broke_off_may_have_been_taken(api, batches):
     assert not refused.value.maybe_done
 
 
+@pytest.mark.parametrize("fault", [Fault(504), Fault(500), Fault(200, body=b"<html>")], ids=["504", "500", "no answer"])
+def test_a_batch_may_have_been_taken_where_only_the_answer_to_it_failed(api, batches, fault):
+    api.faults.append(fault)
+
+    with pytest.raises(Temporary) as lost:
+        batches.submit({"one": request()})
+
+    assert lost.value.maybe_done
+
+
 def test_a_batch_can_be_stopped(api, batches):
     batch = batches.submit({"one": request()})
     batches.cancel(batch)
