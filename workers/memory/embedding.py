@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from operator import mul
 
-from integrations.models.base import Embedder
+from integrations.models.base import Embedder, Unanswered
 from workers.store import memories
 from workers.store.database import Database
 
@@ -25,11 +25,24 @@ def embed_new(db: Database, embedder: Embedder, *, most: int = 10) -> int:
             lot = memories.without_vector(tx, embedder.name, LOT)
         if not lot:
             break
-        vectors = embedder.embed([text for _, text in lot])
+        vectors = _vectors(embedder, lot)
+        if not vectors:
+            break
         with db.write() as tx:
-            memories.keep_vectors(tx, embedder.name, {i: v for (i, _), v in zip(lot, vectors, strict=True)})
-        made += len(lot)
+            memories.keep_vectors(tx, embedder.name, vectors)
+        made += len(vectors)
     return made
+
+
+def _vectors(embedder: Embedder, lot: Sequence[tuple[str, str]]) -> dict[str, Sequence[float]]:
+    """By id. A text that the model refuses, or cannot take in whole, gets none, and is found by its words."""
+    try:
+        vectors = embedder.embed([text for _, text in lot])
+    except Unanswered:
+        if len(lot) == 1:
+            return {}
+        return {i: vector for one in lot for i, vector in _vectors(embedder, [one]).items()}
+    return {i: vector for (i, _), vector in zip(lot, vectors, strict=True)}
 
 
 def by_nearness(vectors: Mapping[str, Sequence[float]], to: Sequence[float]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from integrations.errors import Temporary
+from integrations.models.base import TooLong
 from workers.agents.remembered import customer_key, topic_key
 from workers.memory.embedding import embed_new
 from workers.memory.keeping import forget, note
@@ -167,6 +168,24 @@ def test_a_model_that_cannot_be_reached_holds_nothing_up(house):
     model.faults.append(Temporary("away"))
 
     assert len(told(house, ANA, "Word", most=3, embedder=model)) == 3
+
+
+def test_a_text_that_the_model_cannot_take_leaves_the_others_their_vectors(house):
+    """As a server says it whose model reads 512 tokens: of all that came in one request, for one of them."""
+
+    class Small(Meaning):
+        def embed(self, texts):
+            if any(len(text) > 100 for text in texts):
+                raise TooLong("The material of this case is too long for the model.")
+            return super().embed(texts)
+
+    remember(house, ANA, "It stood in the rain", "Long " * 40, *(f"A candle {n}" for n in range(10)))
+    model = Small()
+
+    assert embed_new(house.db, model) == 11
+    assert "It stood in the rain" in told(house, ANA, "All wet", most=2, embedder=model)
+    remember(house, ANA, "A candle more")
+    assert embed_new(house.db, model) == 1
 
 
 def test_of_what_was_forgotten_no_vector_is_left(house):
