@@ -13,6 +13,7 @@ from workers.cli.screen import AsJson, say, show_json, show_table, when
 from workers.inbox.passwords import UnfitPassword, hash_password
 from workers.store import audit, people
 from workers.store.audit import SYSTEM, Note
+from workers.store.database import Database
 from workers.store.records import Person
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Manage the people who may sign in.")
@@ -80,6 +81,71 @@ def groups(email: Email, group: Groups = None) -> None:
             note = {"person": person.id, "before": person.groups, "after": group}
             audit.append(tx, SYSTEM, now, Note(opening.operator(), "groups_changed", note))
     say(f"{person.email} is now in {_groups(group)}.")
+
+
+@app.command()
+def password(
+    email: Email,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from stdin instead of asking.")
+    ] = False,
+) -> None:
+    """Give a person another password, and end their sessions."""
+    now = opening.now()
+    with opening.database() as db:
+        person = _known(db, email)
+        try:
+            hashed = hash_password(_password(from_stdin=password_stdin))
+        except UnfitPassword as error:
+            raise Failure(str(error)) from error
+        with db.write() as tx:
+            # The account first: whoever signs in meanwhile waits for it, or their session is ended with the others.
+            people.change(tx, person.id, {"password_hash": hashed})
+            people.shut_out(tx, person.id)
+            audit.append(tx, SYSTEM, now, Note(opening.operator(), "password_changed", {"person": person.id}))
+    say(f"{person.email} has another password. Whoever was signed in with the old one is signed out.")
+
+
+@app.command()
+def deactivate(email: Email) -> None:
+    """Shut a person out at once: sessions end, tokens made for them are revoked, and what they approved in part counts no more."""
+    now = opening.now()
+    with opening.database() as db:
+        person = _known(db, email)
+        if not person.active:
+            raise Failure(f"{person.email} is not active; `caseworker user activate` lets them in again.")
+        with db.write() as tx:
+            people.change(tx, person.id, {"active": False})
+            people.shut_out(tx, person.id)
+            revoked = [token.id for token in people.tokens_of(tx, person.id)]
+            for token_id in revoked:
+                people.revoke_token(tx, token_id, now)
+            note = {"person": person.id, "tokens": revoked}
+            audit.append(tx, SYSTEM, now, Note(opening.operator(), "person_deactivated", note))
+    say(f"{person.email} is shut out. Revoked tokens: {', '.join(revoked) or 'none'}.")
+
+
+@app.command()
+def activate(email: Email) -> None:
+    """Let a person in again who was shut out. Tokens stay revoked."""
+    now = opening.now()
+    with opening.database() as db:
+        person = _known(db, email)
+        if person.active:
+            raise Failure(f"{person.email} is active already.")
+        with db.write() as tx:
+            people.change(tx, person.id, {"active": True})
+            audit.append(tx, SYSTEM, now, Note(opening.operator(), "person_activated", {"person": person.id}))
+    say(f"{person.email} may sign in again.")
+
+
+def _known(db: Database, email: str) -> Person:
+    """The account, active or not."""
+    with db.read() as tx:
+        person = people.by_email(tx, email)
+    if person is None:
+        raise Failure(f"There is no account {email!r}; `caseworker user list` shows all.")
+    return person
 
 
 def _password(*, from_stdin: bool) -> str:

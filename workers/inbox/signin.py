@@ -72,6 +72,7 @@ class Door:
         return self._open(person, password)
 
     def _open(self, person: Person, password: str) -> SignedIn:
+        """Raise `WrongCredentials`."""
         now = self.system.clock()
         token = secrets.token_urlsafe(32)
         session = Session(
@@ -83,6 +84,10 @@ class Door:
         )
         renewed = hash_password(password) if is_outdated(person.password_hash) else None
         with self.system.db.write() as tx:
+            people.hold(tx, [person.id])
+            if people.get(tx, person.id) != person:
+                # Shut out, or given another password, while this one was checked, which takes a while.
+                raise WrongCredentials
             people.open_session(tx, session)
             if renewed is not None:
                 people.change(tx, person.id, {"password_hash": renewed})

@@ -100,6 +100,11 @@ def close_session(tx: Tx, token_hash: str) -> None:
     tx.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
 
 
+def shut_out(tx: Tx, person_id: str) -> None:
+    """End all sessions of somebody."""
+    tx.execute(delete(sessions).where(sessions.c.person_id == person_id))
+
+
 def add_token(
     tx: Tx, *, name: str, token_hash: str, scopes: Sequence[str], person_id: str | None, now: datetime
 ) -> Token:
@@ -141,6 +146,11 @@ def with_person(row: Sequence[Any] | None) -> tuple[Token, Person | None] | None
 
 def tokens_in_use(tx: Tx) -> list[Token]:
     return many(Token, tx.execute(select(*_TOKEN).where(tokens.c.revoked_at.is_(None))).all())
+
+
+def tokens_of(tx: Tx, person_id: str) -> list[Token]:
+    """Those in use that were made for somebody."""
+    return [token for token in tokens_in_use(tx) if token.person_id == person_id]
 
 
 def revoke_token(tx: Tx, token_id: str, now: datetime) -> bool:

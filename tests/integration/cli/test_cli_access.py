@@ -4,6 +4,7 @@ import pytest
 
 from workers.access import Scope, bearer
 from workers.inbox.passwords import verify
+from workers.inbox.signin import Door, WrongCredentials, whose
 from workers.store import audit, people, switches
 from workers.store.audit import SYSTEM
 
@@ -136,3 +137,78 @@ def test_a_misspelt_scope_is_refused_for_it_would_stop_nothing(caseworker, engin
 
 def test_a_switch_that_is_not_thrown_cannot_be_released(caseworker, engine):
     assert caseworker("switch", "release", "all").status == 2
+
+
+def sign_in(engine, password=PASSWORD):
+    """A session of Mia's, as the page opens it."""
+    return Door(engine.system).sign_in("mia@firm.example", password, address="192.0.2.1").token
+
+
+def session_of(engine, token):
+    return whose(engine.system, token, engine.clock())
+
+
+def test_who_is_shut_out_has_neither_session_nor_token_until_they_are_let_in_again(caseworker, engine):
+    add(caseworker, "mia@firm.example")
+    add(caseworker, "bo@firm.example")
+    token = sign_in(engine)
+    scopes = ("--scope", "read", "--scope", "decide")
+    hers = caseworker("token", "add", "bot", *scopes, "--as", "mia@firm.example", "--json").json
+    his = caseworker("token", "add", "bot", *scopes, "--as", "bo@firm.example", "--json").json
+
+    ran = caseworker("user", "deactivate", "Mia@firm.example")
+    again = caseworker("user", "deactivate", "mia@firm.example")
+
+    assert (ran.status, again.status) == (0, 2)
+    assert hers["id"] in ran.out
+    assert session_of(engine, token) is None
+    assert [one["id"] for one in caseworker("token", "list", "--json").json] == [his["id"]]
+    with pytest.raises(WrongCredentials):
+        sign_in(engine)
+    assert notes(engine)[-1] == ("person_deactivated", "operator")
+
+    let_in = [caseworker("user", "activate", "mia@firm.example").status for _ in range(2)]
+
+    assert let_in == [0, 2]
+    assert session_of(engine, token) is None
+    assert session_of(engine, sign_in(engine)) is not None
+    assert notes(engine)[-2:] == [("person_activated", "operator"), ("signed_in", "person")]
+
+
+def test_another_password_ends_the_sessions_that_the_old_one_opened(caseworker, engine):
+    add(caseworker, "mia@firm.example")
+    token = sign_in(engine)
+
+    unfit = caseworker("user", "password", "mia@firm.example", "--password-stdin", stdin="short\n")
+    kept = session_of(engine, token)
+    ran = caseworker("user", "password", "mia@firm.example", "--password-stdin", stdin="another long one\n")
+
+    assert (unfit.status, kept is not None, ran.status) == (2, True, 0)
+    assert session_of(engine, token) is None
+    with pytest.raises(WrongCredentials):
+        sign_in(engine)
+    assert session_of(engine, sign_in(engine, "another long one")) is not None
+    assert ("password_changed", "operator") in notes(engine)
+    assert "another long one" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("command", ["password", "deactivate", "activate"])
+def test_an_account_that_is_not_there_is_named(caseworker, engine, command):
+    ran = caseworker("user", command, "nobody@firm.example")
+
+    assert ran.status == 2
+    assert "no account 'nobody@firm.example'" in ran.err
+
+
+def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(caseworker, engine, monkeypatch):
+    add(caseworker, "mia@firm.example")
+
+    def slowly(plain, kept):
+        monkeypatch.setattr("workers.inbox.signin.verify", verify)
+        caseworker("user", "password", "mia@firm.example", "--password-stdin", stdin="another long one\n")
+        return verify(plain, kept)
+
+    monkeypatch.setattr("workers.inbox.signin.verify", slowly)
+
+    with pytest.raises(WrongCredentials):
+        sign_in(engine)
