@@ -135,7 +135,7 @@ def _texts(files: Mapping[str, str | bytes]) -> dict[str, str]:
         short = Path(name).name
         if short in texts:
             raise NotProposed(f"Two files are called {short!r}.")
-        if not short.endswith(".yaml"):
+        if not (short.endswith(".yaml") and short.isprintable()):
             raise NotProposed(f"{short!r} is no policy file: those end in .yaml.")
         try:
             texts[short] = content.decode() if isinstance(content, bytes) else content

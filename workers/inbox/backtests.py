@@ -21,7 +21,7 @@ from workers.inbox.backtest_report import by_rule, sides
 from workers.inbox.explanation import REFUSALS
 from workers.inbox.identity import Identity, Refused, decider, form_of, poster, reader, system_of
 from workers.inbox.pages import Visitor, pages_of
-from workers.inbox.schemas import TOO_LARGE, Moment, Problem, Text
+from workers.inbox.schemas import TOO_LARGE, Files, Moment, Problem, Text
 from workers.rehearsal import folder, jobs
 from workers.rehearsal.folder import MOST_TOGETHER, Unfit
 from workers.rehearsal.jobs import TooMany
@@ -50,7 +50,7 @@ class BacktestIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    files: dict[str, str] = Field(default_factory=dict, description="YAML by file name.")
+    files: Files = Field(default_factory=dict, description="YAML by file name.")
     hash: Annotated[Text, Field(max_length=64)] | None = Field(
         None, description="Instead of files: a policy that was proposed or in force."
     )

@@ -18,7 +18,7 @@ from workers.governance import NotProposed, propose
 from workers.governance.proposing import MOST_BYTES, MOST_FILES
 from workers.governance.rights import may_propose
 from workers.inbox.identity import Refused, decider, reader, system_of
-from workers.inbox.schemas import TOO_LARGE, ActionOut, Out, Problem, Text, Unfit
+from workers.inbox.schemas import TOO_LARGE, ActionOut, Files, Out, Problem, Text, Unfit
 from workers.store import actions, policy_sets
 from workers.store.records import Person
 
@@ -68,7 +68,7 @@ class ProposalIn(BaseModel):
     """Either all files of a policy by name, or the hash of one that is kept already."""
 
     why: Text = Field(description="Read by those who decide.")
-    files: dict[str, str] | None = Field(None, max_length=MOST_FILES)
+    files: Annotated[Files, Field(max_length=MOST_FILES)] | None = None
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")

@@ -76,10 +76,12 @@ def visitor(request: Request) -> Identity:
 
 
 async def form_of(request: Request) -> AsyncIterator[FormData]:
-    """The submitted form. The only thing that must be awaited, so that the endpoints need not be. What was uploaded is gone
-    with the request."""
+    """The submitted form, without NULs, which nobody types and PostgreSQL keeps nowhere. The only thing that must be awaited, so
+    that the endpoints need not be. What was uploaded is gone with the request."""
     async with request.form() as form:
-        yield form
+        yield FormData(
+            [(name, v.replace("\0", "") if isinstance(v, str) else v) for name, v in form.multi_items()],
+        )
 
 
 def poster(request: Request, form: Annotated[FormData, Depends(form_of)]) -> Identity:

@@ -19,7 +19,7 @@ from workers.access import Scope, bearer_of
 from workers.inbox.api import MOST_BYTES
 from workers.inbox.identity import Identity, Refused, decider, form_of, poster, reader, signed_in, system_of, visitor
 from workers.inbox.pages import pages_of
-from workers.inbox.schemas import TOO_LARGE, Out, Problem
+from workers.inbox.schemas import TOO_LARGE, Out, Problem, Text
 from workers.obligations import telling
 from workers.store import notices
 from workers.store.notices import Notice
@@ -38,7 +38,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 Form = Annotated[FormData, Depends(form_of)]
-Id = Annotated[str, Field(max_length=40)]
+Id = Annotated[Text, Field(max_length=40)]
 
 
 # ── the page ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -28,6 +28,8 @@ def _storable(value: Any) -> Any:
 
 
 Text = Annotated[str, Field(max_length=4000), AfterValidator(_storable)]
+#: texts by file name
+Files = Annotated[dict[str, str], AfterValidator(_storable)]
 
 
 def _in_utc(at: datetime) -> datetime:

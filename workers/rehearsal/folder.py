@@ -7,7 +7,9 @@ policy would be a looser one.
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -66,7 +68,7 @@ def policy(texts: dict[str, str]) -> Policy:
 
 def _take(name: str, content: bytes, found: dict[str, bytes], problems: list[str]) -> None:
     short = PurePosixPath(name.replace("\\", "/")).name
-    if not short.endswith(".yaml"):
+    if not (short.endswith(".yaml") and short.isprintable()):
         problems.append(f"{short or 'a file without a name'}: policy files end in .yaml")
     elif short in found:
         problems.append(f"{short}: there twice")
@@ -93,7 +95,7 @@ def _unpacked(name: str, content: bytes, problems: list[str]) -> list[tuple[str,
                     problems.append(f"{name}: more than {MOST_TOGETHER // 1024} KB in it")
                     return []
             return parts
-    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError, ValueError) as error:
         # Damaged, in a way of packing that is not read here, or with a password.
         problems.append(f"{name}: cannot be unpacked: {error}")
         return []

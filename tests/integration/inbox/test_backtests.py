@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 import zipfile
 from datetime import datetime, timedelta, timezone
 
@@ -13,6 +14,15 @@ from tests.integration.rehearsal.policies import files
 from tests.kit.engine import refund, reply
 from workers.rehearsal import folder, jobs
 from workers.store import backtests
+
+
+def damaged(how: int) -> bytes:
+    """An archive of which the content was written over on the way."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", how) as archive:
+        archive.writestr("a.yaml", secrets.token_hex(500))
+    begins = 30 + len("a.yaml") + 9 * (how == zipfile.ZIP_LZMA)
+    return held.getvalue()[:begins] + b"\xff" * 200 + held.getvalue()[begins + 200 :]
 
 
 def packed(named):
@@ -82,6 +92,9 @@ def test_every_problem_of_an_upload_is_named_and_nothing_is_kept(site):
     ("parts", "said"),
     [
         ([("a.zip", b"PK\x03\x04 not really")], "a.zip: cannot be unpacked"),
+        ([("a.zip", damaged(zipfile.ZIP_DEFLATED))], "a.zip: cannot be unpacked"),
+        ([("a.zip", damaged(zipfile.ZIP_LZMA))], "a.zip: cannot be unpacked"),
+        ([("a.zip", damaged(zipfile.ZIP_BZIP2))], "a.zip: cannot be unpacked"),
         ([("a.zip", packed({f"{n}.yaml": "" for n in range(101)}))], "more than 100 files in it"),
         ([("a.zip", packed({f"{n}.yaml": " " * 500_000 for n in range(5)}))], "more than 2048 KB in it"),
         ([("a.yaml", b" " * 600_000)], "a.yaml: larger than 512 KB"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
+from policies.loader import SHIPPED
 from tests.integration.inbox.conftest import Web, seen
 from tests.kit.engine import make_engine, refund, reply
 from workers import web
@@ -74,3 +76,44 @@ def test_control_characters_in_a_form_never_reach_the_database(site, text):
 
     assert answer.status_code == 303
     assert "\x00" not in site.engine.action("reply_to_customer").reason
+
+
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        ("/switches/throw", {"scope": "all", "reason": "a\0b"}),
+        ("/switches/release", {"scope": "a\0ll", "reason": "a\0b"}),
+        ("/policy/proposals", {"why": "w\0", "hash": "0\0"}),
+        ("/policy/backtests", {"hash": "0\0"}),
+        ("/notices/read", {"notice": "a\0b"}),
+    ],
+)
+def test_a_form_with_what_no_row_can_hold_breaks_nothing(site, address, form):
+    assert site.signed_in().post(address, data=form).status_code in (303, 404, 422)
+
+
+@pytest.mark.parametrize("address", ["/policy/proposals", "/policy/backtests"])
+def test_a_file_with_a_name_that_no_row_can_hold_is_no_policy(site, address):
+    head = 'Content-Disposition: form-data; name="files"; filename="a\0.yaml"\r\n\r\n'
+    sound = (SHIPPED / "support.yaml").read_text()
+    why = '--x\r\nContent-Disposition: form-data; name="why"\r\n\r\nBecause.\r\n'
+    body = f"{why}--x\r\n{head}{sound}\r\n--x--\r\n".encode()
+
+    answer = site.signed_in().post(address, content=body, headers={"content-type": "multipart/form-data; boundary=x"})
+
+    assert (answer.status_code, "end in .yaml" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("notices/read", {"ids": ["a\0b"]}),
+        ("policy/proposals", {"why": "w", "files": {"a.yaml": "\ud800"}}),
+        ("policy/proposals", {"why": "w", "files": {"\ud800.yaml": "a"}}),
+        ("policy/backtests", {"files": {"\ud800.yaml": "a"}}),
+    ],
+)
+def test_a_body_with_what_no_row_can_hold_is_refused(site, address, body):
+    headers = {"content-type": "application/json"}
+
+    assert site.signed_in().post(f"/api/v1/{address}", content=json.dumps(body), headers=headers).status_code == 422
