@@ -49,7 +49,7 @@ def decide_case(system: System, person: Person, case_id: str, word: str, reason:
             raise NotFound(f"There is no case {case_id!r}.")
         if case.closed_at is not None:
             raise Invalid("The case is closed.")
-        _may_decide(tx, system.policy, person, case, now)
+        may_decide(tx, system.policy, person, case, now)
         if case.claimed_by:
             raise Invalid(IN_HAND)
         # Whatever was asked of other agents was asked for a draft that is not wanted any more.
@@ -95,7 +95,8 @@ def decide_case(system: System, person: Person, case_id: str, word: str, reason:
     return after or case
 
 
-def _may_decide(tx: Tx, policy: Policy, person: Person, case: Case, now: datetime) -> None:
+def may_decide(tx: Tx, policy: Policy, person: Person, case: Case, now: datetime) -> None:
+    """Raise `NotAllowed` for somebody whose case this is not."""
     if not person.active:
         raise NotAllowed("This account is not active.")
     if LEAD in person.groups or case.assignee == person.id:

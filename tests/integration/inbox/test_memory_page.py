@@ -7,6 +7,7 @@ import pytest
 from tests.integration.inbox.test_card import plain
 from tests.integration.inbox.test_templates import problems
 from tests.kit.engine import tags
+from workers.memory import keeping
 from workers.memory.erasing import erase
 from workers.memory.remembering import remember
 from workers.memory.terms import Terms
@@ -116,6 +117,31 @@ def test_nobody_changes_it_without_a_session_and_its_token(site, remembering):
     assert refused.status_code == 403
     assert site.anonymous().post(address, data={"memory": memory.id, "change": "forget"}).status_code in (303, 401)
     assert claim(site) == memory
+
+
+@pytest.mark.parametrize("change", ["correct", "forget"])
+def test_only_those_whose_case_it_is_change_what_agents_are_told(site, remembering, change):
+    memory, address = claim(site), f"/cases/{remembering[1]}/memory"
+    sent = {"memory": memory.id, "change": change, "text": "May have whatever she asks for"}
+
+    answer = site.signed_in("bo", groups=("editor",)).post(address, data=sent)
+
+    assert (answer.status_code, "You are in: editor" in answer.text) == (403, True)
+    assert claim(site) == memory
+
+
+def test_only_what_its_page_shows_is_changed_from_a_case(site, remembering):
+    with site.engine.system.db.write() as tx:
+        of_another = keeping.note(
+            tx, ("customer", "bo@example.com"), "Pays late", by="operator:x", now=site.engine.clock()
+        )
+    sent = {"memory": of_another.id, "change": "correct", "text": "Pays early"}
+
+    answer = site.signed_in().post(f"/cases/{remembering[1]}/memory", data=sent)
+
+    assert answer.status_code == 422
+    with site.engine.system.db.read() as tx:
+        assert memories.get(tx, of_another.id).current
 
 
 def test_a_case_that_is_not_there_is_not_found(site, remembering):
