@@ -6,6 +6,7 @@ exists cannot be told from the answer or from how long it takes.
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,8 +58,9 @@ class Door:
 
     def sign_in(self, email: str, password: str, *, address: str) -> SignedIn:
         """Open a session. Raise `WrongCredentials` or `TooManyTries`."""
-        key = f"{email.strip().casefold()[:320]} {address}"
-        wait = self.by_address.try_(address) or self.by_account.try_(key)
+        house = _house(address)
+        key = f"{email.strip().casefold()[:320]} {house}"
+        wait = self.by_address.try_(house) or self.by_account.try_(key)
         if wait is not None:
             logger.warning("sign_in_throttled", address=address)
             raise TooManyTries(wait)
@@ -103,6 +105,17 @@ class Door:
             if found is not None:
                 person = found[1]
                 audit.append(tx, SYSTEM, now, Note(f"person:{person.email}", "signed_out", {"person": person.id}))
+
+
+def _house(address: str) -> str:
+    """Whom an address counts as. Of IPv6 everybody has at least 2^64 addresses, which begin alike."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if known.version == 4:
+        return address
+    return str(known.ipv4_mapped or ipaddress.ip_network((int(known) >> 64 << 64, 64)))
 
 
 def whose(system: System, token: str, now: datetime) -> tuple[Session, Person] | None:

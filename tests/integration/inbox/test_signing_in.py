@@ -14,7 +14,7 @@ from tests.integration.inbox.conftest import PASSWORD
 from workers import web
 from workers.access import hash_token
 from workers.inbox import passwords
-from workers.inbox.signin import TRIES
+from workers.inbox.signin import TRIES, TooManyTries, WrongCredentials
 from workers.store import audit, people
 from workers.store.tables import sessions
 
@@ -108,6 +108,30 @@ def test_too_many_tries_are_slowed_down_per_account_and_address(site):
     assert 0 < int(held.headers["retry-after"]) <= 900
     assert other.status_code == 303
     assert post(client).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("addresses", "all_tried"),
+    [
+        ([f"2001:db8:1:2::{n:x}" for n in range(TRIES + 1)], False),
+        (["::ffff:192.0.2.1", "192.0.2.1"] * TRIES, False),
+        ([f"2001:db8:1:{n:x}::1" for n in range(TRIES + 1)], True),
+        ([f"::ffff:192.0.2.{n}" for n in range(TRIES + 1)], True),
+        (["fe80::1%eth0", "fe80::2%eth0"] * TRIES, False),
+        (["a unix socket"] * (TRIES + 1), False),
+    ],
+    ids=["one network", "one written in two ways", "networks", "addresses in the old way", "a link", "no address"],
+)
+def test_whoever_has_many_addresses_of_one_network_is_one_to_the_throttle(site, monkeypatch, addresses, all_tried):
+    monkeypatch.setattr("workers.inbox.signin.verify", lambda *_: False)
+    told = []
+    for address in addresses:
+        with pytest.raises((WrongCredentials, TooManyTries)) as refused:
+            site.app.state.door.sign_in("ana@firm.example", "wrong", address=address)
+        told.append(refused.type)
+
+    assert (TooManyTries not in told) == all_tried
+    assert told[:TRIES] == [WrongCredentials] * TRIES
 
 
 def test_honest_tries_are_not_counted_against_later_ones(site):
