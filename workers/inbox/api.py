@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -181,5 +182,13 @@ def stream(
     # On its own return a browser sends the header; the address still holds where it began.
     told_last = last_event_id or ""
     resumed = int(told_last) if told_last.isdecimal() and len(told_last) <= MOST_DIGITS else after
-    told: AsyncIterator[str] = live.stream(resumed)
+    told: AsyncIterator[str] = live.stream(resumed, partial(_may_read, request))
     return StreamingResponse(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _may_read(request: Request) -> bool:
+    try:
+        reader(request)
+    except Refused:
+        return False
+    return True

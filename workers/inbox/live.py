@@ -23,7 +23,7 @@ from workers.store.records import AuditEntry
 
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15.0
-#: a stream ends after so long; its client comes back with the last id that it saw, and has to show again who it is
+#: a stream ends after so long, or within a heartbeat of when a session ended or a token was revoked; its client comes back with the last id that it saw, and has to show again who it is
 STREAM_SECONDS = 900.0
 #: how long later entries wait for one whose id was given out but that is not there (on PostgreSQL: an open transaction)
 GAP_SECONDS = 2.0
@@ -97,8 +97,8 @@ class Live:
         for listener in listeners:
             listener.tell(None)
 
-    async def stream(self, after: int | None) -> AsyncIterator[str]:
-        """Server-sent events: what came after an id (or from now on), then what comes."""
+    async def stream(self, after: int | None, still_may: Callable[[], bool]) -> AsyncIterator[str]:
+        """Server-sent events: what came after an id (or from now on), then what comes, for as long as they still may hear it."""
         listener = Listener(asyncio.get_running_loop())
         try:
             position = await run_in_threadpool(self._join, listener)
@@ -108,13 +108,16 @@ class Live:
                 after = None
             last = position if after is None else after
             # What the follower has told before we joined comes from the log, what it tells since from the queue.
-            while last < position:
-                backlog = [entry for entry in await run_in_threadpool(self._since, last) if entry.id <= position]
-                for entry in backlog:
-                    yield as_event(entry)
-                last = backlog[-1].id if len(backlog) == BATCH else position
+            async for entry in self._between(last, position):
+                yield as_event(entry)
+            last = max(last, position)
             ends = self._monotonic() + STREAM_SECONDS
-            while self._monotonic() < ends:
+            asks = 0.0
+            while (now := self._monotonic()) < ends:
+                if now >= asks:
+                    if not await run_in_threadpool(still_may):
+                        return
+                    asks = now + HEARTBEAT_SECONDS
                 try:
                     told = await asyncio.wait_for(listener.queue.get(), HEARTBEAT_SECONDS)
                 except TimeoutError:
@@ -129,6 +132,13 @@ class Live:
             return  # the stream ends, and the client comes back in a moment
         finally:
             self._leave(listener)
+
+    async def _between(self, last: int, position: int) -> AsyncIterator[AuditEntry]:
+        while last < position:
+            backlog = [entry for entry in await run_in_threadpool(self._since, last) if entry.id <= position]
+            for entry in backlog:
+                yield entry
+            last = backlog[-1].id if len(backlog) == BATCH else position
 
     def _join(self, listener: Listener) -> int:
         """Tell this listener from now on. The id up to which everything was told before."""

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 
 import httpx
 import pytest
@@ -15,8 +16,9 @@ from tests.integration.inbox.conftest import seen
 from tests.kit.engine import refund
 from tests.kit.patience import until
 from tests.servers.inbox import GRACE, serving
+from workers.inbox import live
 from workers.inbox.live import GAP_SECONDS, Follower, as_event
-from workers.store import audit
+from workers.store import audit, people
 from workers.store.records import AuditEntry
 
 
@@ -141,6 +143,23 @@ def test_who_comes_back_with_an_id_of_before_a_restore_hears_from_now_on(site, a
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer cw_none"}])
 def test_a_stranger_hears_nothing(site, address, headers):
     assert httpx.get(f"{address}/api/v1/stream", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("by", ["token", "session"])
+def test_a_stream_ends_with_what_opened_it(site, address, monkeypatch, by):
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.1)
+    token, token_id = site.token("read")
+    cookie, session = site.session()
+    shown = {"Authorization": f"Bearer {token}"} if by == "token" else {"Cookie": f"caseworker={cookie}"}
+    with httpx.stream("GET", f"{address}/api/v1/stream", headers=shown, timeout=60) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "retry: 2000"
+        with site.engine.system.db.write() as tx:
+            people.revoke_token(tx, token_id, site.engine.clock())
+            people.shut_out(tx, session.person_id)
+        beats = [line for line in islice(lines, 1000) if line.startswith(":")]
+
+    assert len(beats) < 400, "nobody asks any more who is listening"
 
 
 def test_the_log_is_read_only_while_somebody_listens(site, address):
