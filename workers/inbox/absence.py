@@ -66,6 +66,9 @@ def arrange(
     away, there = _account(tx, person), _account(tx, stand_in)
     if by is not None and not may_arrange(by, away.id):
         raise NotAllowed("Only a lead can name a stand-in for somebody else.")
+    if by is not None and by.id == there.id and by.id != away.id:
+        # Or every lead could say yes with the authority of whom they like.
+        raise NotAllowed("Nobody takes the place of somebody else: they, or another lead, must name you.")
     return _name(tx, away, there, absence, reason=reason[:MOST_REASON], actor=actor, now=now)
 
 

@@ -91,6 +91,17 @@ def test_what_cannot_be_arranged_is_refused_with_what_would(site, ada, bo, chang
     assert told(site) == []
 
 
+def test_a_lead_takes_nobodys_authority_by_standing_in_for_them(site, ada):
+    leads = [site.with_token("read", "decide", person=site.person(name, groups=("lead",))) for name in ("lea", "lou")]
+    body = {"person": "ada@firm.example", "stand_in": "lea@firm.example", "last": "2026-11-27"}
+
+    by_herself, by_another = (lead.post(ADDRESS, json=body) for lead in leads)
+
+    assert (by_herself.status_code, by_another.status_code) == (403, 201)
+    assert "they, or another lead, must name you" in by_herself.json()["detail"]
+    assert told(site) == [("stand_in_named", "person:lou@firm.example")]
+
+
 @pytest.mark.parametrize("body", [{}, {"stand_in": "", "last": "2026-11-27"}, {"stand_in": "bo", "last": "soon"}])
 def test_a_body_that_makes_no_sense_is_refused(ada, bo, body):
     assert ada.post(ADDRESS, json=body).status_code == 422
