@@ -83,6 +83,14 @@ def test_each_alert_asks_for_what_there_is_and_says_what_to_do(rule):
     assert rule["annotations"]["action"].strip()
 
 
+def test_what_nobody_can_know_without_the_database_is_no_alert():
+    """Where numbers that are missing count as none, a database that is away would call people to processes that are well."""
+    filled = [rule["expr"] for rule in ALERTS if "vector(" in rule["expr"]]
+
+    assert len(filled) == 2
+    assert all(expression.endswith(" and max(caseworker_database_up) == 1") for expression in filled)
+
+
 def test_prometheus_looks_at_every_process_of_the_compose_file():
     (job,) = CONFIG["scrape_configs"]
     (found,) = job["dns_sd_configs"]
