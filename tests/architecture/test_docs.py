@@ -1,9 +1,12 @@
 """Undocumented means failing: settings, sources, commands, decisions, and every path and link that a page names."""
 
 import re
+import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
 
 from integrations import registry
 from tests.architecture.source import ROOT, python_files
@@ -64,6 +67,38 @@ def test_every_source_has_a_page_and_recorded_events(source):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_shown_in_use(command):
     assert any(f"caseworker {command}" in page.read_text() for page in PAGES)
+
+
+def written_out(page):
+    """The commands of a page that are there to be copied: lines of code, and those in a sentence that have an option."""
+    text = page.read_text()
+    code = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+    lines = "\n".join([*code.findall(text), *re.findall(r"^    \S.*", text, re.MULTILINE)]).replace("\\\n", " ")
+    yield from re.findall(r"^ *(?:\$ )?(?:\S+/)?caseworker ([a-z].*)$", lines, re.MULTILINE)
+    yield from re.findall(r"`caseworker ([a-z][^`]* --[a-z-]+ [^`]+)`", code.sub("", text))
+
+
+def read_command(words):
+    """As the command line would, without running it. What it does not know, or misses, raises."""
+    name, rest = words[0], words[1:]
+    command = typer.main.get_command(import_module(COMMANDS[name].module).app)
+    while hasattr(command, "resolve_command"):
+        context = command.make_context(name, rest)
+        rest = [*context._protected_args, *context.args]
+        if not rest:
+            return
+        name, command, rest = command.resolve_command(context, rest)
+    command.make_context(name, rest)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_that_are_there_to_be_copied_have_all_that_they_need(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for written in written_out(page):
+        words = shlex.split(re.sub(r"\b(\w+)\|[\w|]+", r"\1", written), comments=True)
+        for file in (word for word in words if word.endswith(".jsonl.gz")):
+            (tmp_path / file).touch()
+        read_command([word for word in words if word != ">"])
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.name)
