@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from integrations.base import WebhookSource
@@ -159,6 +159,7 @@ def make_app(
     _handle_errors(app)
     headers = security_headers(https=is_https(system))
     app.add_middleware(NoNul)
+    app.add_middleware(WordedRefusals)
     app.add_middleware(SecurityHeaders, headers=headers)
     app.state.headers = headers = {**headers, "Cache-Control": NOT_KEPT}
     app.state.doors = partial(
@@ -215,6 +216,27 @@ class NoNul:
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+class WordedRefusals:
+    """A body over a route's limit is refused by Starlette in plain text, whoever sent it: here in words of ours, and to programs
+    in JSON as described."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = False
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal refused
+            refused = refused or message.get("status") == 413
+            if not refused:
+                await send(message)
+
+        await self._app(scope, receive, unless_refused)
+        if refused:
+            await _answer(Request(scope), 413, f"{_SAID[413]}.", ask_who=False)(scope, receive, send)
 
 
 # ── health ───────────────────────────────────────────────────────────────────────────────────────────────────────────

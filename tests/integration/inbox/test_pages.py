@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from tests.integration.inbox.test_card import plain
 from tests.kit.engine import refund, reply
 from workers import web
-from workers.inbox.schemas import Unfit
+from workers.inbox.schemas import Problem, Unfit
 from workers.store.database import Database
 from workers.store.records import CaseState
 
@@ -278,8 +278,15 @@ def test_a_large_body_is_refused(site):
     action = site.drafted(reply())[0]
     client = site.signed_in()
 
-    for path in (f"/api/v1/actions/{action.id}/decision", f"/actions/{action.id}/decision"):
-        assert client.post(path, content=b"x" * 300_000).status_code == 413
+    decision, form = (
+        client.post(path, content=b"x" * 300_000)
+        for path in (f"/api/v1/actions/{action.id}/decision", f"/actions/{action.id}/decision")
+    )
+
+    assert (decision.status_code, form.status_code) == (413, 413)
+    assert Problem.model_validate(decision.json()).detail
+    assert "text/html" in form.headers["content-type"]
+    assert "default-src 'none'" in form.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("path", ["/", "/readyz", "/api/v1/cases", "/nope"])
