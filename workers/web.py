@@ -64,8 +64,9 @@ from workers.intake.landing import Landing
 from workers.intake.shortcut import protocol
 from workers.intake.web import Doors
 from workers.log import logger
-from workers.store.database import StoreUnavailable
+from workers.store.database import Database, StoreUnavailable
 from workers.store.schema import Standing, standing
+from workers.store.server import is_read_only
 from workers.telemetry.requests import Measured
 from workers.wiring import System
 
@@ -253,20 +254,26 @@ _NOT_READY = {
     Standing.BEHIND: "run “caseworker migrate”",
     Standing.TOO_NEW: "the database belongs to a newer version: start that one",
 }
+READ_ONLY = "the database takes no writes"
 
 
 async def _readyz(request: Request) -> Response:
-    """The process can serve: the database is there and migrated. Raises `StoreUnavailable`, answered with 503."""
+    """The process can serve: the database is there, migrated, and takes writes. Raises `StoreUnavailable`, answered with 503."""
     system: System = request.app.state.system
-    asked = asyncio.ensure_future(run_in_threadpool(standing, system.db))
+    asked = asyncio.ensure_future(run_in_threadpool(_lacking, system.db))
     if not (await asyncio.wait({asked}, timeout=READY_SECONDS))[0]:
         # Whatever comes of it in the end, nobody waits for it any more.
         asked.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise StoreUnavailable(f"no answer within {READY_SECONDS:g} s")
-    lacking = _NOT_READY.get(asked.result())
+    lacking = asked.result()
     if lacking is not None:
         return JSONResponse({"status": "not ready", "detail": lacking}, status_code=503)
     return JSONResponse({"status": "ready"})
+
+
+def _lacking(db: Database) -> str | None:
+    """Why nothing can be taken in; None where it can. Raises `StoreUnavailable`."""
+    return _NOT_READY.get(standing(db)) or (READ_ONLY if is_read_only(db) else None)
 
 
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────

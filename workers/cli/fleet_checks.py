@@ -34,6 +34,9 @@ def database_server(tx: Tx, now: datetime) -> Iterator[Finding]:
         yield Finding("database server", Level.PROBLEM, f"{version} is too old.", remedy)
     else:
         yield Finding("database server", Level.OK, version)
+    if found.read_only:
+        remedy = "Let CASEWORKER_DATABASE_URL lead to the primary, or set default_transaction_read_only = off."
+        yield Finding("database writes", Level.PROBLEM, "The server takes none: it is a standby, or read-only.", remedy)
     off = [name for name in server.DURABLE if found.settings.get(name) == "off"]
     if off:
         yield Finding(

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import InsufficientPrivilege
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -146,6 +146,7 @@ class Database:
         self._together, self._in_turn = Together(self._common), Together(self._turns, most=MOST_IN_TURN)
         event.listen(self.engine, "checkout", _ping_if_idle)
         event.listen(self.engine, "checkin", _note_use)
+        event.listen(self.engine, "handle_error", _leave_read_only)
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -181,7 +182,7 @@ class Database:
         try:
             yield
         except (psycopg.OperationalError, psycopg.InternalError) as error:
-            if lent.connection.broken:
+            if lent.connection.broken or isinstance(error, psycopg.InternalError):
                 self._leave_all()
             era = LEFT
             raise StoreUnavailable(first_line(error)) from error
@@ -231,7 +232,7 @@ class Database:
         try:
             result = group.answer(order, asked, early, first and bound(*first))
         except (psycopg.OperationalError, psycopg.InternalError) as error:
-            if isinstance(error, Lost):
+            if isinstance(error, (Lost, psycopg.InternalError)):
                 self._leave_all()
             raise StoreUnavailable(first_line(error)) from error
         if result is None:
@@ -240,7 +241,7 @@ class Database:
         return read(result)
 
     def _leave_all(self) -> None:
-        """The server went away: the other connections are dead as well, and need not be tried one by one."""
+        """The server went away, or may only be read: the other connections are no better, and need not be tried one by one."""
         self._lending.dispose()
         self._common.dispose()
         self._turns.dispose()
@@ -303,6 +304,12 @@ def _ping_if_idle(connection: psycopg.Connection[Any], record: Any, _proxy: obje
         connection.rollback()
     except psycopg.OperationalError as error:
         raise DisconnectionError(first_line(error)) from error
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """A session that may only read, as one of a standby, stays as it is when another server or a new session takes writes."""
+    if isinstance(context.original_exception, psycopg.InternalError):
+        context.is_disconnect = True
 
 
 def _note_use(_connection: object, record: Any) -> None:

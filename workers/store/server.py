@@ -1,4 +1,5 @@
-"""What the database server says of itself, and whether a proxy stands before it, for `caseworker doctor`. Changes nothing."""
+"""What the database server says of itself, and whether a proxy stands before it, for `caseworker doctor` and
+`/readyz`. Changes nothing."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ class Server:
     settings: Mapping[str, str]
     connections: int
     most_connections: int
+    read_only: bool
 
 
 def about(tx: Tx) -> Server | None:
@@ -45,7 +47,20 @@ def about(tx: Tx) -> Server | None:
         settings={row[0]: row[1] for row in shown},
         connections=row[3],
         most_connections=row[2],
+        read_only=_read_only(tx),
     )
+
+
+def is_read_only(db: Database) -> bool:
+    """Whether nothing can be written, as on a standby or where an operator said so. Raises `StoreUnavailable`."""
+    if db.is_sqlite:
+        return False
+    with db.read() as tx:
+        return _read_only(tx)
+
+
+def _read_only(tx: Tx) -> bool:
+    return tx.execute(text("SHOW transaction_read_only")).scalar() == "on"
 
 
 def shares_sessions(db: Database) -> bool:
