@@ -70,8 +70,9 @@ class FleetNumbers:
         with self._lock:
             asking = self._asking
             if asking is None and time.monotonic() >= self._until:
-                asking = self._asking = threading.Thread(target=self._ask, name="figures", daemon=True)
+                asking = threading.Thread(target=self._ask, name="figures", daemon=True)
                 asking.start()
+                self._asking = asking
         if asking is not None:
             asking.join(PATIENCE_SECONDS)
             if asking.is_alive():

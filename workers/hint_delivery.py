@@ -103,9 +103,19 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
         self._jobs.put(job)
         if self._idle.acquire(blocking=False) or self.started >= self.limit:
             return
-        self.started += 1
+        try:
+            self._start()
+        except RuntimeError:
+            logger.warning("no_thread_left", threads=self.started, remedy="the others do it; let more processes be")
+
+    def on_start(self) -> None:
+        """One thread from the beginning: where the system has no more, somebody still does what comes."""
+        self._start()
+
+    def _start(self) -> None:
         # Daemons: a call that hangs must not keep the process from ending. Its row is claimed again after its lease.
-        threading.Thread(target=self._work, name=f"work-{self.started}", daemon=True).start()
+        threading.Thread(target=self._work, name=f"work-{self.started + 1}", daemon=True).start()
+        self.started += 1
 
     def room(self) -> int:
         """How many hints may be fetched now. Who is told none is called once there is room again."""

@@ -147,8 +147,10 @@ class Live:
                 listener.tell(None)
                 return 0
             if self._follower is None:
-                self._follower = Follower(self._last_id())
-                threading.Thread(target=self._follow, args=(self._follower,), name="live", daemon=True).start()
+                follower = Follower(self._last_id())
+                # Where the system has no thread left, the next listener tries again.
+                threading.Thread(target=self._follow, args=(follower,), name="live", daemon=True).start()
+                self._follower = follower
             self._listeners.add(listener)
             return self._follower.last_id
 

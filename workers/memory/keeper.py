@@ -43,8 +43,9 @@ class Keeper:
     def wake(self) -> None:
         """Learn from what closed meanwhile, soon and elsewhere."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="memory", daemon=True)
+            thread.start()
+            self._thread = thread
         self._woken.set()
 
     def stop(self, timeout: float = 5.0) -> None:
