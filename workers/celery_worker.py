@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from celery.apps import worker as program
 from celery.concurrency.prefork import TaskPool
 from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 
@@ -93,6 +95,13 @@ def _leave_at_last(worker: Any, stop_seconds: float) -> None:
     worker.wait_for_soft_shutdown = begin_and_wait
 
 
+def _say_if_it_can(say: Callable[..., None], *words: Any) -> None:
+    """What Celery writes on the output when it is told to stop, before it obeys: on a full disk, or where nobody reads any more, the
+    signal would come to nothing."""
+    with suppress(OSError):
+        say(*words)
+
+
 def work(
     system: System,
     writers: Writers | None,
@@ -132,6 +141,7 @@ def work(
     )
     logger.info("worker_started", queues=list(queues), pool=pool, concurrency=concurrency, model=system.model.name)
     _leave_at_last(worker, system.settings.stop_seconds)
+    program.safe_say = partial(_say_if_it_can, program.safe_say)
     worker.start()
     return int(worker.exitcode or 0)
 

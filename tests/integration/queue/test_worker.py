@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import handless, tardy
+from tests.kit.patience import until
 
 # Each starts several processes, one after the other.
 pytestmark = pytest.mark.timeout(900)
@@ -96,6 +97,21 @@ def test_told_to_stop_it_ends_though_the_broker_answers_nothing(workers, far_bro
         assert time.monotonic() - began < 60, "it waited for the broker"
     finally:
         far_broker.go_on()
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGQUIT])
+def test_told_to_stop_it_ends_though_nobody_takes_what_it_writes(install, redis_broker, api, pool, told):
+    """The disk of its log is full, or who read it is gone."""
+    workers = install(redis_broker)
+    (workers.folder / "log").symlink_to("/dev/full")
+    first = workers.start("worker", "--queues", "support,actions", "--pool", pool, "--concurrency", "1")
+    workers.ticket()
+    # Not by `workers.until`, which would read the log to its end, and there is none.
+    until(lambda: workers.closed() == 1)
+    first.send_signal(told)
+
+    first.wait(240)
 
 
 def test_processes_instead_of_threads_do_the_same_work(workers, api):
