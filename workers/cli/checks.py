@@ -6,6 +6,7 @@ Called by ``caseworker doctor``. Changes nothing, asks no model, shows no secret
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
@@ -22,6 +23,8 @@ from workers.store.records import ActionState
 #: what has been due for so long is worked by nobody
 NOBODY_WORKS = timedelta(minutes=2)
 CLOCK_SLACK = timedelta(seconds=5)
+#: a busy day's cases and their log on SQLite
+LEAST_FREE_BYTES = 100 * 2**20
 _LACKING = {
     schema.Standing.BEHIND: ("lacks tables of this version", "Run `caseworker migrate`."),
     schema.Standing.TOO_NEW: (
@@ -68,11 +71,15 @@ def _data(found: Settings) -> Finding:
     folder = found.data.absolute()
     # Asked in a way that tells no difference between what is not there and what cannot be seen.
     there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
-    if os.access(there, os.W_OK | os.X_OK):
-        return Finding("data folder", Level.OK, str(folder))
-    return Finding(
-        "data folder", Level.PROBLEM, f"{folder} cannot be written to.", "Change its owner, or set CASEWORKER_DATA."
-    )
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Finding(
+            "data folder", Level.PROBLEM, f"{folder} cannot be written to.", "Change its owner, or set CASEWORKER_DATA."
+        )
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE_BYTES:
+        told = f"{folder} is on a disk with {free // 2**20} MiB left: when it is full, nothing is stored any more."
+        return Finding("data folder", Level.PROBLEM, told, "Make room there, or set CASEWORKER_DATA.")
+    return Finding("data folder", Level.OK, str(folder))
 
 
 def _database(found: Settings) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import sys
 import sysconfig
 from datetime import timedelta
@@ -277,3 +278,13 @@ def test_an_interpreter_that_was_built_without_optimisations_is_named(findings, 
 
     assert ran.status == 0
     assert platform.python_version() in found["python", level]["told"]
+
+
+def test_a_disk_that_is_nearly_full_is_a_problem(findings, engine, monkeypatch):
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=7 * 2**20))
+
+    ran, found = findings()
+
+    assert ran.status == 1
+    assert "7 MiB left" in found["data folder", "problem"]["told"]
