@@ -5,7 +5,7 @@ Called by `workers.cli.checks`, for ``caseworker doctor``. Changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ SEEN_WITHIN = timedelta(seconds=20)
 #: of the server's connections in use, beyond which another process may find none
 MANY_CONNECTIONS = 0.85
 BROKER_SECONDS = 5
+_REDIS_PARTS = ("server", "memory", "persistence", "replication")
 
 
 def database_server(tx: Tx, now: datetime) -> Iterator[Finding]:
@@ -98,7 +99,7 @@ def _redis(connection: Any, shown: str) -> Iterator[Finding]:
     client = connection.default_channel.client
     client.ping()
     try:
-        found = {**client.info("server"), **client.info("memory"), **client.info("persistence")}
+        found = {name: said for part in _REDIS_PARTS for name, said in client.info(part).items()}
     except connection.channel_errors as error:
         # It is among the commands that a user who only works is rarely given.
         told = f"{shown} answers. Whether it keeps what it is given cannot be seen: {error}."
@@ -106,6 +107,10 @@ def _redis(connection: Any, shown: str) -> Iterator[Finding]:
         return
     version = found.get("redis_version", "of unknown version")
     yield Finding("broker", Level.OK, f"{shown}, Redis {version}")
+    refuses = _why_redis_refuses(found)
+    if refuses is not None:
+        what, remedy = refuses
+        yield Finding("broker writes", Level.PROBLEM, f"{what}, and takes no messages. Work goes on late.", remedy)
     policy = found.get("maxmemory_policy", "")
     if policy != "noeviction":
         yield Finding(
@@ -121,6 +126,18 @@ def _redis(connection: Any, shown: str) -> Iterator[Finding]:
             "appendonly is no: events that programs put on the queue are lost when Redis is killed. Hints do not matter.",
             "Set appendonly yes in redis.conf, or let programs send to POST /events.",
         )
+
+
+def _why_redis_refuses(found: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What keeps it from being written to, and what to do."""
+    if found.get("role") == "slave":
+        return "Redis is a replica", "Let CASEWORKER_BROKER_URL lead to the master."
+    if 0 < int(found.get("maxmemory", 0)) <= int(found.get("used_memory", 0)):
+        return "Redis has used up its maxmemory", "Let it have more; what waits there is read all the same."
+    # With stop-writes-on-bgsave-error, as it is unless told otherwise.
+    if "err" in (found.get("rdb_last_bgsave_status"), found.get("aof_last_write_status")):
+        return "Redis could not save its data", "Look into its log, and at its disk."
+    return None
 
 
 def _rabbitmq(connection: Any, shown: str) -> Iterator[Finding]:

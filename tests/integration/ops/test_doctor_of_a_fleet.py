@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 import redis as redis_client
 from sqlalchemy import event, insert
 
+from tests.kit.patience import until
 from tests.servers.redis import RedisServer, installed
 from workers.cli import checks, fleet_checks, wired
 from workers.cli.failures import Failure
@@ -97,6 +99,39 @@ def test_a_redis_that_evicts_is_a_problem_and_one_that_forgets_is_mentioned(sett
 
     assert "noeviction" in found["broker memory", "problem"].remedy
     assert "appendonly yes" in found["broker persistence", "note"].remedy
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended", "told"),
+    [
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "replica"),
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "maxmemory"),
+    ],
+)
+def test_a_redis_that_takes_no_messages_is_a_problem(settings, redis, broken, mended, told):
+    with redis_client.Redis.from_url(redis.url) as client:
+        client.execute_command(*broken)
+        found = look(settings)
+        client.execute_command(*mended)
+
+    assert told in found["broker writes", "problem"].told
+    assert ("broker writes", "problem") not in look(settings)
+
+
+def test_a_redis_that_cannot_save_is_a_problem(settings, redis):
+    def saved(client):
+        client.bgsave()
+        until(lambda: not client.info("persistence")["rdb_bgsave_in_progress"])
+        return look(settings)
+
+    with redis_client.Redis.from_url(redis.url) as client:
+        in_its_place = Path(client.config_get("dir")["dir"]) / "dump.rdb"
+        in_its_place.mkdir()
+        found = saved(client)
+        in_its_place.rmdir()
+
+        assert "could not save" in found["broker writes", "problem"].told
+        assert ("broker writes", "problem") not in saved(client)
 
 
 def test_a_clock_that_differs_is_a_problem(db):
