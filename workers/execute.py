@@ -32,7 +32,7 @@ from structlog.contextvars import bound_contextvars
 from integrations.base import Receipt, VersionReader
 from integrations.errors import Permanent, Stale, Temporary, legible
 from integrations.registry import Writers
-from workers import faults, outset
+from workers import action_start, faults
 from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
 from workers.deadlines import lapse
@@ -111,7 +111,7 @@ def carry_out(
         return
     if errand is None or system.clock() - errand.action.updated_at > JUST_NOW:
         prepare = partial(_prepared, writers)
-        errand, begun, call = outset.set_out(system, action_id, approving=approving, prepare=prepare)
+        errand, begun, call = action_start.start(system, action_id, approving=approving, prepare=prepare)
         if errand is not None and begun is not None:
             if call is not None or is_what_was_approved(errand.action):
                 _go_on(system, writers, errand, begun, call)

@@ -199,7 +199,7 @@ class Hints:
         self._offer((APPROVED, "actions", action_id), at_once=True)
         return True
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         """Open the line before there is anything to say, so that the first hint at an action goes by it at once."""
         with self._changed:
             self._unready = True

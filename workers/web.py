@@ -97,7 +97,7 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(readiness.get_ready, system)
+        await run_in_threadpool(readiness.warm_up, system)
         yield
         live.stop()
         await run_in_threadpool(landing.close)

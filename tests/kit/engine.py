@@ -208,7 +208,7 @@ class Hints:
     def approving(self, action_id: str) -> bool:
         return False
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         pass
 
     def depth(self, target: str) -> int:

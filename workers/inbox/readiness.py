@@ -35,11 +35,11 @@ _ROLE = "nobody's"
 _DIGEST = "0" * 64
 
 
-def get_ready(system: System) -> None:
+def warm_up(system: System) -> None:
     """Ask once, of nobody and nothing, what is asked for each plain yes, and write what is written: it finds nothing to change."""
     if system.db.is_sqlite:
         return
-    system.hints.get_ready()
+    system.hints.warm_up()
     try:
         flow.errand(system.db, _NONE)
         _rehearse(system)

@@ -1,4 +1,4 @@
-"""The outset of an action that a hint told of: read, and begun by the same statement where that is all that is missing.
+"""The start of an action that a hint told of: read, and begun by the same statement where that is all that is missing.
 
 Called by `execute` alone, which carries out what has begun and looks after all that has not, and by `celery_worker` as one starts.
 Nothing here sends anything: what only this process can tell is looked at before the call, and a crash in between leaves nothing
@@ -28,7 +28,7 @@ Prepared = TypeVar("Prepared")
 _NONE = ""
 
 
-def set_out(
+def start(
     system: System, action_id: str, *, approving: bool, prepare: Callable[[Errand], Prepared | None]
 ) -> tuple[Errand | None, Begun | None, Prepared | None]:
     """An action as it is read, what was begun of it, and what `prepare` made of that where there was time for it: it is called
@@ -49,7 +49,7 @@ def set_out(
     return begun, Begun(attempt, since), prepared
 
 
-def get_ready(system: System) -> None:
+def warm_up(system: System) -> None:
     """Ask for no action what is asked for each: the first one then finds a connection that is open, and a statement that the
     database has prepared and planned, which takes longer than all else until it is carried out."""
     if system.db.is_sqlite:
