@@ -48,7 +48,7 @@ from workers.ledger import (
     withdraw_if_left_behind,
 )
 from workers.log import logger
-from workers.obstacles import (
+from workers.preconditions import (
     ANOTHER,
     is_what_was_approved,
     postpone_if_stopped,
