@@ -69,7 +69,7 @@ DECIDED = "decided"
 
 def advance(system: System, case_id: str) -> None:
     """Work a case from where it stands until it waits or is closed. Finding nothing to do is normal."""
-    system.courtesy.give_way()
+    system.request_priority.give_way()
     settings = system.settings
     claimed = flow.claim(
         system.db,
@@ -124,7 +124,7 @@ def _next(system: System, work: Work) -> Work:
         return _new_round(system, work, agent)
     if case.step == DECIDED:
         return settle_again(system, work)
-    system.courtesy.give_way()
+    system.request_priority.give_way()
     faults.point(f"case.{case.step}.begun")
     with observed.step(case.domain, case.step, case.id, case.round):
         return STEPS[case.step](system, work, agent)

@@ -23,9 +23,9 @@ from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 
 from workers import certificates, redis_hints
-from workers.courtesy import Courtesy
 from workers.log import logger
 from workers.redis_hints import Wire
+from workers.request_priority import RequestPriority
 from workers.telemetry import metrics
 
 #: the task, the queue, and the row that it is about
@@ -166,9 +166,9 @@ class Hints:
     #: whether it will for certain, and may begin with what it is about to decide in the same commit
     at_once: Callable[[Any], bool] = staticmethod(lambda _errand: False)
 
-    def __init__(self, app: Celery, *, courtesy: Courtesy | None = None, capacity: int = 10_000) -> None:
+    def __init__(self, app: Celery, *, request_priority: RequestPriority | None = None, capacity: int = 10_000) -> None:
         self._app = app
-        self._courtesy = courtesy or Courtesy()
+        self._request_priority = request_priority or RequestPriority()
         self._capacity = capacity
         #: each with the dialling of the line by which it was sent already, or 0
         self._waiting: dict[Hint, int] = {}
@@ -256,7 +256,7 @@ class Hints:
 
     def _publish(self) -> None:
         while (lot := self._next_lot()) is not None:
-            self._courtesy.give_way(LONGEST_WAIT_FOR_A_HINT)
+            self._request_priority.give_way(LONGEST_WAIT_FOR_A_HINT)
             try:
                 with self._speaking:
                     self._line.publish(lot)

@@ -111,7 +111,9 @@ class Sweeper:
         self._upkeep_at = 0.0
         self._warned_at = float("-inf")
         self._latest = Sweep(leading=False)
-        self._memory = Keeper(system.db, Terms.of(system.settings), system.clock, system.courtesy, system.embedder)
+        self._memory = Keeper(
+            system.db, Terms.of(system.settings), system.clock, system.request_priority, system.embedder
+        )
         self._learning = Upkeep(system)
         self._rehearsal = Rehearsal(system)
         self._autonomy = Autonomy(system)

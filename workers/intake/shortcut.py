@@ -170,7 +170,7 @@ class _Delivered(_Passage):
             self.response_complete = True
             self._protocol.long_way(body)
             return
-        self._doors.courtesy.arrive()
+        self._doors.request_priority.arrive()
         try:
             future = self._doors.landing.begin(request)
         except Exception as error:  # noqa: BLE001 - as above: the event is its sender's until we said 2xx
@@ -186,7 +186,7 @@ class _Delivered(_Passage):
             self._answer(self._doors.failed(self._protocol.url.decode("latin-1"), error))
 
     def _answer(self, answer: Answer) -> None:
-        self._doors.courtesy.leave()
+        self._doors.request_priority.leave()
         self._write("hooks", answer.status, *self._doors.rendered(answer))
 
 

@@ -71,7 +71,7 @@ class Doors:
         self._webhooks = webhooks
         self.landing = landing
         self._threads = threads
-        self.courtesy = system.courtesy
+        self.request_priority = system.request_priority
         self.largest_body = system.settings.max_body_bytes
         self._headers: list[Header] = [
             (b"content-type", b"application/json"),
@@ -139,7 +139,7 @@ class Doors:
             raise _say(HTTPStatus.NOT_FOUND, f"unknown source; known are: {', '.join(sorted(self._webhooks))}")
         delivery = await self._read(scope, receive, name)
         # From here on: nobody gives way to a sender who takes his time.
-        with self.courtesy.first():
+        with self.request_priority.serving():
             return await self._take_hook(delivery)
 
     async def _take_hook(self, delivery: Delivery) -> Answer:
@@ -181,7 +181,7 @@ class Doors:
 
     async def _cloudevents(self, scope: Scope, receive: Receive) -> Answer:
         delivery = await self._read(scope, receive, "cloudevents")
-        with self.courtesy.first():
+        with self.request_priority.serving():
             return await self._take_events(delivery)
 
     async def _take_events(self, delivery: Delivery) -> Answer:

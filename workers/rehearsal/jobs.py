@@ -114,7 +114,7 @@ def _run(
 
     def still_mine() -> bool:
         nonlocal moved_at
-        system.courtesy.give_way()
+        system.request_priority.give_way()
         if not go_on():
             return False
         if clock() - moved_at < MOVE_SECONDS:

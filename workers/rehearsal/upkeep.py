@@ -75,5 +75,5 @@ class Upkeep:
                 logger.info("policy_shadow_judged", decisions=judged, policy=policy.name)
 
     def _go_on(self) -> bool:
-        self._system.courtesy.give_way()
+        self._system.request_priority.give_way()
         return not self._stop.is_set()
