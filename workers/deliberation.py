@@ -175,7 +175,7 @@ class _Desk:
             exchanges=exchanges,
             spent=spent,
             colleagues=colleagues,
-            aside=system.guards.turnstile.aside,
+            released_during=system.guards.slots.released_during,
         )
         return loop.run()
 

@@ -61,7 +61,7 @@ class _Hands:
         here = self._here
         here.deciding = True
         try:
-            with self._post.system.guards.turnstile.through():
+            with self._post.system.guards.slots.hold():
                 _run(self._post.system, partial(pipeline.advance, self._post.system), case_id=case_id)
         finally:
             here.deciding = False

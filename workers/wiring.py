@@ -119,7 +119,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         late=Late(db, utc_now),
         notice=metrics.model_gave_nothing,
         redaction=(redaction := redaction_of(settings)),
-        aside=guards.turnstile.aside,
+        released_during=guards.slots.released_during,
     )
     # A memory does not say which class its source was of.
     embedder = (
@@ -146,7 +146,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
             db,
             utc_now,
             embedder,
-            guards.turnstile,
+            guards.slots,
         ),
         embedder=embedder,
         model=ObservedModel(teach(Classifying(model, redaction), db), failures=False),

@@ -1,10 +1,10 @@
-"""The turnstile: of all the threads of a process so many work at once; who waits for an answer from outside lets another in.
+"""Work slots: of all the threads of a process so many work at once; who waits for an answer from outside lets another work.
 
 A worker may have hundreds of threads, since they wait for models most of the time, but an interpreter runs one at a time. Where
 hundreds want it each gets a few milliseconds and then waits for hundreds of others: what was begun takes long to end, rows are held
-for as long, and no cache is warm. So a thread goes through before it works on a case, stands aside while a call is on its way
-(`workers.guards`), and comes back in the order of asking. The database is waited for inside: statements of those who work at one
-moment travel together (`workers.store.together`), and cost less so. An action that is begun is never held up.
+for as long, and no cache is warm. So a thread takes a slot before it works on a case, releases it while a call is on its way
+(`workers.guards`), and takes one again in the order of asking. Who waits for the database keeps it: statements of those who work at
+one moment travel together (`workers.store.together`), and cost less so. An action that is begun is never held up.
 """
 
 from __future__ import annotations
@@ -20,54 +20,54 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: with fewer too few statements travel together, with more a case costs more again (docs/decisions/0025)
-PLACES: Final = 32
+SLOTS: Final = 32
 
 
-class _Here(threading.local):
-    inside = False
+class _OfThread(threading.local):
+    holds = False
 
 
-class Turnstile:
-    def __init__(self, places: int = PLACES) -> None:
+class WorkSlots:
+    def __init__(self, count: int = SLOTS) -> None:
         self._guard = threading.Lock()
-        self._free = places
-        #: a lock for each that waits, released when it is let in
+        self._free = count
+        #: a lock for each that waits, released when it is given a slot
         self._waiting: deque[threading.Lock] = deque()
-        self._here = _Here()
+        self._of_thread = _OfThread()
 
     @contextmanager
-    def through(self) -> Iterator[None]:
-        """Around a piece of work. Not one within another: that would take two places."""
-        here = self._here
-        self._enter()
-        here.inside = True
+    def hold(self) -> Iterator[None]:
+        """Around a piece of work. Not one within another: that would take two slots."""
+        mine = self._of_thread
+        self._take()
+        mine.holds = True
         try:
             yield
         finally:
-            # Whoever was interrupted on the way back has none to leave.
-            if here.inside:
-                here.inside = False
-                self._leave()
+            # Whoever was interrupted while taking it again has none to give back.
+            if mine.holds:
+                mine.holds = False
+                self._give_back()
 
-    def aside(self, call: Callable[P, R]) -> Callable[P, R]:
-        """`call`, made aside: who is inside lets another in until it has ended. Of all others nothing is asked."""
+    def released_during(self, call: Callable[P, R]) -> Callable[P, R]:
+        """`call`, made without the slot: who holds one gives it back until the call has ended. Nothing is asked of all others."""
 
         @wraps(call)
         def calling(*args: P.args, **kwargs: P.kwargs) -> R:
-            here = self._here
-            if not here.inside:
+            mine = self._of_thread
+            if not mine.holds:
                 return call(*args, **kwargs)
-            here.inside = False
-            self._leave()
+            mine.holds = False
+            self._give_back()
             try:
                 return call(*args, **kwargs)
             finally:
-                self._enter()
-                here.inside = True
+                self._take()
+                mine.holds = True
 
         return calling
 
-    def _enter(self) -> None:
+    def _take(self) -> None:
         with self._guard:
             if self._free:
                 self._free -= 1
@@ -78,16 +78,16 @@ class Turnstile:
         try:
             turn.acquire()
         except BaseException:
-            # A signal, or a time limit: no place is kept for nobody.
+            # A signal, or a time limit: no slot is kept for nobody.
             with self._guard:
                 waits = turn in self._waiting
                 if waits:
                     self._waiting.remove(turn)
             if not waits:
-                self._leave()
+                self._give_back()
             raise
 
-    def _leave(self) -> None:
+    def _give_back(self) -> None:
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()

@@ -1,8 +1,8 @@
 """The guard of each vendor: quiet asked for, breaker, limit, in this order before a call; and what its end teaches.
 
 `wiring` wraps readers, writers and the model. A call that may not be made raises `Postponed`: nothing was sent, and the
-reason is fit for the card of whatever waits. Without limits a call costs about a microsecond more. All of it happens aside, so
-that others of this process work meanwhile (`workers.turnstile`).
+reason is fit for the card of whatever waits. Without limits a call costs about a microsecond more. It gives its
+slot back for all of it, so that others of this process work meanwhile (`workers.work_slots`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from workers.guards.shared import Bucket, Quiet
 from workers.log import logger
 from workers.store.database import StoreUnavailable
 from workers.telemetry import metrics, traces
-from workers.turnstile import Turnstile
+from workers.work_slots import WorkSlots
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -95,7 +95,7 @@ class Guard:
             self.breaker.answered()
             return answer
 
-        return self._guards.turnstile.aside(guarded)
+        return self._guards.slots.released_during(guarded)
 
     def _enter(self) -> None:
         """Return when the call may be made. Raise `Postponed`."""
@@ -191,8 +191,8 @@ class Guards:
         self.limits = dict(limits or {}) if bucket is not None else {}
         self.monotonic = monotonic
         self.sleep = sleep
-        #: that calls are made aside of
-        self.turnstile = Turnstile()
+        #: given back while a call is made
+        self.slots = WorkSlots()
         self.look_at = float("-inf") if quiet is not None else float("inf")
         self._bucket = bucket
         self._quiet = quiet
