@@ -18,7 +18,7 @@ from workers.actions.catalogue import CATALOGUE
 from workers.log import logger
 from workers.store import flow
 from workers.store.database import UNANSWERED
-from workers.store.flow import Begun, Errand
+from workers.store.flow import ActionSnapshot, Begun
 from workers.store.records import Action, Attempt
 from workers.wiring import System
 
@@ -29,23 +29,23 @@ _NONE = ""
 
 
 def start(
-    system: System, action_id: str, *, approving: bool, prepare: Callable[[Errand], Prepared | None]
-) -> tuple[Errand | None, Begun | None, Prepared | None]:
+    system: System, action_id: str, *, approving: bool, prepare: Callable[[ActionSnapshot], Prepared | None]
+) -> tuple[ActionSnapshot | None, Begun | None, Prepared | None]:
     """An action as it is read, what was begun of it, and what `prepare` made of that where there was time for it: it is called
     while the begin is committed. `approving`: the hint may have come before the yes was committed."""
     since = system.monotonic()
     faults.point("action.attempt_committing")
-    known: list[tuple[Errand, Prepared | None]] = []
+    known: list[tuple[ActionSnapshot, Prepared | None]] = []
 
-    def nearly(errand: Errand, action: Action, _attempt: Attempt) -> None:
-        begun = replace(errand, action=action)
+    def nearly(snapshot: ActionSnapshot, action: Action, _attempt: Attempt) -> None:
+        begun = replace(snapshot, action=action)
         known.append((begun, prepare(begun)))
 
-    errand, started = flow.start(system.db, action_id, **_terms(system), approving=approving, nearly=nearly)
-    if errand is None or started is None:
-        return errand, None, None
+    snapshot, started = flow.start(system.db, action_id, **_terms(system), approving=approving, nearly=nearly)
+    if snapshot is None or started is None:
+        return snapshot, None, None
     action, attempt = started
-    begun, prepared = known[-1] if known else (replace(errand, action=action), None)
+    begun, prepared = known[-1] if known else (replace(snapshot, action=action), None)
     return begun, Begun(attempt, since), prepared
 
 

@@ -25,7 +25,7 @@ from workers.settlement import settle, weigh
 from workers.store import actions, cases, flow, outage, spending
 from workers.store.cases import LostClaim
 from workers.store.database import Tx
-from workers.store.flow import Begun, Errand, Progress, stopping
+from workers.store.flow import ActionSnapshot, Begun, Progress, stopping
 from workers.store.records import Action, ActionState, CaseState
 from workers.store.spending import Used
 from workers.verdict_limits import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
@@ -161,7 +161,7 @@ def _begun(
     if len(made.due) != 1:
         return None
     (action,) = (action for action in made.actions if action.id in made.due)
-    if not system.hints.at_once(_errand(work, made, action, holding)):
+    if not system.hints.at_once(_snapshot(work, made, action, holding)):
         return None
     changes: dict[str, Any] = {
         "state": ActionState.EXECUTING,
@@ -212,12 +212,12 @@ def _hand_on(system: System, work: Work, made: Written, *, holding: str | None =
     it reserved."""
     for action in made.actions:
         if action.id in made.due:
-            system.hints.action(action.id, _errand(work, made, action, holding))
+            system.hints.action(action.id, _snapshot(work, made, action, holding))
 
 
-def _errand(work: Work, made: Written, action: Action, holding: str | None) -> Errand:
+def _snapshot(work: Work, made: Written, action: Action, holding: str | None) -> ActionSnapshot:
     others = [other for other in made.actions if other is not action]
-    return Errand(action, work.case, others, None, work.chain, held=action.id == holding, begun=made.begun)
+    return ActionSnapshot(action, work.case, others, None, work.chain, held=action.id == holding, begun=made.begun)
 
 
 def _at_once(

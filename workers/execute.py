@@ -61,7 +61,7 @@ from workers.preconditions import (
 )
 from workers.store import actions, flow
 from workers.store.action_rows import short_receipt
-from workers.store.flow import Begun, Errand
+from workers.store.flow import ActionSnapshot, Begun
 from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
 from workers.telemetry import traces
@@ -87,41 +87,41 @@ _RECEIPT = tuple(field.name for field in fields(Receipt))
 class _Call:
     """An action on its way out."""
 
-    errand: Errand
+    snapshot: ActionSnapshot
     kind: ActionKind
     writer: Any
     effect: Effect
 
     @property
     def arguments(self) -> Any:
-        return self.kind.arguments.model_validate(dict(self.errand.action.arguments))
+        return self.kind.arguments.model_validate(dict(self.snapshot.action.arguments))
 
 
 def carry_out(
-    system: System, writers: Writers, action_id: str, *, errand: Errand | None = None, approving: bool = False
+    system: System, writers: Writers, action_id: str, *, snapshot: ActionSnapshot | None = None, approving: bool = False
 ) -> None:
     """Do what is due for an action: carry it out, find out what became of a broken attempt, or let it expire.
 
-    `errand` is what the same thread has committed a moment ago. It is read again where the moment was long; what changed
+    `snapshot` is what the same thread has committed a moment ago. It is read again where the moment was long; what changed
     in between holds the attempt back (`flow.begin`), as it does whoever has read it. `approving`: its yes may not be
     committed yet, and is waited for.
     """
-    if errand is not None and errand.begun is not None:
-        _go_on(system, writers, errand, errand.begun)
+    if snapshot is not None and snapshot.begun is not None:
+        _go_on(system, writers, snapshot, snapshot.begun)
         return
-    if errand is None or system.clock() - errand.action.updated_at > JUST_NOW:
+    if snapshot is None or system.clock() - snapshot.action.updated_at > JUST_NOW:
         prepare = partial(_prepared, writers)
-        errand, begun, call = action_start.start(system, action_id, approving=approving, prepare=prepare)
-        if errand is not None and begun is not None:
-            if call is not None or is_what_was_approved(errand.action):
-                _go_on(system, writers, errand, begun, call)
+        snapshot, begun, call = action_start.start(system, action_id, approving=approving, prepare=prepare)
+        if snapshot is not None and begun is not None:
+            if call is not None or is_what_was_approved(snapshot.action):
+                _go_on(system, writers, snapshot, begun, call)
             else:
-                redraft(system, errand.action, ANOTHER)
+                redraft(system, snapshot.action, ANOTHER)
             return
-    if errand is None or errand.action.wake_at is None or errand.action.wake_at > system.clock():
+    if snapshot is None or snapshot.action.wake_at is None or snapshot.action.wake_at > system.clock():
         return
     faults.point("action.begun")
-    action = errand.action
+    action = snapshot.action
     with (
         bound_contextvars(case_id=action.case_id, action_id=action.id),
         traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
@@ -130,24 +130,24 @@ def carry_out(
         if action.state == ActionState.PENDING:
             lapse(system, action)
         elif action.state == ActionState.APPROVED:
-            _begin(system, writers, errand)
+            _begin(system, writers, snapshot)
         elif action.state == ActionState.EXECUTING:
-            _recover(system, writers, errand)
+            _recover(system, writers, snapshot)
 
 
-def ready(system: System, writers: Writers, errand: Errand) -> bool:
+def ready(system: System, writers: Writers, snapshot: ActionSnapshot) -> bool:
     """Whether an action that is about to be decided may be begun in that very commit, by whoever carries it out at once.
 
     All that is looked at before an attempt is as it should be, but for the switches, which the commit itself looks at; nothing
     has to be asked outside before; and a crash between commit and call leaves nothing that only people could find out.
     """
-    action = errand.action
+    action = snapshot.action
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.policy_hash != system.policy.hash:
         return False
     if not is_what_was_approved(action):
         return False
-    if before(action, errand.others) or (action.verdict.get("limits") and not errand.held):
+    if before(action, snapshot.others) or (action.verdict.get("limits") and not snapshot.held):
         return False
     target_system = action.target.partition(":")[0]
     if kind.guarded and action.target_version and system.readers.find(target_system, VersionReader) is not None:
@@ -155,19 +155,19 @@ def ready(system: System, writers: Writers, errand: Errand) -> bool:
     return writers.find(target_system, kind.writer) is not None
 
 
-def _prepared(writers: Writers, errand: Errand) -> _Call | None:
+def _prepared(writers: Writers, snapshot: ActionSnapshot) -> _Call | None:
     """The call of what is being begun, if it is what was approved; None for what cannot be called, which is found again and told
     in its place."""
     try:
-        return _prepare(writers, errand) if is_what_was_approved(errand.action) else None
+        return _prepare(writers, snapshot) if is_what_was_approved(snapshot.action) else None
     except Exception:  # noqa: BLE001 - this runs between a commit and its answer, which would be lost
         return None
 
 
-def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call: _Call | None = None) -> None:
+def _go_on(system: System, writers: Writers, snapshot: ActionSnapshot, begun: Begun, call: _Call | None = None) -> None:
     """Carry out what this thread has begun with the decision, or as it was read; `call` where it is prepared already."""
     faults.point("action.begun")
-    action = errand.action
+    action = snapshot.action
     with (
         bound_contextvars(case_id=action.case_id, action_id=action.id),
         traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
@@ -175,52 +175,52 @@ def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call:
     ):
         faults.point("action.attempt_committed")
         try:
-            call = call or _prepare(writers, errand)
+            call = call or _prepare(writers, snapshot)
         except Permanent as error:
-            record_end(system, errand, ActionState.FAILED, error=str(error))
+            record_end(system, snapshot, ActionState.FAILED, error=str(error))
             return
         _send(system, call, begun.attempt, since=begun.since)
 
 
-def _begin(system: System, writers: Writers, errand: Errand) -> None:
-    action = errand.action
+def _begin(system: System, writers: Writers, snapshot: ActionSnapshot) -> None:
+    action = snapshot.action
     if action.kind not in CATALOGUE:
         # Before it is judged anew, which nobody could.
-        record_end(system, errand, ActionState.FAILED, error=_UNKNOWN_KIND.format(action.kind))
+        record_end(system, snapshot, ActionState.FAILED, error=_UNKNOWN_KIND.format(action.kind))
         return
     if (
-        postpone_if_stopped(system, errand)
+        postpone_if_stopped(system, snapshot)
         or redraft_if_changed(system, action)
-        or rejudge_if_unreserved(system, errand)
+        or rejudge_if_unreserved(system, snapshot)
     ):
         return
-    if before(action, errand.others):
+    if before(action, snapshot.others):
         if not wait_for_turn(system, action):
             # The one before has ended since this was read, and what it made of the target is not known here.
             carry_out(system, writers, action.id)
         return
     try:
-        call = _prepare(writers, errand)
+        call = _prepare(writers, snapshot)
         if call.kind.guarded and action.target_version:
             _refuse_if_stale(system, call)
     except Temporary as error:
-        try_later(system, errand, error)
+        try_later(system, snapshot, error)
         return
     except Stale as error:
         redraft(system, action, str(error))
         return
     except Permanent as error:
-        record_end(system, errand, ActionState.FAILED, error=str(error))
+        record_end(system, snapshot, ActionState.FAILED, error=str(error))
         return
     except Exception as error:  # noqa: BLE001 - a bug of a reader: nothing was sent, and people hear of it after so many tries
         logger.exception("preparing_broke", action_id=action.id)
-        try_later(system, errand, _broke(error), counted=True)
+        try_later(system, snapshot, _broke(error), counted=True)
         return
     _attempt(system, call)
 
 
-def _prepare(writers: Writers, errand: Errand) -> _Call:
-    action, case = errand.action, errand.case
+def _prepare(writers: Writers, snapshot: ActionSnapshot) -> _Call:
+    action, case = snapshot.action, snapshot.case
     kind = CATALOGUE.get(action.kind)
     if kind is None:
         raise Permanent(_UNKNOWN_KIND.format(action.kind))
@@ -234,15 +234,15 @@ def _prepare(writers: Writers, errand: Errand) -> _Call:
     effect = Effect(
         target_id=rest.partition(":")[2],
         key=action.id,
-        if_version=carried_forward(errand.others, action) if kind.guarded else "",
+        if_version=carried_forward(snapshot.others, action) if kind.guarded else "",
         customer=case.customer,
     )
-    return _Call(errand, kind, writer, effect)
+    return _Call(snapshot, kind, writer, effect)
 
 
 def _refuse_if_stale(system: System, call: _Call) -> None:
     """Re-read the target's version where the system can tell it. Raise `Stale`."""
-    target = call.errand.action.target
+    target = call.snapshot.action.target
     reader = system.readers.find(target.partition(":")[0], VersionReader)
     if reader is None:
         return
@@ -257,7 +257,7 @@ def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
     may have been changed by that very attempt.
     """
     began = system.monotonic()
-    before, case = call.errand.action, call.errand.case
+    before, case = call.snapshot.action, call.snapshot.case
     faults.point("action.attempt_committing")
     started = flow.begin(
         system.db,
@@ -274,18 +274,22 @@ def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
     action, attempt = started
     with system.leases.action(action.id, action.version):
         _send(
-            system, replace(call, errand=replace(call.errand, action=action)), attempt, since=began, doubtful=doubtful
+            system,
+            replace(call, snapshot=replace(call.snapshot, action=action)),
+            attempt,
+            since=began,
+            doubtful=doubtful,
         )
 
 
 def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtful: bool = False) -> None:
     """Make the call of an attempt that is written down since then, and write down how it ended."""
-    errand, action = call.errand, call.errand.action
+    snapshot, action = call.snapshot, call.snapshot.action
     try:
-        refuse_if_late(system, errand, since, doubtful=doubtful)
+        refuse_if_late(system, snapshot, since, doubtful=doubtful)
         with (
             traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number),
-            system.guards.heeding(partial(refuse_after_waiting, system, errand, doubtful=doubtful)),
+            system.guards.heeding(partial(refuse_after_waiting, system, snapshot, doubtful=doubtful)),
         ):
             receipt = call.kind.perform(call.writer, call.arguments, call.effect)
     except Stale as error:
@@ -297,21 +301,21 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
         if error.maybe_done and call.kind.delivery is Delivery.AT_MOST_ONCE:
             record_uncertain(system, action, str(error))
         else:
-            try_later(system, errand, error, attempt, doubtful=doubtful)
+            try_later(system, snapshot, error, attempt, doubtful=doubtful)
     except Permanent as error:
         if doubtful:
             record_uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
         else:
-            record_end(system, errand, ActionState.FAILED, error=str(error))
+            record_end(system, snapshot, ActionState.FAILED, error=str(error))
     else:
         faults.point("action.called")
         logger.info("action_done", action_id=action.id, attempt=attempt.number)
-        record_end(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+        record_end(system, snapshot, ActionState.DONE, receipt=_as_json(receipt))
 
 
-def _recover(system: System, writers: Writers, errand: Errand) -> None:
+def _recover(system: System, writers: Writers, snapshot: ActionSnapshot) -> None:
     """An attempt was begun and its end was never recorded."""
-    action = errand.action
+    action = snapshot.action
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.tries >= MOST_TRIES:
         record_uncertain(system, action, "The process stopped while this was being carried out.")
@@ -322,10 +326,10 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     claimed, begun = _taken_in_hand(system, action)
     if claimed is None:
         return
-    errand = replace(errand, action=claimed)
+    snapshot = replace(snapshot, action=claimed)
     with system.leases.action(claimed.id, claimed.version):
         try:
-            call = _prepare(writers, errand)
+            call = _prepare(writers, snapshot)
             receipt = kind.look(call.writer, call.arguments, call.effect) if kind.look is not None else None
         except Temporary as error:
             look_again_later(system, claimed, error)
@@ -338,7 +342,7 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
             look_again_later(system, claimed, _broke(error))
             return
         if receipt is not None:
-            record_end(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+            record_end(system, snapshot, ActionState.DONE, receipt=_as_json(receipt))
             return
         if kind.look is not None:
             record_not_there(system, claimed, begun)
@@ -348,9 +352,9 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
 
 def _again(system: System, writers: Writers, call: _Call) -> None:
     """Try once more what was tried before: its end is unknown of what takes our key, and of what was looked for it is known that there is none."""
-    action = call.errand.action
+    action = call.snapshot.action
     if call.kind.look is None:
-        if not postpone_if_stopped(system, call.errand, doubtful=True):
+        if not postpone_if_stopped(system, call.snapshot, doubtful=True):
             _attempt(system, call, doubtful=True)
     elif approve_again(system, action):
         # As if it had never been tried: policy, limits, switches and target may have changed since it was.

@@ -22,7 +22,7 @@ from workers.settlement import at_rest, settle, weigh
 from workers.store import actions, audit, cases, flow, outage
 from workers.store.audit import Note
 from workers.store.database import Tx
-from workers.store.flow import Ending, Errand
+from workers.store.flow import ActionSnapshot, Ending
 from workers.store.record_digest import DIGITS
 from workers.store.records import Action, ActionState, Attempt, Case, CaseState
 from workers.telemetry import metrics
@@ -46,14 +46,14 @@ class LeftBehind:
 @outage.insisting
 def record_end(
     system: System,
-    errand: Errand,
+    snapshot: ActionSnapshot,
     state: ActionState,
     *,
     receipt: Mapping[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
     """Done or failed, for good."""
-    action, now = errand.action, system.clock()
+    action, now = snapshot.action, system.clock()
     attention = f"“{action.sentence}” failed: {error}" if state is ActionState.FAILED else None
     changes = {
         "state": state,
@@ -67,7 +67,7 @@ def record_end(
     told = {"action": action.id, "kind": action.kind, "digest": action.digest[:DIGITS], "outcome": state.value}
     note = Note("caseworker", "executed", told)
     faults.point("action.record_committing")
-    if not _record_end_at_once(system, errand, changes, note, attention, error):
+    if not _record_end_at_once(system, snapshot, changes, note, attention, error):
         hints = []
         with system.db.write() as tx:
             changed = actions.change(tx, action, now=now, **changes)
@@ -84,19 +84,24 @@ def record_end(
 
 
 def _record_end_at_once(
-    system: System, errand: Errand, changes: dict[str, Any], note: Note, attention: str | None, error: str | None
+    system: System,
+    snapshot: ActionSnapshot,
+    changes: dict[str, Any],
+    note: Note,
+    attention: str | None,
+    error: str | None,
 ) -> bool:
     """The straight way: the case rests, and no other action of it changes with this one, so one commit says it all.
     False where that is not so, or no longer."""
-    case, action, now = errand.case, errand.action, system.clock()
+    case, action, now = snapshot.case, snapshot.action, system.clock()
     if not at_rest(case) or telling.told_of(action.verdict):
         return False
-    if errand.begun is not None and changes["state"] != ActionState.DONE:
+    if snapshot.begun is not None and changes["state"] != ActionState.DONE:
         # Its attempt has no row yet, and needs one to say how it ended.
         return False
     after = replace(action, state=changes["state"], settled_at=now, wake_at=None)
     troubled = replace(case, attention=attention) if attention else case
-    standing = weigh(troubled, [*errand.others, after], now=now)
+    standing = weigh(troubled, [*snapshot.others, after], now=now)
     if standing.actions or standing.due:
         return False
     ending = Ending(
@@ -106,9 +111,9 @@ def _record_end_at_once(
         error=error,
         case=case,
         case_changes=standing.case,
-        chain=errand.chain,
+        chain=snapshot.chain,
         notes=[note, *standing.notes],
-        in_rows=errand.begun is None,
+        in_rows=snapshot.begun is None,
     )
     return flow.end(system.db, action, ending, now=now)
 
@@ -134,7 +139,7 @@ def record_uncertain(system: System, action: Action, why: str) -> None:
 @outage.insisting
 def try_later(
     system: System,
-    errand: Errand,
+    snapshot: ActionSnapshot,
     error: Temporary,
     attempt: Attempt | None = None,
     *,
@@ -146,14 +151,14 @@ def try_later(
     `attempt` is the one that ended so. That it did nothing says nothing of those before it: while one of them may have been
     carried out (`doubtful`), the action is not merely approved again. `counted`: it uses up a try though nothing was sent.
     """
-    action, now = errand.action, system.clock()
+    action, now = snapshot.action, system.clock()
     unasked = isinstance(error, Postponed)
     unknown = error.maybe_done or doubtful
     if action.tries >= MOST_TRIES and not unasked:
         if unknown:
             record_uncertain(system, action, f"{action.tries} tries, the last ended so: {error}")
         else:
-            record_end(system, errand, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
+            record_end(system, snapshot, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
         return
     # What was not even asked used up no try.
     tries = max(action.tries - 1, 0) if unasked and attempt is not None else action.tries + counted

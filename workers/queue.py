@@ -164,7 +164,7 @@ class Hints:
     #: whether this thread carries an action out itself as soon as it can; then nobody else need be told
     at_hand: Callable[[str, Any], bool] = staticmethod(lambda _action_id, _known: False)
     #: whether it will for certain, and may begin with what it is about to decide in the same commit
-    at_once: Callable[[Any], bool] = staticmethod(lambda _errand: False)
+    at_once: Callable[[Any], bool] = staticmethod(lambda _snapshot: False)
 
     def __init__(self, app: Celery, *, request_priority: RequestPriority | None = None, capacity: int = 10_000) -> None:
         self._app = app

@@ -23,7 +23,7 @@ from workers.hint_delivery import Job, carry_on, stopping
 from workers.log import logger
 from workers.queue import ADVANCE, APPROVED, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
-from workers.store.flow import Errand
+from workers.store.flow import ActionSnapshot
 from workers.telemetry import metrics
 from workers.wiring import System
 
@@ -45,7 +45,7 @@ class _Here(threading.local):
     #: a case, which it may decide
     deciding = False
     #: what it has begun with the decision, and carries out next
-    begun: Errand | None = None
+    begun: ActionSnapshot | None = None
 
 
 class _Hands:
@@ -70,27 +70,27 @@ class _Hands:
             # No job of its own: a worker that was told to stop still brings to its end what it has begun.
             self.carry_out(begun.action.id, begun)
 
-    def carry_out(self, action_id: str, errand: Errand | None = None, *, approving: bool = False) -> None:
+    def carry_out(self, action_id: str, snapshot: ActionSnapshot | None = None, *, approving: bool = False) -> None:
         assert self._post.writers is not None
-        run = partial(execute.carry_out, self._post.system, self._post.writers, errand=errand, approving=approving)
+        run = partial(execute.carry_out, self._post.system, self._post.writers, snapshot=snapshot, approving=approving)
         _run(self._post.system, run, action_id=action_id)
 
-    def at_hand(self, action_id: str, errand: Errand | None) -> bool:
+    def at_hand(self, action_id: str, snapshot: ActionSnapshot | None) -> bool:
         """Whether this thread carries it out as soon as it has done what it does now."""
-        if errand is not None and errand.begun is not None:
-            self._here.begun = errand
+        if snapshot is not None and snapshot.begun is not None:
+            self._here.begun = snapshot
             return True
         if not self._of_actions():
             return False
         hint = self._post.system.hints.action
-        return carry_on(Job(partial(self.carry_out, action_id, errand), partial(hint, action_id)))
+        return carry_on(Job(partial(self.carry_out, action_id, snapshot), partial(hint, action_id)))
 
-    def at_once(self, errand: Errand) -> bool:
+    def at_once(self, snapshot: ActionSnapshot) -> bool:
         """Whether this thread may begin it in the commit that decides it, as it will carry it out next whatever comes."""
         if not self._here.deciding or stopping() or not self._of_actions():
             return False
         assert self._post.writers is not None
-        return execute.ready(self._post.system, self._post.writers, errand)
+        return execute.ready(self._post.system, self._post.writers, snapshot)
 
     def _of_actions(self) -> bool:
         return "actions" in self._app.amqp.queues.consume_from

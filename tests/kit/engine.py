@@ -198,7 +198,7 @@ class Hints:
             self.waiting.append(("case", case_id))
 
     #: whether an action is begun with its decision (`Engine.begins_at_once`)
-    at_once: Callable[[Any], bool] = staticmethod(lambda _errand: False)
+    at_once: Callable[[Any], bool] = staticmethod(lambda _snapshot: False)
 
     def action(self, action_id: str, known: Any = None) -> None:
         with self.lock:
@@ -259,12 +259,12 @@ class Engine:
             if kind == "case":
                 pipeline.advance(self.system, row)
             else:
-                execute.carry_out(self.system, self.writers, row, errand=self.hints.known.pop(row, None))
+                execute.carry_out(self.system, self.writers, row, snapshot=self.hints.known.pop(row, None))
         assert patience or limit, "the system goes round in circles"
 
     def begins_at_once(self) -> None:
         """From now on whoever decides an action is at hand to carry it out, as in a worker of both queues."""
-        self.hints.at_once = lambda errand: execute.ready(self.system, self.writers, errand)
+        self.hints.at_once = lambda snapshot: execute.ready(self.system, self.writers, snapshot)
 
     def sweep(self) -> None:
         """What the sweeper does, then the work."""

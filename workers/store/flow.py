@@ -15,12 +15,12 @@ from workers.store import flow_portable, flow_postgresql, flow_start, unsettled
 from workers.store.audit import Chain
 from workers.store.database import Database, Tx
 from workers.store.flow_types import (
+    ActionSnapshot,
     Begun,
     Caps,
     Claimed,
     Consent,
     Ending,
-    Errand,
     Foretold,
     Nearly,
     Progress,
@@ -29,21 +29,21 @@ from workers.store.flow_types import (
 from workers.store.records import Action, Attempt, Case
 
 __all__ = [
+    "ActionSnapshot",
     "Begun",
     "Caps",
     "Consent",
     "Ending",
-    "Errand",
     "Foretold",
     "Progress",
     "approve",
     "begin",
     "claim",
     "end",
-    "errand",
     "live_on",
     "record",
     "record_in",
+    "snapshot",
     "start",
     "stopping",
 ]
@@ -58,7 +58,7 @@ class _Flow(Protocol):
     def record(
         self, db: Database, case: Case, chain: Chain, progress: Progress, /, *, now: datetime
     ) -> tuple[Case, Chain]: ...
-    def errand(self, db: Database, action_id: str, /) -> Errand | None: ...
+    def snapshot(self, db: Database, action_id: str, /) -> ActionSnapshot | None: ...
     def begin(
         self, db: Database, action: Action, /, *, worker: str, now: datetime, lease: timedelta, unless: Sequence[str]
     ) -> tuple[Action, Attempt] | None: ...
@@ -95,9 +95,9 @@ def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
     return flow_portable.record_in(tx, case, progress, now=now)
 
 
-def errand(db: Database, action_id: str) -> Errand | None:
-    """An action with all that must be known before it is carried out."""
-    return _on(db).errand(db, action_id)
+def snapshot(db: Database, action_id: str) -> ActionSnapshot | None:
+    """An action with all that must be known before it is carried out or decided."""
+    return _on(db).snapshot(db, action_id)
 
 
 def begin(
@@ -121,8 +121,8 @@ def start(
     versioned: Sequence[str],
     approving: bool = False,
     nearly: Nearly | None = None,
-) -> tuple[Errand | None, tuple[Action, Attempt] | None]:
-    """An action as `errand` reads it, and begun in the same commit where it is approved and due, of one of these `kinds`, under
+) -> tuple[ActionSnapshot | None, tuple[Action, Attempt] | None]:
+    """An action as `snapshot` reads it, and begun in the same commit where it is approved and due, of one of these `kinds`, under
     this policy, and nothing that rows tell stands in the way: no switch, no missing place in a limit, nothing else of its case
     under way at its target, and no version to be compared outside, as there is of all but `unguarded` kinds at the systems that
     are `versioned`. Not begun on SQLite.
@@ -130,7 +130,7 @@ def start(
     `approving`: whoever approves it may be committing that at this moment, which is waited for. `nearly` is told what is begun while
     that is committed, in most cases: nothing may leave this process by it, as the commit may still fail."""
     if db.is_sqlite:
-        return errand(db, action_id), None
+        return snapshot(db, action_id), None
     found = flow_start.start(
         db,
         action_id,

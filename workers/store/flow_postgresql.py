@@ -28,7 +28,7 @@ from workers.store.audit import Chain, Note, link
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Foretold, Progress, stopping
+from workers.store.flow_types import ActionSnapshot, Caps, Claimed, Consent, Ending, Foretold, Progress, stopping
 from workers.store.ids import new_id
 from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import unpacked
@@ -147,12 +147,12 @@ def _recording(
     return statement, {**values, **noted}, after
 
 
-def errand(db: Database, action_id: str) -> Errand | None:
-    return errand_in(db.ask("", statements.ERRAND, {"action": action_id}).fetchone())
+def snapshot(db: Database, action_id: str) -> ActionSnapshot | None:
+    return snapshot_in(db.ask("", statements.ACTION_SNAPSHOT, {"action": action_id}).fetchone())
 
 
-def errand_in(row: tuple[Any, ...] | None) -> Errand | None:
-    """A row of the statement `ERRAND`."""
+def snapshot_in(row: tuple[Any, ...] | None) -> ActionSnapshot | None:
+    """A row of the statement `ACTION_SNAPSHOT`."""
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))
@@ -160,7 +160,7 @@ def errand_in(row: tuple[Any, ...] | None) -> Errand | None:
     action, case = Action(*row[:first]), Case(*row[first:second])
     limited = "limits" in action.verdict
     record = record_of(unpacked(record), kept)
-    return Errand(
+    return ActionSnapshot(
         action=action,
         case=case,
         others=[_record(Action, tables.actions, item) for item in others or ()],

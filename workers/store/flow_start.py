@@ -14,8 +14,8 @@ from psycopg.pq.abc import PGresult
 
 from workers.store import flow_statements as statements
 from workers.store.database import Database
-from workers.store.flow_postgresql import as_begun, errand_in
-from workers.store.flow_types import Errand, Nearly
+from workers.store.flow_postgresql import as_begun, snapshot_in
+from workers.store.flow_types import ActionSnapshot, Nearly
 from workers.store.ids import new_id
 from workers.store.phrasing import Rows, bound, read
 from workers.store.records import Action, Attempt
@@ -34,7 +34,7 @@ def start(
     versioned: Sequence[str],
     approving: bool = False,
     nearly: Nearly | None = None,
-) -> tuple[Errand, tuple[Action, Attempt] | None] | None:
+) -> tuple[ActionSnapshot, tuple[Action, Attempt] | None] | None:
     attempt = new_id("try")
     values = {
         "action": action_id,
@@ -48,12 +48,12 @@ def start(
         "versioned": list(versioned),
     }
 
-    def made(rows: Rows) -> tuple[Errand, tuple[Action, Attempt] | None] | None:
+    def made(rows: Rows) -> tuple[ActionSnapshot, tuple[Action, Attempt] | None] | None:
         number, *row = rows.fetchone() or (None,)
-        errand = errand_in(tuple(row) or None)
-        if errand is None or number is None:
-            return None if errand is None else (errand, None)
-        return errand, as_begun(errand.action, attempt, number, worker=worker, now=now, lease=lease)
+        snapshot = snapshot_in(tuple(row) or None)
+        if snapshot is None or number is None:
+            return None if snapshot is None else (snapshot, None)
+        return snapshot, as_begun(snapshot.action, attempt, number, worker=worker, now=now, lease=lease)
 
     known = []
 

@@ -60,8 +60,9 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
-    """A due action with all that must be known before it is carried out, read in one go."""
+class ActionSnapshot:
+    """An action with all that must be known before it is carried out or decided, as it was read in one go. What changed since holds
+    whoever writes by it back (`flow.begin`, `flow.approve`)."""
 
     action: Action
     case: Case
@@ -97,7 +98,7 @@ class Foretold:
 
 
 #: told of an action as it was read and as it is begun, while that is being committed
-Nearly = Callable[[Errand, Action, Attempt], object]
+Nearly = Callable[[ActionSnapshot, Action, Attempt], object]
 
 
 def stopping(action: Action, case: Case) -> list[str]:

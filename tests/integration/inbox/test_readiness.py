@@ -67,8 +67,8 @@ def waiting(engine, *drafts):
 def approve(engine, action, person):
     """As `straight` does: what is asked, and what is written."""
     db = engine.system.db
-    _, errand = asking.at_once(db, "none", action.id)
-    return service.approve(engine.system, person, errand, Choice(Word.APPROVE, action.revision, action.digest))
+    _, snapshot = asking.at_once(db, "none", action.id)
+    return service.approve(engine.system, person, snapshot, Choice(Word.APPROVE, action.revision, action.digest))
 
 
 @pytest.mark.parametrize("draft", [refund(1200), reply()], ids=["within limits", "within none"])
@@ -104,9 +104,9 @@ def test_what_is_carried_out_first_is_begun_without_making_anything_ready(engine
     assert "a connection" in made_ready
     made_ready.clear()
 
-    errand, begun, _ = action_start.start(again.system, action.id, approving=approving, prepare=lambda _: None)
+    snapshot, begun, _ = action_start.start(again.system, action.id, approving=approving, prepare=lambda _: None)
 
-    assert errand is not None
+    assert snapshot is not None
     assert made_ready == []
     with engine.system.db.read() as tx:
         state = actions.get(tx, action.id).state

@@ -99,7 +99,9 @@ def test_at_once_nobody_gets_between_somebody_who_may_come_back_for_more(far_awa
             waits = _waits_at_the_gate(db)
         assert waits
         # It holds no counter by then: this would wait for it, and it for us.
-        limits.take_turns(tx, holdings("act_other", uses_of(flow.errand(db, action.id).record)), now=START, alone=True)
+        limits.take_turns(
+            tx, holdings("act_other", uses_of(flow.snapshot(db, action.id).record)), now=START, alone=True
+        )
     approving.join()
 
     assert [one.state for one in answers] == [ActionState.APPROVED]
