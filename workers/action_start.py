@@ -37,11 +37,11 @@ def start(
     faults.point("action.attempt_committing")
     known: list[tuple[ActionSnapshot, Prepared | None]] = []
 
-    def nearly(snapshot: ActionSnapshot, action: Action, _attempt: Attempt) -> None:
+    def on_begin(snapshot: ActionSnapshot, action: Action, _attempt: Attempt) -> None:
         begun = replace(snapshot, action=action)
         known.append((begun, prepare(begun)))
 
-    snapshot, started = flow.start(system.db, action_id, **_terms(system), approving=approving, nearly=nearly)
+    snapshot, started = flow.start(system.db, action_id, **_terms(system), approving=approving, on_begin=on_begin)
     if snapshot is None or started is None:
         return snapshot, None, None
     action, attempt = started

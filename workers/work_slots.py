@@ -4,7 +4,7 @@ A worker may have hundreds of threads, since they wait for models most of the ti
 hundreds want it each gets a few milliseconds and then waits for hundreds of others: what was begun takes long to end, rows are held
 for as long, and no cache is warm. So a thread takes a slot before it works on a case, releases it while a call is on its way
 (`workers.guards`), and takes one again in the order of asking. Who waits for the database keeps it: statements of those who work at
-one moment travel together (`workers.store.together`), and cost less so. An action that is begun is never held up.
+one moment travel together (`workers.store.group_commit`), and cost less so. An action that is begun is never held up.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from tests.kit.crowd import Crowd, gathered
 from tests.kit.patience import until
 from workers.store.database import Database, StoreUnavailable
-from workers.store.together import MOST, Together
+from workers.store.group_commit import MOST, GroupCommit
 
 ADD = "INSERT INTO kept (id, by) VALUES (%(id)s, %(by)s) RETURNING id, pg_current_xact_id()::text"
 
@@ -129,7 +129,7 @@ class Interrupting:
 
 def test_an_interrupted_leader_leaves_nobody_behind(db):
     """Those that went with him hear that it is not known what became of it; who comes later goes on."""
-    db._together = Together(Interrupting(db))
+    db._together = GroupCommit(Interrupting(db))
     crowd = Crowd(db)
     crowd.ask(ADD, {"id": 1, "by": "x"})
     until(lambda: db._together._led and not db._together._waiting)
@@ -174,7 +174,7 @@ def test_of_more_than_go_together_the_oldest_cases_go_first_and_whoever_leads(db
 
 
 def test_who_is_alone_waits_for_nobody_and_hears_his_own_errors(db):
-    db._together = Together(db._common, gathering=3600)
+    db._together = GroupCommit(db._common, gathering=3600)
 
     assert db.ask("case", ADD, {"id": 1, "by": "x"}).fetchone()[0] == 1
     with pytest.raises(psycopg.errors.UniqueViolation) as refused:
@@ -185,7 +185,7 @@ def test_who_is_alone_waits_for_nobody_and_hears_his_own_errors(db):
 
 
 def test_where_others_ask_too_one_waits_for_them(db):
-    db._together = Together(db._common, gathering=3600, recently=3600, busy=0)
+    db._together = GroupCommit(db._common, gathering=3600, recently=3600, busy=0)
     alone = db.ask("case", ADD, {"id": 1, "by": "x"}).fetchone()
     crowd = Crowd(db)
     for number in (2, 3):

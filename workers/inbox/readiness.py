@@ -23,7 +23,7 @@ from workers.settlement import weigh
 from workers.store import asking, flow, spending
 from workers.store.audit import Chain
 from workers.store.database import UNANSWERED
-from workers.store.flow import ActionSnapshot, Foretold
+from workers.store.flow import ActionSnapshot, Announcement
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
 
@@ -58,10 +58,10 @@ def _rehearse(system: System) -> None:
     changes = approved(snapshot.action, actor="", now=now)
     standing = weigh(snapshot.case, [replace(snapshot.action, **changes)], now=now)
     consent = service.consent(person, snapshot, choice, changes, standing, now=now)
-    foretold = Foretold(lambda: False)
+    announcement = Announcement(lambda: False)
     for uses in _used(system):
         held, refused = holdings(_NONE, uses), rooms(refusing(uses))
-        spending.approve(system.db, snapshot.action, consent, held, refused, now=now, foretold=foretold)
+        spending.approve(system.db, snapshot.action, consent, held, refused, now=now, announcement=announcement)
 
 
 def _used(system: System) -> list[Sequence[Use]]:

@@ -25,7 +25,7 @@ from workers.settlement import Standing, at_rest, settle, weigh
 from workers.store import actions, audit, cases, flow, inbox, spending
 from workers.store.audit import Note
 from workers.store.database import Tx
-from workers.store.flow import ActionSnapshot, Consent, Foretold
+from workers.store.flow import ActionSnapshot, Announcement, Consent
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
 from workers.telemetry import metrics
@@ -112,12 +112,12 @@ def approve(system: System, person: Person, snapshot: ActionSnapshot | None, cho
     standing = weigh(snapshot.case, [*snapshot.others, replace(action, **changes)], now=now)
     if standing.actions.keys() - {action.id}:
         return None
-    foretold = Foretold(lambda: action.id in standing.due and system.hints.approving(action.id))
+    announcement = Announcement(lambda: action.id in standing.due and system.hints.approving(action.id))
     given = consent(person, snapshot, choice, changes, standing, now=now)
-    done = _approve(system, snapshot, given, now=now, foretold=foretold)
+    done = _approve(system, snapshot, given, now=now, announcement=announcement)
     if done is not None:
         for due in standing.due:
-            if due != action.id or not foretold.heard:
+            if due != action.id or not announcement.heard:
                 system.hints.action(due)
     return done
 
@@ -147,11 +147,11 @@ def consent(
 
 
 def _approve(
-    system: System, snapshot: ActionSnapshot, consent: Consent, *, now: datetime, foretold: Foretold
+    system: System, snapshot: ActionSnapshot, consent: Consent, *, now: datetime, announcement: Announcement
 ) -> Action | None:
     action = snapshot.action
     if not action.verdict.get("limits"):
-        return flow.approve(system.db, action, consent, now=now, foretold=foretold)
+        return flow.approve(system.db, action, consent, now=now, announcement=announcement)
     if system.db.is_sqlite:
         # Nothing is gained there: whoever writes is alone, and no statement is a journey.
         return None
@@ -159,7 +159,7 @@ def _approve(
     if not uses:
         return None
     return spending.approve(
-        system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now, foretold=foretold
+        system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now, announcement=announcement
     )
 
 

@@ -16,13 +16,13 @@ from workers.store.audit import Chain
 from workers.store.database import Database, Tx
 from workers.store.flow_types import (
     ActionSnapshot,
+    Announcement,
     Begun,
     Caps,
     Claimed,
     Consent,
     Ending,
-    Foretold,
-    Nearly,
+    OnBegin,
     Progress,
     stopping,
 )
@@ -30,11 +30,11 @@ from workers.store.records import Action, Attempt, Case
 
 __all__ = [
     "ActionSnapshot",
+    "Announcement",
     "Begun",
     "Caps",
     "Consent",
     "Ending",
-    "Foretold",
     "Progress",
     "approve",
     "begin",
@@ -120,14 +120,14 @@ def start(
     unguarded: Sequence[str],
     versioned: Sequence[str],
     approving: bool = False,
-    nearly: Nearly | None = None,
+    on_begin: OnBegin | None = None,
 ) -> tuple[ActionSnapshot | None, tuple[Action, Attempt] | None]:
     """An action as `snapshot` reads it, and begun in the same commit where it is approved and due, of one of these `kinds`, under
     this policy, and nothing that rows tell stands in the way: no switch, no missing place in a limit, nothing else of its case
     under way at its target, and no version to be compared outside, as there is of all but `unguarded` kinds at the systems that
     are `versioned`. Not begun on SQLite.
 
-    `approving`: whoever approves it may be committing that at this moment, which is waited for. `nearly` is told what is begun while
+    `approving`: whoever approves it may be committing that at this moment, which is waited for. `on_begin` is called with what is begun while
     that is committed, in most cases: nothing may leave this process by it, as the commit may still fail."""
     if db.is_sqlite:
         return snapshot(db, action_id), None
@@ -142,7 +142,7 @@ def start(
         unguarded=unguarded,
         versioned=versioned,
         approving=approving,
-        nearly=nearly,
+        on_begin=on_begin,
     )
     return found or (None, None)
 
@@ -154,14 +154,14 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
 
 
 def approve(
-    db: Database, action: Action, consent: Consent, *, now: datetime, foretold: Foretold | None = None
+    db: Database, action: Action, consent: Consent, *, now: datetime, announcement: Announcement | None = None
 ) -> Action | None:
     """Write down a plain yes, and bring the case in line. None, and nothing written, where the action or its case is no
-    longer as it was read, or somebody has decided something of the action before. On PostgreSQL it is `foretold`, in most cases,
+    longer as it was read, or somebody has decided something of the action before. On PostgreSQL the `announcement` is made, in most cases,
     while its rows are held until it is committed."""
     if db.is_sqlite:
         return flow_portable.approve(db, action, consent, now=now)
-    return flow_postgresql.approve(db, action, consent, now=now, foretold=foretold)
+    return flow_postgresql.approve(db, action, consent, now=now, announcement=announcement)
 
 
 def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -28,7 +28,7 @@ from workers.store.audit import Chain, Note, link
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
-from workers.store.flow_types import ActionSnapshot, Caps, Claimed, Consent, Ending, Foretold, Progress, stopping
+from workers.store.flow_types import ActionSnapshot, Announcement, Caps, Claimed, Consent, Ending, Progress, stopping
 from workers.store.ids import new_id
 from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import unpacked
@@ -236,24 +236,24 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
 
 
 def approve(
-    db: Database, action: Action, consent: Consent, *, now: datetime, foretold: Foretold | None = None
+    db: Database, action: Action, consent: Consent, *, now: datetime, announcement: Announcement | None = None
 ) -> Action | None:
     """None where the action or its case is no longer as it was read, or somebody has said something of it before."""
     statement, values = approving(action, consent, now=now)
-    row = _unless_overtaken(db, action, statement, values, **telling(foretold, values))
+    row = _unless_overtaken(db, action, statement, values, **telling(announcement, values))
     return Action(*row) if row is not None else None
 
 
-def telling(foretold: Foretold | None, values: Mapping[str, Any]) -> dict[str, Any]:
+def telling(announcement: Announcement | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """How a yes with these values is asked so that it is told as soon as its rows are held."""
-    if foretold is None:
+    if announcement is None:
         return {}
 
-    def early(result: PGresult) -> None:
+    def before_commit(result: PGresult) -> None:
         if result.ntuples:
-            foretold.held()
+            announcement.make()
 
-    return {"first": (statements.TAKEN, values), "early": early}
+    return {"first": (statements.TAKEN, values), "before_commit": before_commit}
 
 
 def _unless_overtaken(

@@ -15,7 +15,7 @@ from psycopg.pq.abc import PGresult
 from workers.store import flow_statements as statements
 from workers.store.database import Database
 from workers.store.flow_postgresql import as_begun, snapshot_in
-from workers.store.flow_types import ActionSnapshot, Nearly
+from workers.store.flow_types import ActionSnapshot, OnBegin
 from workers.store.ids import new_id
 from workers.store.phrasing import Rows, bound, read
 from workers.store.records import Action, Attempt
@@ -33,7 +33,7 @@ def start(
     unguarded: Sequence[str],
     versioned: Sequence[str],
     approving: bool = False,
-    nearly: Nearly | None = None,
+    on_begin: OnBegin | None = None,
 ) -> tuple[ActionSnapshot, tuple[Action, Attempt] | None] | None:
     attempt = new_id("try")
     values = {
@@ -57,17 +57,17 @@ def start(
 
     known = []
 
-    def early(result: PGresult) -> None:
+    def before_commit(result: PGresult) -> None:
         known.append(made(read(result)))
-        if nearly is not None and known[-1] is not None and known[-1][1] is not None:
-            nearly(known[-1][0], *known[-1][1])
+        if on_begin is not None and known[-1] is not None and known[-1][1] is not None:
+            on_begin(known[-1][0], *known[-1][1])
 
     if approving:
         with db.direct() as alone:
             asked = [bound(statements.AWAITED, {"action": action_id}), bound(statements.START, values)]
-            *_, result = alone.answers(asked, early)
+            *_, result = alone.answers(asked, before_commit)
         rows = None if known else read(result)
     else:
-        rows = db.ask("", statements.START, values, early=early)
+        rows = db.ask("", statements.START, values, before_commit=before_commit)
     # What was told early is what was asked last, and committed.
     return known[-1] if known or rows is None else made(rows)

@@ -311,9 +311,9 @@ def test_a_yes_that_is_asked_for_again_tells_again_of_itself(within_limits, monk
         asked.append(values)
         if len(asked) == 1:
             with engine.system.db.direct() as one:
-                how["early"](one.answer(bound("SELECT 1", None)))
+                how["before_commit"](one.answer(bound("SELECT 1", None)))
                 raise UniqueViolation(info={DiagnosticField.CONSTRAINT_NAME: b"pk_limit_counters"})
-        return ask(order, statement, values, **{**how, "early": None, "first": None})
+        return ask(order, statement, values, **{**how, "before_commit": None, "first": None})
 
     monkeypatch.setattr(engine.system.db, "ask", overtaken)
     done = say_yes(engine)
@@ -342,7 +342,7 @@ def test_nothing_is_sent_of_a_begin_whose_commit_is_refused(engine, told):
     prepared = []
 
     with pytest.raises(psycopg.errors.RaiseException):
-        start(engine, action_id, nearly=lambda *begun: prepared.append(begun))
+        start(engine, action_id, on_begin=lambda *begun: prepared.append(begun))
     assert len(prepared) == 1, "it is not told before the commit"
     with pytest.raises(psycopg.errors.RaiseException):
         execute.carry_out(engine.system, engine.writers, action_id, approving=True)
