@@ -154,7 +154,7 @@ class _Passage(ABC):
 
 
 class _Delivered(_Passage):
-    """A delivery, on its way to `Landing`."""
+    """A delivery, on its way to `RequestBatcher`."""
 
     def __init__(self, protocol: _Protocol) -> None:
         super().__init__(protocol)
@@ -172,7 +172,7 @@ class _Delivered(_Passage):
             return
         self._doors.request_priority.arrive()
         try:
-            future = self._doors.landing.begin(request)
+            future = self._doors.batcher.begin(request)
         except Exception as error:  # noqa: BLE001 - as above: the event is its sender's until we said 2xx
             self._answer(self._doors.failed(self._protocol.url.decode("latin-1"), error))
         else:

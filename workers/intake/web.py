@@ -5,7 +5,7 @@ is parsed before it is verified, and nothing is acknowledged before it is commit
 with 503 and Retry-After, so that no sender gives up on us; what is refused is quarantined and can be replayed.
 
 `Doors` is plain ASGI in front of the application: a delivery passes through nothing that is there for pages. It proves
-and parses on the event loop, which takes a twentieth of a millisecond, and waits for `Landing` to have it committed.
+and parses on the event loop, which takes a twentieth of a millisecond, and waits for `RequestBatcher` to have it committed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from integrations.webhooks import Reason
 from workers import access
 from workers.access import bearer
 from workers.intake import isolation
+from workers.intake.batching import Busy, RequestBatcher
 from workers.intake.door_threads import DoorThreads
-from workers.intake.landing import Busy, Landing
 from workers.intake.receive import NotStored, Provenance, Received, Request, prepare
 from workers.log import logger
 from workers.store.database import StoreUnavailable
@@ -62,14 +62,14 @@ class Doors:
         *,
         system: System,
         webhooks: Mapping[str, WebhookSource | None],
-        landing: Landing,
+        batcher: RequestBatcher,
         threads: DoorThreads,
         headers: Mapping[str, str],
     ) -> None:
         self._app = app
         self._system = system
         self._webhooks = webhooks
-        self.landing = landing
+        self.batcher = batcher
         self._threads = threads
         self.request_priority = system.request_priority
         self.largest_body = system.settings.max_body_bytes
@@ -165,7 +165,7 @@ class Doors:
             logger.error("authentic_but_malformed", source=name, reason=str(error))
             await self._put_aside(delivery, "malformed")
             raise _say(HTTPStatus.BAD_REQUEST, str(error)) from error
-        return self.accepted(await self.landing.land(self._prepared(source, delivery, secret_id, inbound)))
+        return self.accepted(await self.batcher.store(self._prepared(source, delivery, secret_id, inbound)))
 
     def _prepared(
         self, source: WebhookSource, delivery: Delivery, secret_id: str, inbound: Sequence[InboundEvent]
@@ -198,7 +198,7 @@ class Doors:
         except Malformed as error:
             raise _say(HTTPStatus.BAD_REQUEST, str(error)) from error
         provenance = Provenance(door="events", raw=delivery.body, secret_id=token.id)
-        received = await self.landing.land(prepare(self._system, inbound, provenance))
+        received = await self.batcher.store(prepare(self._system, inbound, provenance))
         return self.accepted(received, HTTPStatus.ACCEPTED)
 
     async def _read_events(self, delivery: Delivery) -> Sequence[InboundEvent]:

@@ -19,8 +19,8 @@ from integrations.webhooks.schemes import STANDARD_V1
 from tests.kit.engine import make_engine
 from workers.access import make_token
 from workers.intake import isolation
+from workers.intake.batching import RequestBatcher
 from workers.intake.door_threads import DoorThreads
-from workers.intake.landing import Landing
 from workers.intake.web import Doors
 from workers.log import logger
 from workers.store import audit, cases, people, quarantine
@@ -50,10 +50,10 @@ class Door:
         self.engine = engine
         self.secret = load_secrets(STANDARD_V1, secret)
         self.webhooks = {"sample": SampleWebhook(self.secret), "stripe": None}
-        self.landing = Landing(engine.system)
+        self.batcher = RequestBatcher(engine.system)
         threads = DoorThreads(engine.system.settings.door_wait_seconds)
         app = Doors(
-            Starlette(), system=engine.system, webhooks=self.webhooks, landing=self.landing, threads=threads, headers={}
+            Starlette(), system=engine.system, webhooks=self.webhooks, batcher=self.batcher, threads=threads, headers={}
         )
         self.client = TestClient(app, raise_server_exceptions=True)
 

@@ -162,7 +162,7 @@ def test_what_cannot_be_handed_over_is_answered_as_our_fault_too(sender, monkeyp
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.intake.landing.Landing.begin", exhausted)
+        patch.setattr("workers.intake.batching.RequestBatcher.begin", exhausted)
         answer = sender.hook()
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
