@@ -64,8 +64,8 @@ from workers.store.action_rows import short_receipt
 from workers.store.flow import ActionSnapshot, Begun
 from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
+from workers.target_order import ahead_of, expected_version
 from workers.telemetry import traces
-from workers.turns import before, carried_forward
 from workers.wiring import System
 
 CRASH_POINTS = (
@@ -147,7 +147,7 @@ def ready(system: System, writers: Writers, snapshot: ActionSnapshot) -> bool:
         return False
     if not is_what_was_approved(action):
         return False
-    if before(action, snapshot.others) or (action.verdict.get("limits") and not snapshot.held):
+    if ahead_of(action, snapshot.others) or (action.verdict.get("limits") and not snapshot.held):
         return False
     target_system = action.target.partition(":")[0]
     if kind.guarded and action.target_version and system.readers.find(target_system, VersionReader) is not None:
@@ -194,7 +194,7 @@ def _begin(system: System, writers: Writers, snapshot: ActionSnapshot) -> None:
         or rejudge_if_unreserved(system, snapshot)
     ):
         return
-    if before(action, snapshot.others):
+    if ahead_of(action, snapshot.others):
         if not wait_for_turn(system, action):
             # The one before has ended since this was read, and what it made of the target is not known here.
             carry_out(system, writers, action.id)
@@ -234,7 +234,7 @@ def _prepare(writers: Writers, snapshot: ActionSnapshot) -> _Call:
     effect = Effect(
         target_id=rest.partition(":")[2],
         key=action.id,
-        if_version=carried_forward(snapshot.others, action) if kind.guarded else "",
+        if_version=expected_version(snapshot.others, action) if kind.guarded else "",
         customer=case.customer,
     )
     return _Call(snapshot, kind, writer, effect)
@@ -257,18 +257,18 @@ def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
     may have been changed by that very attempt.
     """
     began = system.monotonic()
-    before, case = call.snapshot.action, call.snapshot.case
+    as_read, case = call.snapshot.action, call.snapshot.case
     faults.point("action.attempt_committing")
     started = flow.begin(
         system.db,
-        before,
+        as_read,
         worker=system.worker,
         now=system.clock(),
         lease=system.settings.lease,
-        unless=[scope for scope in flow.stopping(before, case) if not (doubtful and scope.startswith(RULE))],
+        unless=[scope for scope in flow.stopping(as_read, case) if not (doubtful and scope.startswith(RULE))],
     )
     if started is None:
-        postpone_if_stopped_meanwhile(system, before, doubtful=doubtful)
+        postpone_if_stopped_meanwhile(system, as_read, doubtful=doubtful)
         return
     faults.point("action.attempt_committed")
     action, attempt = started

@@ -16,7 +16,7 @@ from workers.store.database import StoreUnavailable
 from workers.store.flow import ActionSnapshot
 from workers.store.records import Action, ActionState
 from workers.switchboard import RULE
-from workers.turns import before
+from workers.target_order import ahead_of
 from workers.wiring import System
 
 SWITCH_CHECK_SECONDS = 5.0
@@ -51,7 +51,7 @@ def wait_for_turn(system: System, action: Action) -> bool:
     now = system.clock()
     with system.db.write() as tx:
         cases.lock(tx, action.case_id)
-        first = before(action, actions.unsettled(tx, action.case_id))
+        first = ahead_of(action, actions.unsettled(tx, action.case_id))
         if first:
             waits = f"Waits its turn after “{first[0].sentence}”."
             actions.change(tx, action, now=now, wake_at=None, waiting_for=waits)
