@@ -21,7 +21,7 @@ from workers.drafting import LaidOut, standing
 from workers.journal import Entry, Work, rows_of
 from workers.judgement import Judged
 from workers.lease import Key, Leases
-from workers.settlement import settle, weigh
+from workers.settlement import consequences_of, settle
 from workers.store import actions, cases, flow, outage, spending
 from workers.store.cases import LostClaim
 from workers.store.database import Tx
@@ -111,9 +111,9 @@ def written(
     """What one commit writes of a case's first actions, brought in line with them."""
     fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
     unsure = changes.get("attention")
-    standing = weigh(replace(work.case, attention=unsure) if unsure else work.case, fresh, now=now)
-    stands = {**changes, **standing.case}
-    if standing.due and stands["state"] == CaseState.ACTING:
+    consequences = consequences_of(replace(work.case, attention=unsure) if unsure else work.case, fresh, now=now)
+    stands = {**changes, **consequences.case}
+    if consequences.due and stands["state"] == CaseState.ACTING:
         # Its end is near. Until then the timer is left as it is: taken away and closed, every index would be written twice.
         del stands["wake_at"]
         stands["held_until"] = now + ON_THEIR_WAY
@@ -121,14 +121,14 @@ def written(
         stands,
         steps=rows_of(entries),
         usage=[row for made in entries for row in made.usage],
-        actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
+        actions=[{**laid.action, **consequences.actions.get(laid.action["id"], {})} for laid in laid_out],
         revisions=[laid.revision for laid in laid_out],
-        notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *standing.notes],
+        notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *consequences.notes],
         # An answer to the message before the newest must not even be judged.
         unjoined=True,
     )
-    after = [replace(action, **standing.actions.get(action.id, {})) for action in fresh]
-    return Written(progress, after, standing.due)
+    after = [replace(action, **consequences.actions.get(action.id, {})) for action in fresh]
+    return Written(progress, after, consequences.due)
 
 
 def _plainly(

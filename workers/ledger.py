@@ -18,7 +18,7 @@ from workers.actions.catalogue import CATALOGUE
 from workers.backoff import pause
 from workers.log import discreet, logger
 from workers.obligations import telling
-from workers.settlement import at_rest, settle, weigh
+from workers.settlement import at_rest, consequences_of, settle
 from workers.store import actions, audit, cases, flow, outage
 from workers.store.audit import Note
 from workers.store.database import Tx
@@ -101,8 +101,8 @@ def _record_end_at_once(
         return False
     after = replace(action, state=changes["state"], settled_at=now, wake_at=None)
     troubled = replace(case, attention=attention) if attention else case
-    standing = weigh(troubled, [*snapshot.others, after], now=now)
-    if standing.actions or standing.due:
+    consequences = consequences_of(troubled, [*snapshot.others, after], now=now)
+    if consequences.actions or consequences.due:
         return False
     ending = Ending(
         changes=changes,
@@ -110,9 +110,9 @@ def _record_end_at_once(
         receipt=changes["receipt"],
         error=error,
         case=case,
-        case_changes=standing.case,
+        case_changes=consequences.case,
         chain=snapshot.chain,
-        notes=[note, *standing.notes],
+        notes=[note, *consequences.notes],
         in_rows=snapshot.begun is None,
     )
     return flow.end(system.db, action, ending, now=now)

@@ -19,7 +19,7 @@ from workers.inbox.choices import approved
 from workers.inbox.words import Choice, Word
 from workers.limits.reserving import holdings, refusing, rooms
 from workers.log import logger
-from workers.settlement import weigh
+from workers.settlement import consequences_of
 from workers.store import asking, flow, spending
 from workers.store.audit import Chain
 from workers.store.database import UNANSWERED
@@ -56,8 +56,8 @@ def _rehearse(system: System) -> None:
     asking.at_once(system.db, _NONE, _NONE)
     service.approve(system, person, snapshot, choice)
     changes = approved(snapshot.action, actor="", now=now)
-    standing = weigh(snapshot.case, [replace(snapshot.action, **changes)], now=now)
-    consent = service.consent(person, snapshot, choice, changes, standing, now=now)
+    consequences = consequences_of(snapshot.case, [replace(snapshot.action, **changes)], now=now)
+    consent = service.consent(person, snapshot, choice, changes, consequences, now=now)
     announcement = Announcement(lambda: False)
     for uses in _used(system):
         held, refused = holdings(_NONE, uses), rooms(refusing(uses))

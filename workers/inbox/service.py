@@ -21,7 +21,7 @@ from workers.inbox.standing import may_refuse, may_stop
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
 from workers.limits.reserving import holdings, refusing, rooms
 from workers.quorum import Position, Staff, position
-from workers.settlement import Standing, at_rest, settle, weigh
+from workers.settlement import Consequences, at_rest, consequences_of, settle
 from workers.store import actions, audit, cases, flow, inbox, spending
 from workers.store.audit import Note
 from workers.store.database import Tx
@@ -109,14 +109,14 @@ def approve(system: System, person: Person, snapshot: ActionSnapshot | None, cho
     if not (seen and untouched and not _over(action, now) and _suffices(person, action, now)):
         return None
     changes = approved(action, actor=_actor(person), now=now)
-    standing = weigh(snapshot.case, [*snapshot.others, replace(action, **changes)], now=now)
-    if standing.actions.keys() - {action.id}:
+    consequences = consequences_of(snapshot.case, [*snapshot.others, replace(action, **changes)], now=now)
+    if consequences.actions.keys() - {action.id}:
         return None
-    announcement = Announcement(lambda: action.id in standing.due and system.hints.approving(action.id))
-    given = consent(person, snapshot, choice, changes, standing, now=now)
+    announcement = Announcement(lambda: action.id in consequences.due and system.hints.approving(action.id))
+    given = consent(person, snapshot, choice, changes, consequences, now=now)
     done = _approve(system, snapshot, given, now=now, announcement=announcement)
     if done is not None:
-        for due in standing.due:
+        for due in consequences.due:
             if due != action.id or not announcement.heard:
                 system.hints.action(due)
     return done
@@ -127,22 +127,22 @@ def consent(
     snapshot: ActionSnapshot,
     choice: Choice,
     changes: Mapping[str, Any],
-    standing: Standing,
+    consequences: Consequences,
     *,
     now: datetime,
 ) -> Consent:
-    """What is written of a plain yes that makes these `changes` to the action, and leaves its case standing so."""
+    """What is written of a plain yes that makes these `changes` to the action, with what follows for its case."""
     action = snapshot.action
-    changes = {**changes, **standing.actions.get(action.id, {})}
+    changes = {**changes, **consequences.actions.get(action.id, {})}
     after = replace(action, **changes)
     told = _told(action, after, choice.word, choice)
     return Consent(
         changes=changes,
         decision={"id": new_id("dec"), **_row(action, after, choice.word, person, choice, now)},
         case=snapshot.case,
-        case_changes=standing.case,
+        case_changes=consequences.case,
         chain=snapshot.chain,
-        notes=[Note(_actor(person), "decided", told), *standing.notes],
+        notes=[Note(_actor(person), "decided", told), *consequences.notes],
     )
 
 

@@ -11,7 +11,7 @@ from tests.kit.rules import asking
 from workers.inbox import service
 from workers.inbox.words import AlreadyDecided, Choice, NotAllowed, Word
 from workers.renewal import JUDGED_ANEW
-from workers.settlement import weigh
+from workers.settlement import consequences_of
 from workers.store import actions, audit, flow
 from workers.store.flow import Consent
 
@@ -40,9 +40,9 @@ def consent_to(engine, snapshot, now):
         "channel": "api",
         "decided_at": now,
     }
-    standing = weigh(snapshot.case, [after], now=now)
+    consequences = consequences_of(snapshot.case, [after], now=now)
     return Consent(
-        changes, decision, snapshot.case, standing.case, snapshot.chain, [audit.Note("person", "decided", {})]
+        changes, decision, snapshot.case, consequences.case, snapshot.chain, [audit.Note("person", "decided", {})]
     )
 
 

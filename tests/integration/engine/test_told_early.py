@@ -19,7 +19,7 @@ from workers.actions.catalogue import CATALOGUE
 from workers.inbox import service
 from workers.inbox.choices import approved
 from workers.inbox.words import Choice, Word
-from workers.settlement import weigh
+from workers.settlement import consequences_of
 from workers.store import actions, flow, flow_postgresql
 from workers.store.phrasing import bound
 from workers.store.records import ActionState
@@ -79,9 +79,9 @@ def write_a_yes(engine, connection):
     snapshot = flow.snapshot(engine.system.db, engine.action("refund_payment").id)
     action, person = snapshot.action, engine.person()
     changes = approved(action, actor=f"person:{person.email}", now=now)
-    standing = weigh(snapshot.case, [action], now=now)
+    consequences = consequences_of(snapshot.case, [action], now=now)
     choice = Choice(Word.APPROVE, action.revision, action.digest)
-    consent = service.consent(person, snapshot, choice, changes, standing, now=now)
+    consent = service.consent(person, snapshot, choice, changes, consequences, now=now)
     statement, values = flow_postgresql.approving(action, consent, now=now)
     assert connection.execute(statement, values).fetchone() is not None
     return action.id

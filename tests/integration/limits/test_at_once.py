@@ -16,7 +16,7 @@ from tests.integration.limits.reading import read
 from tests.kit.engine import make_engine
 from workers.inbox.words import NotAllowed
 from workers.limits.reserving import holdings, refusing, rooms
-from workers.settlement import weigh
+from workers.settlement import consequences_of
 from workers.store import actions, audit, flow, limits, spending
 from workers.store.flow import Consent
 from workers.store.records import ActionState
@@ -60,9 +60,9 @@ def consent(engine, snapshot):
         "channel": "api",
         "decided_at": now,
     }
-    standing = weigh(snapshot.case, [*snapshot.others, snapshot.action], now=now)
+    consequences = consequences_of(snapshot.case, [*snapshot.others, snapshot.action], now=now)
     return Consent(
-        changes, decision, snapshot.case, standing.case, snapshot.chain, [audit.Note("person", "decided", {})]
+        changes, decision, snapshot.case, consequences.case, snapshot.chain, [audit.Note("person", "decided", {})]
     )
 
 
