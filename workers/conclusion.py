@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from workers import faults
-from workers.drafting import LaidOut, standing
+from workers.drafting import NewAction, state_columns
 from workers.journal import Entry, Work, rows_of
 from workers.judgement import Judged
 from workers.lease import Key, Leases
@@ -39,48 +39,48 @@ ON_THEIR_WAY = timedelta(minutes=5)
 CRASH_POINTS = ("case.limits.reserved",)
 
 
-def _limited(laid_out: Sequence[LaidOut]) -> bool:
+def _limited(new_actions: Sequence[NewAction]) -> bool:
     """Whether storing these reserves anything."""
-    return any(reserves(laid.judged.record) for laid in laid_out)
+    return any(reserves(new.judged.record) for new in new_actions)
 
 
 def conclude(
-    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
     """Reserve what the actions use up, write them down as they stand then, and bring the case in line with all its actions.
 
     One commit, so that nothing is reserved for an action that is not there, whenever the process dies. Raise `LostClaim`.
     """
-    if work.case.round == 1 and not _limited(laid_out):
-        return _plainly(system, work, changes, entries, laid_out)
+    if work.case.round == 1 and not _limited(new_actions):
+        return _plainly(system, work, changes, entries, new_actions)
     # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
-    reserving = [laid for laid in laid_out if reserves(laid.judged.record)]
+    reserving = [new for new in new_actions if reserves(new.judged.record)]
     if not system.db.is_sqlite and work.case.round == 1 and len(reserving) == 1:
         with _Hold(system.leases) as hold:
-            at_once = outage.insist(_at_once, system, work, changes, entries, laid_out, reserving[0], hold)
+            at_once = outage.insist(_at_once, system, work, changes, entries, new_actions, reserving[0], hold)
         if at_once is not None:
             return at_once
-    return outage.insist(_in_turn, system, work, changes, entries, laid_out)
+    return outage.insist(_in_turn, system, work, changes, entries, new_actions)
 
 
 def _in_turn(
-    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
     """The long way, under the case's lock."""
     now = system.clock()
     with system.db.write() as tx:
-        if _limited(laid_out):
+        if _limited(new_actions):
             # First the case, then the limits: as everybody takes them who reserves.
             cases.lock(tx, work.case.id)
-            laid_out = _within_limits(system, tx, laid_out)
+            new_actions = _within_limits(system, tx, new_actions)
             faults.point("case.limits.reserved")
         progress = Progress(
             {**changes, "claimed_by": work.case.claimed_by},
             steps=rows_of(entries),
             usage=[row for made in entries for row in made.usage],
-            actions=[laid.action for laid in laid_out],
-            revisions=[laid.revision for laid in laid_out],
-            notes=[made.note for made in entries] + [laid.note for laid in laid_out],
+            actions=[new.action for new in new_actions],
+            revisions=[new.revision for new in new_actions],
+            notes=[made.note for made in entries] + [new.note for new in new_actions],
             # An answer to the message before the newest must not even be judged.
             unjoined=True,
         )
@@ -106,10 +106,10 @@ class Written:
 
 
 def written(
-    work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut], now: datetime
+    work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction], now: datetime
 ) -> Written:
     """What one commit writes of a case's first actions, brought in line with them."""
-    fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
+    fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **new.action}) for new in new_actions]
     unsure = changes.get("attention")
     consequences = consequences_of(replace(work.case, attention=unsure) if unsure else work.case, fresh, now=now)
     stands = {**changes, **consequences.case}
@@ -121,9 +121,9 @@ def written(
         stands,
         steps=rows_of(entries),
         usage=[row for made in entries for row in made.usage],
-        actions=[{**laid.action, **consequences.actions.get(laid.action["id"], {})} for laid in laid_out],
-        revisions=[laid.revision for laid in laid_out],
-        notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *consequences.notes],
+        actions=[{**new.action, **consequences.actions.get(new.action["id"], {})} for new in new_actions],
+        revisions=[new.revision for new in new_actions],
+        notes=[*(made.note for made in entries), *(new.note for new in new_actions), *consequences.notes],
         # An answer to the message before the newest must not even be judged.
         unjoined=True,
     )
@@ -132,11 +132,11 @@ def written(
 
 
 def _plainly(
-    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
     """Write a case's first actions down, none of which uses up of a limit, with the steps that led to them. Raise `LostClaim`."""
     now = system.clock()
-    made = written(work, changes, entries, laid_out, now)
+    made = written(work, changes, entries, new_actions, now)
     with _Hold(system.leases) as hold:
         commit = _begun(system, work, made, now, hold) or made
         faults.point("case.decide.committing")
@@ -225,8 +225,8 @@ def _at_once(
     work: Work,
     changes: Mapping[str, Any],
     entries: Sequence[Entry],
-    laid_out: Sequence[LaidOut],
-    one: LaidOut,
+    new_actions: Sequence[NewAction],
+    one: NewAction,
     hold: _Hold,
 ) -> Work | None:
     """The straight way, where a first draft reserves for one action, and all of it is to be had. None, and nothing written,
@@ -242,7 +242,7 @@ def _at_once(
         if judged is None:
             return None
         faults.point("case.limits.reserved")
-        restated = [_restated(system, laid, judged) if laid is one else laid for laid in laid_out]
+        restated = [_restated(system, new, judged) if new is one else new for new in new_actions]
         commit = written(work, changes, entries, restated, now)
         if not unbegun:
             commit = _begun(system, work, commit, now, hold, holding=judgement.action_id) or commit
@@ -277,31 +277,31 @@ def settle_again(system: System, work: Work) -> Work:
     return replace(work, case=case)
 
 
-def _within_limits(system: System, tx: Tx, laid_out: Sequence[LaidOut]) -> list[LaidOut]:
+def _within_limits(system: System, tx: Tx, new_actions: Sequence[NewAction]) -> list[NewAction]:
     now = system.clock()
-    made = [_judgement(laid) for laid in laid_out]
-    found = zip(laid_out, within_limits(tx, made, now=now, once=True), strict=True)
-    return [laid if judged is laid.judged else _restated(system, laid, judged) for laid, judged in found]
+    made = [_judgement(new) for new in new_actions]
+    found = zip(new_actions, within_limits(tx, made, now=now, once=True), strict=True)
+    return [new if judged is new.judged else _restated(system, new, judged) for new, judged in found]
 
 
-def _judgement(laid: LaidOut) -> Judgement:
+def _judgement(new: NewAction) -> Judgement:
     return Judgement(
-        laid.action["id"],
-        laid.judged,
-        laid.kind,
-        laid.action["arguments"],
-        laid.action["target"],
-        laid.action["target_version"],
-        laid.action["revision"],
+        new.action["id"],
+        new.judged,
+        new.kind,
+        new.action["arguments"],
+        new.action["target"],
+        new.action["target_version"],
+        new.action["revision"],
     )
 
 
-def _restated(system: System, laid: LaidOut, judged: Judged) -> LaidOut:
-    """The rows of an action whose verdict is another than it was laid out with."""
-    if judged.verdict is laid.judged.verdict:
+def _restated(system: System, new: NewAction, judged: Judged) -> NewAction:
+    """The rows of an action whose verdict is another than it was judged with first."""
+    if judged.verdict is new.judged.verdict:
         # Only its record says more.
-        return replace(laid, judged=judged)
-    decided_at = laid.action["created_at"]
-    waits = bool(laid.action["rests_on"])
-    action = {**laid.action, **standing(system, laid.kind, judged, waits=waits, now=decided_at)}
-    return replace(laid, action=action, judged=judged)
+        return replace(new, judged=judged)
+    decided_at = new.action["created_at"]
+    waits = bool(new.action["rests_on"])
+    action = {**new.action, **state_columns(system, new.kind, judged, waits=waits, now=decided_at)}
+    return replace(new, action=action, judged=judged)

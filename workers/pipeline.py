@@ -37,7 +37,7 @@ from workers.backoff import pause
 from workers.conclusion import conclude, settle_again
 from workers.consulting import OWN, asked_of, close_if_withdrawn, give_up_answer, subject_of
 from workers.deliberation import LOOPING, about, answer_question, deliberate, looks_up
-from workers.drafting import lay_out, live_targets
+from workers.drafting import judge_draft, live_targets
 from workers.journal import (
     Entry,
     Work,
@@ -245,7 +245,7 @@ def _decide(
         model=model,
     )
     with traces.span("policy", case_id=work.case.id):
-        laid_out = lay_out(system, agent, matter, drafted, outage.insist(live_targets, system, matter, drafted))
+        new_actions = judge_draft(system, agent, matter, drafted, outage.insist(live_targets, system, matter, drafted))
     now = system.clock()
     if made is None:
         made = entry(
@@ -253,10 +253,10 @@ def _decide(
             "decide",
             (started, now),
             {"draft": drafted.summary},
-            {"actions": [laid.action["id"] for laid in laid_out]},
+            {"actions": [new.action["id"] for new in new_actions]},
         )
     entries = [made] if work.found is None else [work.found, made]
-    unsure = None if laid_out else drafted.unsure or "The agent proposed nothing."
+    unsure = None if new_actions else drafted.unsure or "The agent proposed nothing."
     changes = {
         "step": DECIDED,
         "instruction": None,
@@ -266,7 +266,7 @@ def _decide(
         # Else what people should look at stays: it may have been said while this was drafted (`cases.call_attention`).
         **({"attention": unsure} if unsure else {}),
     }
-    return conclude(system, work, changes, entries, laid_out)
+    return conclude(system, work, changes, entries, new_actions)
 
 
 STEPS: Mapping[str, Callable[[System, Work, Agent], Work]] = {
