@@ -39,11 +39,6 @@ ON_THEIR_WAY = timedelta(minutes=5)
 CRASH_POINTS = ("case.limits.reserved",)
 
 
-def _limited(new_actions: Sequence[NewAction]) -> bool:
-    """Whether storing these reserves anything."""
-    return any(reserves(new.judged.record) for new in new_actions)
-
-
 def conclude(
     system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
@@ -51,25 +46,25 @@ def conclude(
 
     One commit, so that nothing is reserved for an action that is not there, whenever the process dies. Raise `LostClaim`.
     """
-    if work.case.round == 1 and not _limited(new_actions):
-        return _plainly(system, work, changes, entries, new_actions)
-    # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
     reserving = [new for new in new_actions if reserves(new.judged.record)]
+    if work.case.round == 1 and not reserving:
+        return _store(system, work, changes, entries, new_actions)
+    # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
     if not system.db.is_sqlite and work.case.round == 1 and len(reserving) == 1:
         with _Hold(system.leases) as hold:
-            at_once = outage.insist(_at_once, system, work, changes, entries, new_actions, reserving[0], hold)
-        if at_once is not None:
-            return at_once
-    return outage.insist(_in_turn, system, work, changes, entries, new_actions)
+            stored = outage.insist(_store_and_reserve, system, work, changes, entries, new_actions, reserving[0], hold)
+        if stored is not None:
+            return stored
+    return outage.insist(_store_locked, system, work, changes, entries, new_actions)
 
 
-def _in_turn(
+def _store_locked(
     system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
-    """The long way, under the case's lock."""
+    """Several statements under the case's lock: for actions of several rounds, and limits that others reserve from. Raise `LostClaim`."""
     now = system.clock()
     with system.db.write() as tx:
-        if _limited(new_actions):
+        if any(reserves(new.judged.record) for new in new_actions):
             # First the case, then the limits: as everybody takes them who reserves.
             cases.lock(tx, work.case.id)
             new_actions = _within_limits(system, tx, new_actions)
@@ -95,7 +90,7 @@ def _in_turn(
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Commit:
     """One commit of a case's first actions: what it writes, the actions as they stand after it, and which of them are due."""
 
     progress: Progress
@@ -105,9 +100,9 @@ class Written:
     begun: Begun | None = None
 
 
-def written(
+def _commit_of(
     work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction], now: datetime
-) -> Written:
+) -> Commit:
     """What one commit writes of a case's first actions, brought in line with them."""
     fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **new.action}) for new in new_actions]
     unsure = changes.get("attention")
@@ -128,17 +123,17 @@ def written(
         unjoined=True,
     )
     after = [replace(action, **consequences.actions.get(action.id, {})) for action in fresh]
-    return Written(progress, after, consequences.due)
+    return Commit(progress, after, consequences.due)
 
 
-def _plainly(
+def _store(
     system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
-    """Write a case's first actions down, none of which uses up of a limit, with the steps that led to them. Raise `LostClaim`."""
+    """One statement: a case's first actions, none of which uses up of a limit, with the steps that led to them. Raise `LostClaim`."""
     now = system.clock()
-    made = written(work, changes, entries, new_actions, now)
+    made = _commit_of(work, changes, entries, new_actions, now)
     with _Hold(system.leases) as hold:
-        commit = _begun(system, work, made, now, hold) or made
+        commit = _with_attempt(system, work, made, now, hold) or made
         faults.point("case.decide.committing")
         try:
             case, chain = outage.record(system.db, work.case, work.chain, commit.progress, now=now)
@@ -150,14 +145,14 @@ def _plainly(
         hold.kept = commit.begun is not None
     faults.point("case.decide.committed")
     work = replace(work, case=case, chain=chain, found=None)
-    _hand_on(system, work, commit)
+    _send_hints(system, work, commit)
     return work
 
 
-def _begun(
-    system: System, work: Work, made: Written, now: datetime, hold: _Hold, *, holding: str | None = None
-) -> Written | None:
-    """The same commit with the one action that is due begun in it. None where it is not begun so."""
+def _with_attempt(
+    system: System, work: Work, made: Commit, now: datetime, hold: _Hold, *, holding: str | None = None
+) -> Commit | None:
+    """The same commit with the attempt at the one action that is due. None where whoever carries it out does not take it at once."""
     if len(made.due) != 1:
         return None
     (action,) = (action for action in made.actions if action.id in made.due)
@@ -183,7 +178,7 @@ def _begun(
         unless=stopping(action, work.case),
     )
     hold.take(started)
-    return Written(progress, [started if one is action else one for one in made.actions], made.due, begun)
+    return Commit(progress, [started if one is action else one for one in made.actions], made.due, begun)
 
 
 class _Hold:
@@ -207,7 +202,7 @@ class _Hold:
             self._leases.give_up(*self._taken, error)
 
 
-def _hand_on(system: System, work: Work, made: Written, *, holding: str | None = None) -> None:
+def _send_hints(system: System, work: Work, made: Commit, *, holding: str | None = None) -> None:
     """Say which actions are due, with what is known of them by the commit that was just made; `holding` is the one for which
     it reserved."""
     for action in made.actions:
@@ -215,12 +210,12 @@ def _hand_on(system: System, work: Work, made: Written, *, holding: str | None =
             system.hints.action(action.id, _snapshot(work, made, action, holding))
 
 
-def _snapshot(work: Work, made: Written, action: Action, holding: str | None) -> ActionSnapshot:
+def _snapshot(work: Work, made: Commit, action: Action, holding: str | None) -> ActionSnapshot:
     others = [other for other in made.actions if other is not action]
     return ActionSnapshot(action, work.case, others, None, work.chain, held=action.id == holding, begun=made.begun)
 
 
-def _at_once(
+def _store_and_reserve(
     system: System,
     work: Work,
     changes: Mapping[str, Any],
@@ -229,12 +224,12 @@ def _at_once(
     one: NewAction,
     hold: _Hold,
 ) -> Work | None:
-    """The straight way, where a first draft reserves for one action, and all of it is to be had. None, and nothing written,
-    for everything else. SQLite has none: whoever writes is alone there, and no statement is a journey."""
+    """One statement, where a first draft reserves for one action, and all of it is to be had. None, and nothing written,
+    for everything else. Raise `LostClaim`. SQLite has none: whoever writes is alone there, and no statement is a journey."""
     now = system.clock()
     judgement = _judgement(one)
-    unbegun = False
-    commit: Written | None = None
+    without_attempt = False
+    commit: Commit | None = None
 
     def made(used: Used) -> Progress | None:
         nonlocal commit
@@ -243,9 +238,9 @@ def _at_once(
             return None
         faults.point("case.limits.reserved")
         restated = [_restated(system, new, judged) if new is one else new for new in new_actions]
-        commit = written(work, changes, entries, restated, now)
-        if not unbegun:
-            commit = _begun(system, work, commit, now, hold, holding=judgement.action_id) or commit
+        commit = _commit_of(work, changes, entries, restated, now)
+        if not without_attempt:
+            commit = _with_attempt(system, work, commit, now, hold, holding=judgement.action_id) or commit
         faults.point("case.decide.committing")
         return commit.progress
 
@@ -256,14 +251,14 @@ def _at_once(
     except LostClaim:
         if commit is None or commit.begun is None:
             raise
-        unbegun = True
+        without_attempt = True
         recorded = spending.record(system.db, work.case, work.chain, held, rooms(uses), made, now=now)
     if recorded is None or commit is None:
         return None
     hold.kept = commit.begun is not None
     faults.point("case.decide.committed")
     work = replace(work, case=recorded[0], chain=recorded[1], found=None)
-    _hand_on(system, work, commit, holding=judgement.action_id)
+    _send_hints(system, work, commit, holding=judgement.action_id)
     return work
 
 
