@@ -43,7 +43,7 @@ class LeftBehind:
     drafted_anew: bool = False
 
 
-@outage.insisting
+@outage.retried
 def record_end(
     system: System,
     snapshot: ActionSnapshot,
@@ -118,7 +118,7 @@ def _record_end_at_once(
     return flow.end(system.db, action, ending, now=now)
 
 
-@outage.insisting
+@outage.retried
 def record_uncertain(system: System, action: Action, why: str) -> None:
     """We cannot know whether it happened: a person must look."""
     now = system.clock()
@@ -136,7 +136,7 @@ def record_uncertain(system: System, action: Action, why: str) -> None:
     metrics.action_ended(action.kind, "uncertain")
 
 
-@outage.insisting
+@outage.retried
 def try_later(
     system: System,
     snapshot: ActionSnapshot,
@@ -187,7 +187,7 @@ def try_later(
     logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=unknown)
 
 
-@outage.insisting
+@outage.retried
 def withdraw_if_left_behind(system: System, action: Action, *, doubtful: bool) -> bool:
     """Whether its case went on without an action that is to be tried once more. Then it is over.
 
@@ -255,7 +255,7 @@ def _after_withdrawing(system: System, action: Action, left: LeftBehind, hints: 
         system.hints.action(action_id)
 
 
-@outage.insisting
+@outage.retried
 def look_again_later(system: System, action: Action, error: Temporary) -> None:
     """What became of a broken attempt cannot be found out just now: look again later."""
     now = system.clock()
@@ -273,7 +273,7 @@ def look_again_later(system: System, action: Action, error: Temporary) -> None:
         )
 
 
-@outage.insisting
+@outage.retried
 def record_not_there(system: System, action: Action, begun: Sequence[Attempt]) -> None:
     """A look found nothing of these attempts: how the next one ends says nothing of them."""
     with system.db.write() as tx:
@@ -283,7 +283,7 @@ def record_not_there(system: System, action: Action, begun: Sequence[Attempt]) -
             )
 
 
-@outage.insisting
+@outage.retried
 def approve_again(system: System, action: Action) -> bool:
     """What is known to have done nothing is approved as before, and due; whether it was still as it was read."""
     now = system.clock()
@@ -294,7 +294,7 @@ def approve_again(system: System, action: Action) -> bool:
     return changed is not None
 
 
-@outage.insisting
+@outage.retried
 def redraft(system: System, action: Action, why: str) -> None:
     """The world moved on since this was drafted: not sent, and the agent looks again."""
     now = system.clock()
