@@ -161,7 +161,7 @@ class Colleagues:
             "requester_email": arrivals.address_of(case.customer),
             "customer_email": arrivals.address_of(case.customer),
         }
-        landed = arrivals.take(
+        stored = arrivals.take(
             tx,
             Arrival(
                 event_id=new_id("evt"),
@@ -186,7 +186,7 @@ class Colleagues:
                 pipeline_version=case.pipeline_version,
             ),
         )
-        child = str(landed.case_id)
+        child = str(stored.case_id)
         if role:
             children.begin_with_what_is_known(tx, case, child, now)
         children.add(

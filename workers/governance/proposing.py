@@ -224,9 +224,9 @@ def _open(tx: Tx, arrival: Arrival, new: NewAction, found: Examined, why: str, b
         raise NotProposed(f"This policy is proposed already: see the case {there.id}.")
     policy_sets.add(tx, found.policy.hash, name=found.policy.name, files=found.files, by=by, why=why, now=now)
     policy_sets.set_state(tx, found.policy.hash, SetState.PROPOSED, was=SetState.RETIRED)
-    landed = arrivals.take(tx, arrival)
-    if landed.case_id != arrival.case_id:
-        raise NotProposed(f"This policy was proposed at this moment: see the case {landed.case_id}.")
+    stored = arrivals.take(tx, arrival)
+    if stored.case_id != arrival.case_id:
+        raise NotProposed(f"This policy was proposed at this moment: see the case {stored.case_id}.")
     actions.add(tx, new.action)
     actions.add_revision(tx, {**new.revision, "author": by})
     told = {"hash": found.policy.hash, "from": found.in_force.hash, "loosens": new.action["arguments"]["loosens"]}

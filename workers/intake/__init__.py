@@ -1,1 +1,1 @@
-"""1. Event in: the doors (`webhooks`, `events`) and the one way through them (`receive`)."""
+"""1. Event in: the doors (`web`, with a shorter way in `shortcut`), batched commits (`batching`), and what all of them end in (`receive`)."""

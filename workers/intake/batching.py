@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.intake.receive import Received, Request, hint, store, summed_up, told
+from workers.intake.receive import Received, Request, hint, observe, store, summary_of
 from workers.log import logger
 from workers.wiring import System
 
@@ -124,16 +124,16 @@ class RequestBatcher:
 
     def _write(self) -> None:
         while batch := self._take():
-            results = store(self._system, [one.request for one in batch])
-            for one, landed in zip(batch, results, strict=True):
-                if not isinstance(landed, Exception):
-                    told(one.request, landed)
-                    hint(self._system, landed)
+            stored = store(self._system, [one.request for one in batch])
+            for one, results in zip(batch, stored, strict=True):
+                if not isinstance(results, Exception):
+                    observe(one.request, results)
+                    hint(self._system, results)
             self._let_go(batch)
             answers: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Received | Exception]]] = {}
-            for one, landed in zip(batch, results, strict=True):
-                result = landed if isinstance(landed, Exception) else summed_up(landed)
-                answers.setdefault(one.loop, []).append((one, result))
+            for one, results in zip(batch, stored, strict=True):
+                answer = results if isinstance(results, Exception) else summary_of(results)
+                answers.setdefault(one.loop, []).append((one, answer))
             for loop, given in answers.items():
                 _wake(loop, given)
 
