@@ -41,7 +41,7 @@ from workers.ledger import (
     approve_again,
     look_again_later,
     record_end,
-    record_not_there,
+    record_not_done,
     record_uncertain,
     redraft,
     try_later,
@@ -107,14 +107,14 @@ def carry_out(
     committed yet, and is waited for.
     """
     if snapshot is not None and snapshot.begun is not None:
-        _go_on(system, writers, snapshot, snapshot.begun)
+        _send_begun(system, writers, snapshot, snapshot.begun)
         return
     if snapshot is None or system.clock() - snapshot.action.updated_at > JUST_NOW:
-        prepare = partial(_prepared, writers)
+        prepare = partial(_call_if_approved, writers)
         snapshot, begun, call = action_start.start(system, action_id, approving=approving, prepare=prepare)
         if snapshot is not None and begun is not None:
             if call is not None or is_what_was_approved(snapshot.action):
-                _go_on(system, writers, snapshot, begun, call)
+                _send_begun(system, writers, snapshot, begun, call)
             else:
                 redraft(system, snapshot.action, ANOTHER)
             return
@@ -155,7 +155,7 @@ def ready(system: System, writers: Writers, snapshot: ActionSnapshot) -> bool:
     return writers.find(target_system, kind.writer) is not None
 
 
-def _prepared(writers: Writers, snapshot: ActionSnapshot) -> _Call | None:
+def _call_if_approved(writers: Writers, snapshot: ActionSnapshot) -> _Call | None:
     """The call of what is being begun, if it is what was approved; None for what cannot be called, which is found again and told
     in its place."""
     try:
@@ -164,7 +164,9 @@ def _prepared(writers: Writers, snapshot: ActionSnapshot) -> _Call | None:
         return None
 
 
-def _go_on(system: System, writers: Writers, snapshot: ActionSnapshot, begun: Begun, call: _Call | None = None) -> None:
+def _send_begun(
+    system: System, writers: Writers, snapshot: ActionSnapshot, begun: Begun, call: _Call | None = None
+) -> None:
     """Carry out what this thread has begun with the decision, or as it was read; `call` where it is prepared already."""
     faults.point("action.begun")
     action = snapshot.action
@@ -323,7 +325,7 @@ def _recover(system: System, writers: Writers, snapshot: ActionSnapshot) -> None
     if not is_what_was_approved(action):
         record_uncertain(system, action, ANOTHER)
         return
-    claimed, begun = _taken_in_hand(system, action)
+    claimed, begun = _claim(system, action)
     if claimed is None:
         return
     snapshot = replace(snapshot, action=claimed)
@@ -345,12 +347,12 @@ def _recover(system: System, writers: Writers, snapshot: ActionSnapshot) -> None
             record_end(system, snapshot, ActionState.DONE, receipt=_as_json(receipt))
             return
         if kind.look is not None:
-            record_not_there(system, claimed, begun)
+            record_not_done(system, claimed, begun)
     if not withdraw_if_left_behind(system, claimed, doubtful=kind.look is None):
-        _again(system, writers, call)
+        _retry(system, writers, call)
 
 
-def _again(system: System, writers: Writers, call: _Call) -> None:
+def _retry(system: System, writers: Writers, call: _Call) -> None:
     """Try once more what was tried before: its end is unknown of what takes our key, and of what was looked for it is known that there is none."""
     action = call.snapshot.action
     if call.kind.look is None:
@@ -361,7 +363,7 @@ def _again(system: System, writers: Writers, call: _Call) -> None:
         carry_out(system, writers, action.id)
 
 
-def _taken_in_hand(system: System, action: Action) -> tuple[Action | None, list[Attempt]]:
+def _claim(system: System, action: Action) -> tuple[Action | None, list[Attempt]]:
     """An action to look after, and its attempts. None where somebody else has it."""
     now = system.clock()
     with system.db.write() as tx:

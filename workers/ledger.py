@@ -30,7 +30,7 @@ from workers.wiring import System
 
 #: after so many tries a person is asked instead
 MOST_TRIES = 20
-NOT_THERE = "Its end was not recorded, and a look found nothing of it."
+NOTHING_FOUND = "Its end was not recorded, and a look found nothing of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def try_later(
                     tx, action, number=attempt.number, outcome="not_done", now=now, error=str(error)
                 )
     if left is not None:
-        _after_withdrawing(system, action, left, hints)
+        _after_withdrawal(system, action, left, hints)
         return
     logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=unknown)
 
@@ -203,7 +203,7 @@ def withdraw_if_left_behind(system: System, action: Action, *, doubtful: bool) -
     if doubtful:
         record_uncertain(system, action, f"The process stopped while this was being carried out, and now: {left.why}")
     else:
-        _after_withdrawing(system, action, left, hints)
+        _after_withdrawal(system, action, left, hints)
     return True
 
 
@@ -242,7 +242,7 @@ def _withdraw(system: System, tx: Tx, action: Action, left: LeftBehind) -> list[
     return _settle(system, tx, action, None)
 
 
-def _after_withdrawing(system: System, action: Action, left: LeftBehind, hints: list[str] | None) -> None:
+def _after_withdrawal(system: System, action: Action, left: LeftBehind, hints: list[str] | None) -> None:
     """What follows the commit of `_withdraw`, or takes its place."""
     if left.drafted_anew:
         redraft(system, action, left.why)
@@ -274,12 +274,12 @@ def look_again_later(system: System, action: Action, error: Temporary) -> None:
 
 
 @outage.retried
-def record_not_there(system: System, action: Action, begun: Sequence[Attempt]) -> None:
+def record_not_done(system: System, action: Action, begun: Sequence[Attempt]) -> None:
     """A look found nothing of these attempts: how the next one ends says nothing of them."""
     with system.db.write() as tx:
         for attempt in begun:
             actions.finish_attempts(
-                tx, action, number=attempt.number, outcome="not_done", now=system.clock(), error=NOT_THERE
+                tx, action, number=attempt.number, outcome="not_done", now=system.clock(), error=NOTHING_FOUND
             )
 
 
@@ -306,7 +306,7 @@ def redraft(system: System, action: Action, why: str) -> None:
         # Before the actions, as in `try_later`: what is under way comes back to a case that has gone on, or waits and is withdrawn.
         case = cases.lock(tx, action.case_id)
         if case is not None and case.claimed_by and not over:
-            _come_again(tx, action, why, now)
+            _redraft_later(tx, action, why, now)
             return
         changed = actions.change(
             tx,
@@ -327,7 +327,7 @@ def redraft(system: System, action: Action, why: str) -> None:
         hints = _settle(system, tx, action, None) if over else []
         again_from = None
         if case is not None and case.state != CaseState.TAKEN_OVER and not over:
-            again_from = _drafted_anew(system, tx, case, why, now)
+            again_from = _back_to_agent(system, tx, case, why, now)
     metrics.action_ended(action.kind, "stale")
     for action_id in hints:
         system.hints.action(action_id)
@@ -335,7 +335,7 @@ def redraft(system: System, action: Action, why: str) -> None:
         system.hints.case(again_from.id, again_from.domain)
 
 
-def _drafted_anew(system: System, tx: Tx, case: Case, why: str, now: datetime) -> Case | None:
+def _back_to_agent(system: System, tx: Tx, case: Case, why: str, now: datetime) -> Case | None:
     """The case, with its agent to look again; None where it has done so often enough, and people are asked.
 
     Only what begins by itself is counted so: a round that people ask for is always begun, however many there were.
@@ -352,7 +352,7 @@ def _drafted_anew(system: System, tx: Tx, case: Case, why: str, now: datetime) -
     return None
 
 
-def _come_again(tx: Tx, action: Action, why: str, now: datetime) -> None:
+def _redraft_later(tx: Tx, action: Action, why: str, now: datetime) -> None:
     """Whoever drafts at this moment was told of it as under way, and nobody could make them look again: it is tried once more when
     that may be over, and found to be stale then (`_left_behind` says the same of what merely did nothing)."""
     soon = now + pause(max(action.tries - 1, 0))
