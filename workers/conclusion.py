@@ -156,7 +156,7 @@ def _with_attempt(
     if len(made.due) != 1:
         return None
     (action,) = (action for action in made.actions if action.id in made.due)
-    if not system.hints.at_once(_snapshot(work, made, action, holding)):
+    if not system.hints.begins_here(_snapshot(work, made, action, holding)):
         return None
     changes: dict[str, Any] = {
         "state": ActionState.EXECUTING,

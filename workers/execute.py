@@ -12,7 +12,7 @@ moment ago (the attempt is fenced by its version and digest), the policy must st
 switch may be thrown, what it uses up of limits must be reserved, and the target must not have changed. Otherwise: not sent.
 
 Where the thread that decides an action carries it out itself at once, the attempt is begun in the commit that decides it
-(`workers.conclusion`), if all this holds by then (`ready`): the same ledger with one commit less.
+(`workers.conclusion`), if all this holds by then (`may_begin`): the same ledger with one commit less.
 
 What a hint tells of is read and begun by one statement, where rows tell that all this holds (`flow.start`). The digest is computed
 between that and the call then, and where a crash came in between, by who finds it.
@@ -135,7 +135,7 @@ def carry_out(
             _recover(system, writers, snapshot)
 
 
-def ready(system: System, writers: Writers, snapshot: ActionSnapshot) -> bool:
+def may_begin(system: System, writers: Writers, snapshot: ActionSnapshot) -> bool:
     """Whether an action that is about to be decided may be begun in that very commit, by whoever carries it out at once.
 
     All that is looked at before an attempt is as it should be, but for the switches, which the commit itself looks at; nothing

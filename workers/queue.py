@@ -162,9 +162,9 @@ class Hints:
     """
 
     #: whether this thread carries an action out itself as soon as it can; then nobody else need be told
-    at_hand: Callable[[str, Any], bool] = staticmethod(lambda _action_id, _known: False)
+    carries_out_here: Callable[[str, Any], bool] = staticmethod(lambda _action_id, _known: False)
     #: whether it will for certain, and may begin with what it is about to decide in the same commit
-    at_once: Callable[[Any], bool] = staticmethod(lambda _snapshot: False)
+    begins_here: Callable[[Any], bool] = staticmethod(lambda _snapshot: False)
 
     def __init__(self, app: Celery, *, request_priority: RequestPriority | None = None, capacity: int = 10_000) -> None:
         self._app = app
@@ -188,7 +188,7 @@ class Hints:
 
     def action(self, action_id: str, known: Any = None) -> None:
         """`known` is what has just been written of it: whoever carries it out at once need not read that again."""
-        if not self.at_hand(action_id, known):
+        if not self.carries_out_here(action_id, known):
             self._offer((EXECUTE, "actions", action_id), at_once=True)
 
     def approving(self, action_id: str) -> bool:

@@ -39,7 +39,7 @@ class Post:
     writers: Writers | None
 
 
-class _Here(threading.local):
+class _OfThread(threading.local):
     """What a thread is at."""
 
     #: a case, which it may decide
@@ -48,24 +48,24 @@ class _Here(threading.local):
     begun: ActionSnapshot | None = None
 
 
-class _Hands:
+class _Work:
     """What the threads of this process do with cases and actions, and with the actions that they decide themselves: who decided
     one and may carry actions out does so next, which needs no message."""
 
     def __init__(self, app: Celery, post: Post) -> None:
         self._app = app
         self._post = post
-        self._here = _Here()
+        self._of_thread = _OfThread()
 
     def advance(self, case_id: str) -> None:
-        here = self._here
-        here.deciding = True
+        mine = self._of_thread
+        mine.deciding = True
         try:
             with self._post.system.guards.slots.hold():
                 _run(self._post.system, partial(pipeline.advance, self._post.system), case_id=case_id)
         finally:
-            here.deciding = False
-        begun, here.begun = here.begun, None
+            mine.deciding = False
+        begun, mine.begun = mine.begun, None
         if begun is not None:
             # No job of its own: a worker that was told to stop still brings to its end what it has begun.
             self.carry_out(begun.action.id, begun)
@@ -75,22 +75,22 @@ class _Hands:
         run = partial(execute.carry_out, self._post.system, self._post.writers, snapshot=snapshot, approving=approving)
         _run(self._post.system, run, action_id=action_id)
 
-    def at_hand(self, action_id: str, snapshot: ActionSnapshot | None) -> bool:
+    def carries_out_here(self, action_id: str, snapshot: ActionSnapshot | None) -> bool:
         """Whether this thread carries it out as soon as it has done what it does now."""
         if snapshot is not None and snapshot.begun is not None:
-            self._here.begun = snapshot
+            self._of_thread.begun = snapshot
             return True
         if not self._of_actions():
             return False
         hint = self._post.system.hints.action
         return carry_on(Job(partial(self.carry_out, action_id, snapshot), partial(hint, action_id)))
 
-    def at_once(self, snapshot: ActionSnapshot) -> bool:
+    def begins_here(self, snapshot: ActionSnapshot) -> bool:
         """Whether this thread may begin it in the commit that decides it, as it will carry it out next whatever comes."""
-        if not self._here.deciding or stopping() or not self._of_actions():
+        if not self._of_thread.deciding or stopping() or not self._of_actions():
             return False
         assert self._post.writers is not None
-        return execute.ready(self._post.system, self._post.writers, snapshot)
+        return execute.may_begin(self._post.system, self._post.writers, snapshot)
 
     def _of_actions(self) -> bool:
         return "actions" in self._app.amqp.queues.consume_from
@@ -99,27 +99,27 @@ class _Hands:
 def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
     post = Post(system, writers)
-    hands = _Hands(app, post)
+    work = _Work(app, post)
     hint_delivery.equip(app)
     redis_consumer.equip(app)
     listen(app, lambda: post.system)
 
     @app.task(name=ADVANCE, shared=False, **HINT)
     def advance(case_id: str) -> None:
-        hands.advance(case_id)
+        work.advance(case_id)
 
     if writers is not None:
 
         @app.task(name=EXECUTE, shared=False, **HINT)
         def carry_out(action_id: str) -> None:
-            hands.carry_out(action_id)
+            work.carry_out(action_id)
 
         @app.task(name=APPROVED, shared=False, **HINT)
         def carry_out_approved(action_id: str) -> None:
-            hands.carry_out(action_id, approving=True)
+            work.carry_out(action_id, approving=True)
 
-        system.hints.at_hand = hands.at_hand
-        system.hints.at_once = hands.at_once
+        system.hints.carries_out_here = work.carries_out_here
+        system.hints.begins_here = work.begins_here
 
     # The message is the only copy of its event, so it is acknowledged after the commit. Whatever its arguments are, it comes
     # here: a task that cannot be called has failed, and Celery acknowledges what failed.

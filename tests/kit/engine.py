@@ -198,7 +198,7 @@ class Hints:
             self.waiting.append(("case", case_id))
 
     #: whether an action is begun with its decision (`Engine.begins_at_once`)
-    at_once: Callable[[Any], bool] = staticmethod(lambda _snapshot: False)
+    begins_here: Callable[[Any], bool] = staticmethod(lambda _snapshot: False)
 
     def action(self, action_id: str, known: Any = None) -> None:
         with self.lock:
@@ -264,7 +264,7 @@ class Engine:
 
     def begins_at_once(self) -> None:
         """From now on whoever decides an action is at hand to carry it out, as in a worker of both queues."""
-        self.hints.at_once = lambda snapshot: execute.ready(self.system, self.writers, snapshot)
+        self.hints.begins_here = lambda snapshot: execute.may_begin(self.system, self.writers, snapshot)
 
     def sweep(self) -> None:
         """What the sweeper does, then the work."""
