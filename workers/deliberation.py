@@ -216,7 +216,7 @@ class _Desk:
             raise _Joined
 
     def _look(self, lookup: Lookup, arguments: BaseModel) -> Sequence[Record]:
-        with traces.span(f"look up {lookup.name}", case_id=self.work.case.id), self.system.guards.as_one():
+        with traces.span(f"look up {lookup.name}", case_id=self.work.case.id), self.system.guards.admit_once():
             return lookup.read(self._inquiry(), arguments)
 
     def _inquiry(self) -> Inquiry:

@@ -125,7 +125,7 @@ def carry_out(
     with (
         bound_contextvars(case_id=action.case_id, action_id=action.id),
         traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
-        system.guards.as_one(),
+        system.guards.admit_once(),
     ):
         if action.state == ActionState.PENDING:
             lapse(system, action)
@@ -291,7 +291,7 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
         refuse_if_late(system, snapshot, since, doubtful=doubtful)
         with (
             traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number),
-            system.guards.heeding(partial(refuse_after_waiting, system, snapshot, doubtful=doubtful)),
+            system.guards.recheck_after_waiting(partial(refuse_after_waiting, system, snapshot, doubtful=doubtful)),
         ):
             receipt = call.kind.perform(call.writer, call.arguments, call.effect)
     except Stale as error:
