@@ -6,18 +6,18 @@
 
 `advance` takes a due case and works it until it waits: for people, for time, or for nothing any more. Each step reads,
 calls outside *without* an open transaction, and commits what came of it together with where the case stands next: first
-the fence, which refuses a worker that lost its claim, then the rest. Killed anywhere, the case is found again by its
-`wake_at` and goes on after the last commit; no recorded answer is asked for twice. What was soon looked up is committed with
-the draft that rests on it.
+the fence, which refuses a worker that lost its claim, then the rest. Killed anywhere, the case is due again when its lease
+(`held_until`) has run out, and goes on after the last commit; no recorded answer is asked for twice. What was looked up quickly
+is committed with the draft that rests on it.
 
 Three things can happen to a case at any moment, and are handled in one place each:
 - a new event joins it: `receive` counts it and withdraws open drafts; `advance` sees it and starts a new round;
 - its worker dies or hangs: the lease runs out, another worker claims it, and the fence refuses the first one's commits;
 - something outside fails: `advance` writes down why the case waits, and when to try again.
 
-Actions are carried out by `workers.execute`, the only door out; people decide in `workers.inbox`; whenever an action
-changes, `workers.settlement` wakes what waited for it and closes the case after the last. `workers.conclusion` commits what was
-decided, together with what it reserves of limits.
+What follows `decide` is elsewhere: `workers.conclusion` commits what was decided, together with what it reserves of limits;
+`workers.execute`, the only door out, carries actions out; people decide in `workers.inbox`; and whenever an action changes,
+`workers.settlement` wakes what waited for it, and closes the case after the last.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ from workers.store.records import ActionState, Case, CaseState
 from workers.telemetry import metrics, observed, traces
 from workers.wiring import System
 
-#: what was looked up in less is written down with the draft: after a crash it is looked up again, and is fresher then
-SOON_LOOKED_UP_SECONDS = 0.25
+#: seconds; what was looked up in less is written down with the draft: after a crash it is looked up again, and is fresher then
+QUICK_LOOKUP_SECONDS = 0.25
 #: where a case stands when its agent has no more to do: people and `execute` have it now, `settle` closes it
 DECIDED = "decided"
 
@@ -103,14 +103,14 @@ def _work_on(system: System, work: Work) -> None:
     """Step by step, as long as the case is ours."""
     try:
         while work.case.claimed_by:
-            work = _next(system, work)
+            work = _next_step(system, work)
     except Temporary as error:
         outage.retry(_wait, system, record_findings(system, work).case, error)
     except IntegrationError as error:
         outage.retry(_ask_for_help, system, record_findings(system, work).case, str(error), paid(error))
 
 
-def _next(system: System, work: Work) -> Work:
+def _next_step(system: System, work: Work) -> Work:
     """One step, or what has to come before it."""
     case = work.case
     agent = system.agents.get(case.domain)
@@ -173,7 +173,7 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
     started, began = system.clock(), system.monotonic()
     found: dict[str, Any] = {}
     missing = []
-    with system.guards.as_one():
+    with system.guards.admit_once():
         for source in agent.sources:
             inquiry = Inquiry(subject_of(case), work.worked, triaged, system.readers, found, started)
             try:
@@ -196,7 +196,7 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
         entry(case, "gather", (started, now), {"triage": triaged}, {"missing": missing, "facts": len(facts)}), facts
     )
     known = replace(work, facts=facts, missing=missing)
-    if system.monotonic() - began > SOON_LOOKED_UP_SECONDS or case.source == OWN or looks_up(system, agent):
+    if system.monotonic() - began > QUICK_LOOKUP_SECONDS or case.source == OWN or looks_up(system, agent):
         return record(system, known, {"step": "draft"}, [made])
     return replace(known, case=replace(case, step="draft"), found=made)
 
