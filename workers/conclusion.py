@@ -52,10 +52,12 @@ def conclude(
     # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
     if not system.db.is_sqlite and work.case.round == 1 and len(reserving) == 1:
         with _Hold(system.leases) as hold:
-            stored = outage.retry(_store_and_reserve, system, work, changes, entries, new_actions, reserving[0], hold)
+            stored = outage.with_retries(
+                _store_and_reserve, system, work, changes, entries, new_actions, reserving[0], hold
+            )
         if stored is not None:
             return stored
-    return outage.retry(_store_locked, system, work, changes, entries, new_actions)
+    return outage.with_retries(_store_locked, system, work, changes, entries, new_actions)
 
 
 def _store_locked(

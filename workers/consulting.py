@@ -276,7 +276,7 @@ def _end(
     paid: Sequence[Usage] = (),
 ) -> Work:
     faults.point("case.answer.committing")
-    case, woken = outage.retry(_end_once, system, work.case, asked, given, reason, outcome, entries, paid)
+    case, woken = outage.with_retries(_end_once, system, work.case, asked, given, reason, outcome, entries, paid)
     faults.point("case.answer.committed")
     if woken is not None:
         system.hints.case(*woken)

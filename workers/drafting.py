@@ -108,7 +108,7 @@ def judge_draft(
     now = system.clock()
     policy = system.policy
     # The draft is paid for: while the database is away, it is waited for rather than drafted again.
-    around = outage.retry(circumstances, system, policy, case, [p.kind for p in drafted.actions], now)
+    around = outage.with_retries(circumstances, system, policy, case, [p.kind for p in drafted.actions], now)
     new_actions: list[NewAction] = []
     money: list[str] = []
     seen: dict[tuple[str, str], int] = dict(live)

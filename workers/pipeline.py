@@ -105,9 +105,9 @@ def _work_on(system: System, work: Work) -> None:
         while work.case.claimed_by:
             work = _next_step(system, work)
     except Temporary as error:
-        outage.retry(_wait, system, record_findings(system, work).case, error)
+        outage.with_retries(_wait, system, record_findings(system, work).case, error)
     except IntegrationError as error:
-        outage.retry(_ask_for_help, system, record_findings(system, work).case, str(error), paid(error))
+        outage.with_retries(_ask_for_help, system, record_findings(system, work).case, str(error), paid(error))
 
 
 def _next_step(system: System, work: Work) -> Work:
@@ -245,7 +245,9 @@ def _decide(
         model=model,
     )
     with traces.span("policy", case_id=work.case.id):
-        new_actions = judge_draft(system, agent, matter, drafted, outage.retry(live_targets, system, matter, drafted))
+        new_actions = judge_draft(
+            system, agent, matter, drafted, outage.with_retries(live_targets, system, matter, drafted)
+        )
     now = system.clock()
     if made is None:
         made = entry(
