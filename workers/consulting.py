@@ -34,8 +34,8 @@ from workers.store.ids import new_id
 from workers.store.records import Case, CaseState, Fact
 from workers.wiring import System
 
-#: the source of cases that were opened for a question
-OWN = "caseworker"
+#: the source of a case that one of ours opened, for a question
+CONSULTATION = "caseworker"
 QUESTION = "question.asked"
 _MARK = "#ask_"
 
@@ -57,12 +57,12 @@ class Desk(Protocol):
 
 def subject_of(case: Case) -> str:
     """What a case is about outside; one that answers a question has a subject of its own, so that no event joins it."""
-    return case.subject.partition(_MARK)[0] if case.source == OWN else case.subject
+    return case.subject.partition(_MARK)[0] if case.source == CONSULTATION else case.subject
 
 
 def asked_of(system: System, case: Case) -> Consultation | None:
     """The question that a case was opened for. Asks the database only where there can be one."""
-    if case.source != OWN:
+    if case.source != CONSULTATION:
         return None
     with system.db.read() as tx:
         return children.of_child(tx, case.id)
@@ -166,7 +166,7 @@ class Colleagues:
             Arrival(
                 event_id=new_id("evt"),
                 case_id=new_id("case"),
-                source=OWN,
+                source=CONSULTATION,
                 delivery_id=key,
                 body_key=None,
                 type=QUESTION,
@@ -305,7 +305,7 @@ def _end_once(
                 *(row for made in entries for row in made.usage),
                 *usage_rows(case, case.step, paid, now, answered=False),
             ],
-            notes=[*notes, Note(OWN, "closed", {"outcome": outcome})],
+            notes=[*notes, Note("caseworker", "closed", {"outcome": outcome})],
         )
         moved = flow.record_in(tx, case, progress, now=now)
         ended = cases.release(

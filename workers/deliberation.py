@@ -105,7 +105,7 @@ def about(case: Case, triaged: Mapping[str, Any] | None = None, facts: Sequence[
     return About(
         case_id=case.id,
         # A question is about what the asking case is about, and no less private.
-        source=case.source if case.source != consulting.OWN else consulting.subject_of(case).partition(":")[0],
+        source=case.source if case.source != consulting.CONSULTATION else consulting.subject_of(case).partition(":")[0],
         language=str(known.get("language", "und")),
         tier=str(customer.data.get("tier", "")) if customer is not None else "",
         urgent=case.priority == "urgent",

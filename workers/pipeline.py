@@ -35,7 +35,7 @@ from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
 from workers.backoff import pause
 from workers.conclusion import conclude, settle_again
-from workers.consulting import OWN, asked_of, close_if_withdrawn, give_up_answer, subject_of
+from workers.consulting import CONSULTATION, asked_of, close_if_withdrawn, give_up_answer, subject_of
 from workers.deliberation import LOOPING, about, answer_question, deliberate, looks_up
 from workers.drafting import judge_draft, live_targets
 from workers.journal import (
@@ -118,7 +118,7 @@ def _next_step(system: System, work: Work) -> Work:
         raise Permanent(f"No agent is installed for the domain {case.domain!r}.")
     if case.claims > system.settings.max_claims:
         raise Permanent(f"{case.claims - 1} tries at the step “{case.step}” ended without a result.")
-    if case.source == OWN and (ended := close_if_withdrawn(system, work)) is not None:
+    if case.source == CONSULTATION and (ended := close_if_withdrawn(system, work)) is not None:
         return ended
     if case.events_total > case.events_worked and case.step != "triage":
         return _new_round(system, work, agent)
@@ -154,7 +154,7 @@ def triage(system: System, work: Work, agent: Agent) -> Work:
         "priority": str(triaged.get("urgency", "normal")),
         # An agent that asks another names no customer whom nobody can be asked about: theirs is its own case's.
         "customer": customer_of(work.events[-1].source, newest)
-        or (work.case.customer if work.case.source == OWN else ""),
+        or (work.case.customer if work.case.source == CONSULTATION else ""),
         # Later rounds begin without (`_new_round`), and what people should look at since is another matter.
         **({"attention": None} if work.case.round == 1 and work.case.attention else {}),
     }
@@ -196,7 +196,7 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
         entry(case, "gather", (started, now), {"triage": triaged}, {"missing": missing, "facts": len(facts)}), facts
     )
     known = replace(work, facts=facts, missing=missing)
-    if system.monotonic() - began > QUICK_LOOKUP_SECONDS or case.source == OWN or looks_up(system, agent):
+    if system.monotonic() - began > QUICK_LOOKUP_SECONDS or case.source == CONSULTATION or looks_up(system, agent):
         return record(system, known, {"step": "draft"}, [made])
     return replace(known, case=replace(case, step="draft"), found=made)
 
