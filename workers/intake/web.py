@@ -24,7 +24,7 @@ from integrations.errors import IntegrationError, Malformed, NotAuthentic, Unkno
 from integrations.webhooks import Reason
 from workers import access
 from workers.access import bearer
-from workers.intake import isolation
+from workers.intake import quarantining
 from workers.intake.batching import Busy, RequestBatcher
 from workers.intake.door_threads import DoorThreads
 from workers.intake.receive import NotStored, Provenance, Received, Request, prepare
@@ -218,7 +218,7 @@ class Doors:
     async def _put_aside(self, delivery: Delivery, reason: str) -> None:
         """Keep what is refused. The sender hears nothing of the reason: that is for log and operators."""
         logger.warning("delivery_refused", source=delivery.source, reason=reason, bytes=len(delivery.body))
-        await self._threads.run(isolation.keep, self._system, delivery, reason)
+        await self._threads.run(quarantining.keep, self._system, delivery, reason)
 
 
 def _prove_and_parse(source: WebhookSource, delivery: Delivery) -> tuple[str, Sequence[InboundEvent]]:
