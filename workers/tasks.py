@@ -19,7 +19,7 @@ from integrations.registry import Writers
 from workers import event_messages, execute, hint_delivery, pipeline, redis_consumer
 from workers.consumer import event_message_of, listen, with_arguments
 from workers.event_messages import EventMessage, PutBack
-from workers.hint_delivery import Job, carry_on, stopping
+from workers.hint_delivery import Job, do_next, stopping
 from workers.log import logger
 from workers.queue import ADVANCE, APPROVED, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
@@ -28,7 +28,7 @@ from workers.telemetry import metrics
 from workers.wiring import System
 
 #: what a hint costs less for (see `workers.hint_delivery`)
-HINT: dict[str, Any] = {"Strategy": staticmethod(hint_delivery.by_hand), "typing": False}
+HINT: dict[str, Any] = {"Strategy": staticmethod(hint_delivery.hint_strategy), "typing": False}
 
 
 @dataclass
@@ -83,7 +83,7 @@ class _Work:
         if not self._of_actions():
             return False
         hint = self._post.system.hints.action
-        return carry_on(Job(partial(self.carry_out, action_id, snapshot), partial(hint, action_id)))
+        return do_next(Job(partial(self.carry_out, action_id, snapshot), partial(hint, action_id)))
 
     def begins_here(self, snapshot: ActionSnapshot) -> bool:
         """Whether this thread may begin it in the commit that decides it, as it will carry it out next whatever comes."""
@@ -100,8 +100,8 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
     post = Post(system, writers)
     work = _Work(app, post)
-    hint_delivery.equip(app)
-    redis_consumer.equip(app)
+    hint_delivery.install(app)
+    redis_consumer.install(app)
     listen(app, lambda: post.system)
 
     @app.task(name=ADVANCE, shared=False, **HINT)
