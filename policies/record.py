@@ -130,8 +130,10 @@ def facts_of(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unchecked(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Stored facts as they were judged, unchecked. Of all facts only the time is not what it was before it was JSON: read here, as that is half the price of reading all
-    of it as JSON a second time. A test holds that it comes to the same.
+    """Stored facts as they were judged, and unchecked as they were then.
+
+    Only the time is not what it was before it was JSON: it alone is read here, at half the price of reading all of it as JSON a
+    second time. A test holds that it comes to the same.
     """
     raw = dict(facts)
     # A time that is none is told among the reasons, as any other fact that is none.

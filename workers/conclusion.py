@@ -63,7 +63,9 @@ def conclude(
 def _store_locked(
     system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
-    """Several statements under the case's lock: for actions of several rounds, and limits that others reserve from. Raise `LostClaim`."""
+    """Several statements under the case's lock: for actions of several rounds, and limits that others reserve from.
+
+    Raise `LostClaim`."""
     now = system.clock()
     with system.db.write() as tx:
         if any(reserves(new.judged.record) for new in new_actions):
@@ -131,7 +133,9 @@ def _commit_of(
 def _store(
     system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
-    """One statement: a case's first actions, none of which uses up of a limit, with the steps that led to them. Raise `LostClaim`."""
+    """One statement: a case's first actions, none of which uses up of a limit, with the steps that led to them.
+
+    Raise `LostClaim`."""
     now = system.clock()
     made = _commit_of(work, changes, entries, new_actions, now)
     with _Hold(system.leases) as hold:
@@ -154,7 +158,7 @@ def _store(
 def _with_attempt(
     system: System, work: Work, made: Commit, now: datetime, hold: _Hold, *, holding: str | None = None
 ) -> Commit | None:
-    """The same commit with the attempt at the one action that is due. None where whoever carries it out does not take it at once."""
+    """The same commit with the attempt at the one action that is due. None where this thread does not carry it out at once."""
     if len(made.due) != 1:
         return None
     (action,) = (action for action in made.actions if action.id in made.due)
