@@ -1,8 +1,8 @@
 """The words that every integration speaks: events in, records read, effects written.
 
 Readers and Writers are separate protocols on purpose: agents are handed Readers only, and Writers need credentials that
-just the process carrying actions out has. All calls are synchronous and bounded by a time-out of the integration's own
-(`http.DEFAULT_TIMEOUT`); all raise only what `errors` names.
+just the process carrying actions out has. All calls are synchronous and bounded by a time-out of the integration's own;
+all raise only what `errors` names.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from integrations.models import anthropic, openai
 from integrations.models.base import Embedder, Model, ModelRequest, Usage
 from integrations.models.budget import Budget
 from integrations.models.redaction import Redacting, RedactingEmbedder, Redaction
-from integrations.models.router import LONGEST, Aside, Failed, Router
+from integrations.models.router import LONGEST, Failed, ReleasedDuring, Router
 from integrations.models.routing import SHIPPED
 from integrations.models.routing import load as load_routing
 from integrations.models.seating import EMBED, Listed, Provider, Seating
@@ -124,7 +124,7 @@ def models(
     late: Callable[[ModelRequest[Any], Sequence[Usage]], None] | None = None,
     notice: Callable[[Failed], None] | None = None,
     redaction: Redaction | None = None,
-    aside: Aside = lambda call: call,
+    released_during: ReleasedDuring = lambda call: call,
 ) -> Router:
     """Every model that the routing file names and that has credentials, as one. Raise `RoutingError` for the file.
 
@@ -134,7 +134,14 @@ def models(
     seats = _seating(
         env, data=data, learned=learned, timeout=timeout, routing=routing, wrap=wrap, redaction=redaction
     ).seats
-    return Router(seats, budget=budget, late=late, notice=notice, longest=max(LONGEST, timeout * PATIENCE), aside=aside)
+    return Router(
+        seats,
+        budget=budget,
+        late=late,
+        notice=notice,
+        longest=max(LONGEST, timeout * PATIENCE),
+        released_during=released_during,
+    )
 
 
 def model_routes(env: Mapping[str, str], *, routing: Path = SHIPPED) -> Sequence[Listed]:

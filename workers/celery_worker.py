@@ -20,7 +20,7 @@ from celery.concurrency.prefork import TaskPool
 from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 
 from integrations.registry import Writers
-from workers import outset
+from workers import action_start
 from workers.hint_delivery import RECONNECT_SECONDS, Threads
 from workers.log import logger, told
 from workers.tasks import Post, register
@@ -128,7 +128,7 @@ def work(
     else:
         system.leases.begin(queues)
         if writers is not None:
-            outset.get_ready(system)
+            action_start.warm_up(system)
     worker = system.app.Worker(
         **options,
         concurrency=concurrency,

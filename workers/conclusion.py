@@ -17,15 +17,15 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from workers import faults
-from workers.drafting import LaidOut, standing
+from workers.drafting import NewAction, state_columns
 from workers.journal import Entry, Work, rows_of
 from workers.judgement import Judged
 from workers.lease import Key, Leases
-from workers.settlement import settle, weigh
+from workers.settlement import consequences_of, settle
 from workers.store import actions, cases, flow, outage, spending
 from workers.store.cases import LostClaim
 from workers.store.database import Tx
-from workers.store.flow import Begun, Errand, Progress, stopping
+from workers.store.flow import ActionSnapshot, Begun, Progress, stopping
 from workers.store.records import Action, ActionState, CaseState
 from workers.store.spending import Used
 from workers.verdict_limits import Judgement, as_it_fits, holdings, reserves, rooms, within_limits
@@ -39,48 +39,47 @@ ON_THEIR_WAY = timedelta(minutes=5)
 CRASH_POINTS = ("case.limits.reserved",)
 
 
-def _limited(laid_out: Sequence[LaidOut]) -> bool:
-    """Whether storing these reserves anything."""
-    return any(reserves(laid.judged.record) for laid in laid_out)
-
-
 def conclude(
-    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
     """Reserve what the actions use up, write them down as they stand then, and bring the case in line with all its actions.
 
     One commit, so that nothing is reserved for an action that is not there, whenever the process dies. Raise `LostClaim`.
     """
-    if work.case.round == 1 and not _limited(laid_out):
-        return _plainly(system, work, changes, entries, laid_out)
+    reserving = [new for new in new_actions if reserves(new.judged.record)]
+    if work.case.round == 1 and not reserving:
+        return _store(system, work, changes, entries, new_actions)
     # Actions of earlier rounds may be changing at this moment, and others may be reserving from the same limits.
-    reserving = [laid for laid in laid_out if reserves(laid.judged.record)]
     if not system.db.is_sqlite and work.case.round == 1 and len(reserving) == 1:
         with _Hold(system.leases) as hold:
-            at_once = outage.insist(_at_once, system, work, changes, entries, laid_out, reserving[0], hold)
-        if at_once is not None:
-            return at_once
-    return outage.insist(_in_turn, system, work, changes, entries, laid_out)
+            stored = outage.with_retries(
+                _store_and_reserve, system, work, changes, entries, new_actions, reserving[0], hold
+            )
+        if stored is not None:
+            return stored
+    return outage.with_retries(_store_locked, system, work, changes, entries, new_actions)
 
 
-def _in_turn(
-    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+def _store_locked(
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
-    """The long way, under the case's lock."""
+    """Several statements under the case's lock: for actions of several rounds, and limits that others reserve from.
+
+    Raise `LostClaim`."""
     now = system.clock()
     with system.db.write() as tx:
-        if _limited(laid_out):
+        if any(reserves(new.judged.record) for new in new_actions):
             # First the case, then the limits: as everybody takes them who reserves.
             cases.lock(tx, work.case.id)
-            laid_out = _within_limits(system, tx, laid_out)
+            new_actions = _within_limits(system, tx, new_actions)
             faults.point("case.limits.reserved")
         progress = Progress(
             {**changes, "claimed_by": work.case.claimed_by},
             steps=rows_of(entries),
             usage=[row for made in entries for row in made.usage],
-            actions=[laid.action for laid in laid_out],
-            revisions=[laid.revision for laid in laid_out],
-            notes=[made.note for made in entries] + [laid.note for laid in laid_out],
+            actions=[new.action for new in new_actions],
+            revisions=[new.revision for new in new_actions],
+            notes=[made.note for made in entries] + [new.note for new in new_actions],
             # An answer to the message before the newest must not even be judged.
             unjoined=True,
         )
@@ -95,7 +94,7 @@ def _in_turn(
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Commit:
     """One commit of a case's first actions: what it writes, the actions as they stand after it, and which of them are due."""
 
     progress: Progress
@@ -105,15 +104,15 @@ class Written:
     begun: Begun | None = None
 
 
-def written(
-    work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut], now: datetime
-) -> Written:
+def _commit_of(
+    work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction], now: datetime
+) -> Commit:
     """What one commit writes of a case's first actions, brought in line with them."""
-    fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **laid.action}) for laid in laid_out]
+    fresh = [Action(**{**dict.fromkeys(_ACTION_COLUMNS), **new.action}) for new in new_actions]
     unsure = changes.get("attention")
-    standing = weigh(replace(work.case, attention=unsure) if unsure else work.case, fresh, now=now)
-    stands = {**changes, **standing.case}
-    if standing.due and stands["state"] == CaseState.ACTING:
+    consequences = consequences_of(replace(work.case, attention=unsure) if unsure else work.case, fresh, now=now)
+    stands = {**changes, **consequences.case}
+    if consequences.due and stands["state"] == CaseState.ACTING:
         # Its end is near. Until then the timer is left as it is: taken away and closed, every index would be written twice.
         del stands["wake_at"]
         stands["held_until"] = now + ON_THEIR_WAY
@@ -121,24 +120,26 @@ def written(
         stands,
         steps=rows_of(entries),
         usage=[row for made in entries for row in made.usage],
-        actions=[{**laid.action, **standing.actions.get(laid.action["id"], {})} for laid in laid_out],
-        revisions=[laid.revision for laid in laid_out],
-        notes=[*(made.note for made in entries), *(laid.note for laid in laid_out), *standing.notes],
+        actions=[{**new.action, **consequences.actions.get(new.action["id"], {})} for new in new_actions],
+        revisions=[new.revision for new in new_actions],
+        notes=[*(made.note for made in entries), *(new.note for new in new_actions), *consequences.notes],
         # An answer to the message before the newest must not even be judged.
         unjoined=True,
     )
-    after = [replace(action, **standing.actions.get(action.id, {})) for action in fresh]
-    return Written(progress, after, standing.due)
+    after = [replace(action, **consequences.actions.get(action.id, {})) for action in fresh]
+    return Commit(progress, after, consequences.due)
 
 
-def _plainly(
-    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], laid_out: Sequence[LaidOut]
+def _store(
+    system: System, work: Work, changes: Mapping[str, Any], entries: Sequence[Entry], new_actions: Sequence[NewAction]
 ) -> Work:
-    """Write a case's first actions down, none of which uses up of a limit, with the steps that led to them. Raise `LostClaim`."""
+    """One statement: a case's first actions, none of which uses up of a limit, with the steps that led to them.
+
+    Raise `LostClaim`."""
     now = system.clock()
-    made = written(work, changes, entries, laid_out, now)
+    made = _commit_of(work, changes, entries, new_actions, now)
     with _Hold(system.leases) as hold:
-        commit = _begun(system, work, made, now, hold) or made
+        commit = _with_attempt(system, work, made, now, hold) or made
         faults.point("case.decide.committing")
         try:
             case, chain = outage.record(system.db, work.case, work.chain, commit.progress, now=now)
@@ -150,18 +151,18 @@ def _plainly(
         hold.kept = commit.begun is not None
     faults.point("case.decide.committed")
     work = replace(work, case=case, chain=chain, found=None)
-    _hand_on(system, work, commit)
+    _send_hints(system, work, commit)
     return work
 
 
-def _begun(
-    system: System, work: Work, made: Written, now: datetime, hold: _Hold, *, holding: str | None = None
-) -> Written | None:
-    """The same commit with the one action that is due begun in it. None where it is not begun so."""
+def _with_attempt(
+    system: System, work: Work, made: Commit, now: datetime, hold: _Hold, *, holding: str | None = None
+) -> Commit | None:
+    """The same commit with the attempt at the one action that is due. None where this thread does not carry it out at once."""
     if len(made.due) != 1:
         return None
     (action,) = (action for action in made.actions if action.id in made.due)
-    if not system.hints.at_once(_errand(work, made, action, holding)):
+    if not system.hints.begins_here(_snapshot(work, made, action, holding)):
         return None
     changes: dict[str, Any] = {
         "state": ActionState.EXECUTING,
@@ -183,7 +184,7 @@ def _begun(
         unless=stopping(action, work.case),
     )
     hold.take(started)
-    return Written(progress, [started if one is action else one for one in made.actions], made.due, begun)
+    return Commit(progress, [started if one is action else one for one in made.actions], made.due, begun)
 
 
 class _Hold:
@@ -207,34 +208,34 @@ class _Hold:
             self._leases.give_up(*self._taken, error)
 
 
-def _hand_on(system: System, work: Work, made: Written, *, holding: str | None = None) -> None:
+def _send_hints(system: System, work: Work, made: Commit, *, holding: str | None = None) -> None:
     """Say which actions are due, with what is known of them by the commit that was just made; `holding` is the one for which
     it reserved."""
     for action in made.actions:
         if action.id in made.due:
-            system.hints.action(action.id, _errand(work, made, action, holding))
+            system.hints.action(action.id, _snapshot(work, made, action, holding))
 
 
-def _errand(work: Work, made: Written, action: Action, holding: str | None) -> Errand:
+def _snapshot(work: Work, made: Commit, action: Action, holding: str | None) -> ActionSnapshot:
     others = [other for other in made.actions if other is not action]
-    return Errand(action, work.case, others, None, work.chain, held=action.id == holding, begun=made.begun)
+    return ActionSnapshot(action, work.case, others, None, work.chain, held=action.id == holding, begun=made.begun)
 
 
-def _at_once(
+def _store_and_reserve(
     system: System,
     work: Work,
     changes: Mapping[str, Any],
     entries: Sequence[Entry],
-    laid_out: Sequence[LaidOut],
-    one: LaidOut,
+    new_actions: Sequence[NewAction],
+    one: NewAction,
     hold: _Hold,
 ) -> Work | None:
-    """The straight way, where a first draft reserves for one action, and all of it is to be had. None, and nothing written,
-    for everything else. SQLite has none: whoever writes is alone there, and no statement is a journey."""
+    """One statement, where a first draft reserves for one action, and all of it is to be had. None, and nothing written,
+    for everything else. Raise `LostClaim`. SQLite has none: whoever writes is alone there, and no statement is a journey."""
     now = system.clock()
     judgement = _judgement(one)
-    unbegun = False
-    commit: Written | None = None
+    without_attempt = False
+    commit: Commit | None = None
 
     def made(used: Used) -> Progress | None:
         nonlocal commit
@@ -242,10 +243,10 @@ def _at_once(
         if judged is None:
             return None
         faults.point("case.limits.reserved")
-        restated = [_restated(system, laid, judged) if laid is one else laid for laid in laid_out]
-        commit = written(work, changes, entries, restated, now)
-        if not unbegun:
-            commit = _begun(system, work, commit, now, hold, holding=judgement.action_id) or commit
+        restated = [_restated(system, new, judged) if new is one else new for new in new_actions]
+        commit = _commit_of(work, changes, entries, restated, now)
+        if not without_attempt:
+            commit = _with_attempt(system, work, commit, now, hold, holding=judgement.action_id) or commit
         faults.point("case.decide.committing")
         return commit.progress
 
@@ -256,14 +257,14 @@ def _at_once(
     except LostClaim:
         if commit is None or commit.begun is None:
             raise
-        unbegun = True
+        without_attempt = True
         recorded = spending.record(system.db, work.case, work.chain, held, rooms(uses), made, now=now)
     if recorded is None or commit is None:
         return None
     hold.kept = commit.begun is not None
     faults.point("case.decide.committed")
     work = replace(work, case=recorded[0], chain=recorded[1], found=None)
-    _hand_on(system, work, commit, holding=judgement.action_id)
+    _send_hints(system, work, commit, holding=judgement.action_id)
     return work
 
 
@@ -277,31 +278,31 @@ def settle_again(system: System, work: Work) -> Work:
     return replace(work, case=case)
 
 
-def _within_limits(system: System, tx: Tx, laid_out: Sequence[LaidOut]) -> list[LaidOut]:
+def _within_limits(system: System, tx: Tx, new_actions: Sequence[NewAction]) -> list[NewAction]:
     now = system.clock()
-    made = [_judgement(laid) for laid in laid_out]
-    found = zip(laid_out, within_limits(tx, made, now=now, once=True), strict=True)
-    return [laid if judged is laid.judged else _restated(system, laid, judged) for laid, judged in found]
+    made = [_judgement(new) for new in new_actions]
+    found = zip(new_actions, within_limits(tx, made, now=now, once=True), strict=True)
+    return [new if judged is new.judged else _restated(system, new, judged) for new, judged in found]
 
 
-def _judgement(laid: LaidOut) -> Judgement:
+def _judgement(new: NewAction) -> Judgement:
     return Judgement(
-        laid.action["id"],
-        laid.judged,
-        laid.kind,
-        laid.action["arguments"],
-        laid.action["target"],
-        laid.action["target_version"],
-        laid.action["revision"],
+        new.action["id"],
+        new.judged,
+        new.kind,
+        new.action["arguments"],
+        new.action["target"],
+        new.action["target_version"],
+        new.action["revision"],
     )
 
 
-def _restated(system: System, laid: LaidOut, judged: Judged) -> LaidOut:
-    """The rows of an action whose verdict is another than it was laid out with."""
-    if judged.verdict is laid.judged.verdict:
+def _restated(system: System, new: NewAction, judged: Judged) -> NewAction:
+    """The rows of an action whose verdict is another than it was judged with first."""
+    if judged.verdict is new.judged.verdict:
         # Only its record says more.
-        return replace(laid, judged=judged)
-    decided_at = laid.action["created_at"]
-    waits = bool(laid.action["rests_on"])
-    action = {**laid.action, **standing(system, laid.kind, judged, waits=waits, now=decided_at)}
-    return replace(laid, action=action, judged=judged)
+        return replace(new, judged=judged)
+    decided_at = new.action["created_at"]
+    waits = bool(new.action["rests_on"])
+    action = {**new.action, **state_columns(system, new.kind, judged, waits=waits, now=decided_at)}
+    return replace(new, action=action, judged=judged)

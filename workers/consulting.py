@@ -34,8 +34,8 @@ from workers.store.ids import new_id
 from workers.store.records import Case, CaseState, Fact
 from workers.wiring import System
 
-#: the source of cases that were opened for a question
-OWN = "caseworker"
+#: the source of a case that one of ours opened, for a question
+CONSULTATION = "caseworker"
 QUESTION = "question.asked"
 _MARK = "#ask_"
 
@@ -57,12 +57,12 @@ class Desk(Protocol):
 
 def subject_of(case: Case) -> str:
     """What a case is about outside; one that answers a question has a subject of its own, so that no event joins it."""
-    return case.subject.partition(_MARK)[0] if case.source == OWN else case.subject
+    return case.subject.partition(_MARK)[0] if case.source == CONSULTATION else case.subject
 
 
 def asked_of(system: System, case: Case) -> Consultation | None:
     """The question that a case was opened for. Asks the database only where there can be one."""
-    if case.source != OWN:
+    if case.source != CONSULTATION:
         return None
     with system.db.read() as tx:
         return children.of_child(tx, case.id)
@@ -161,12 +161,12 @@ class Colleagues:
             "requester_email": arrivals.address_of(case.customer),
             "customer_email": arrivals.address_of(case.customer),
         }
-        landed = arrivals.take(
+        stored = arrivals.take(
             tx,
             Arrival(
                 event_id=new_id("evt"),
                 case_id=new_id("case"),
-                source=OWN,
+                source=CONSULTATION,
                 delivery_id=key,
                 body_key=None,
                 type=QUESTION,
@@ -186,7 +186,7 @@ class Colleagues:
                 pipeline_version=case.pipeline_version,
             ),
         )
-        child = str(landed.case_id)
+        child = str(stored.case_id)
         if role:
             children.begin_with_what_is_known(tx, case, child, now)
         children.add(
@@ -276,7 +276,7 @@ def _end(
     paid: Sequence[Usage] = (),
 ) -> Work:
     faults.point("case.answer.committing")
-    case, woken = outage.insist(_end_once, system, work.case, asked, given, reason, outcome, entries, paid)
+    case, woken = outage.with_retries(_end_once, system, work.case, asked, given, reason, outcome, entries, paid)
     faults.point("case.answer.committed")
     if woken is not None:
         system.hints.case(*woken)
@@ -305,7 +305,7 @@ def _end_once(
                 *(row for made in entries for row in made.usage),
                 *usage_rows(case, case.step, paid, now, answered=False),
             ],
-            notes=[*notes, Note(OWN, "closed", {"outcome": outcome})],
+            notes=[*notes, Note("caseworker", "closed", {"outcome": outcome})],
         )
         moved = flow.record_in(tx, case, progress, now=now)
         ended = cases.release(

@@ -29,7 +29,7 @@ from kombu.messaging import Consumer as Subscription
 from kombu.utils.json import dumps, loads
 
 from workers.event_messages import EXCHANGE, TASK, EventMessage, PutBack, take
-from workers.full_redis import make_do
+from workers.full_redis import keep_reading
 from workers.hint_delivery import Job, Threads, stopping, tell_broker
 from workers.log import logger
 from workers.queue import ANY_KEY, DEAD_EVENTS, EVENTS_EXCHANGE, PLAIN_EVENTS, RECEIVE, dead_events, plain_events
@@ -89,7 +89,7 @@ def listen(app: Celery, system: Callable[[], System]) -> None:
 def _subscribe(channel: Any, driver: str, hand_over: Callable[..., None]) -> None:
     if driver == "redis":
         bear_with(channel.client)
-        make_do(channel)
+        keep_reading(channel)
     on_rabbitmq = driver == "amqp"
     for queue in (plain_events(on_rabbitmq=on_rabbitmq), *([dead_events()] if on_rabbitmq else [])):
         take_it = partial(hand_over, queue.name == DEAD_EVENTS)

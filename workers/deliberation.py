@@ -105,7 +105,7 @@ def about(case: Case, triaged: Mapping[str, Any] | None = None, facts: Sequence[
     return About(
         case_id=case.id,
         # A question is about what the asking case is about, and no less private.
-        source=case.source if case.source != consulting.OWN else consulting.subject_of(case).partition(":")[0],
+        source=case.source if case.source != consulting.CONSULTATION else consulting.subject_of(case).partition(":")[0],
         language=str(known.get("language", "und")),
         tier=str(customer.data.get("tier", "")) if customer is not None else "",
         urgent=case.priority == "urgent",
@@ -175,7 +175,7 @@ class _Desk:
             exchanges=exchanges,
             spent=spent,
             colleagues=colleagues,
-            aside=system.guards.turnstile.aside,
+            released_during=system.guards.slots.released_during,
         )
         return loop.run()
 
@@ -216,7 +216,7 @@ class _Desk:
             raise _Joined
 
     def _look(self, lookup: Lookup, arguments: BaseModel) -> Sequence[Record]:
-        with traces.span(f"look up {lookup.name}", case_id=self.work.case.id), self.system.guards.as_one():
+        with traces.span(f"look up {lookup.name}", case_id=self.work.case.id), self.system.guards.admit_once():
             return lookup.read(self._inquiry(), arguments)
 
     def _inquiry(self) -> Inquiry:

@@ -41,7 +41,7 @@ from workers.wiring import System
 
 
 @dataclass(frozen=True)
-class LaidOut:
+class NewAction:
     """A proposed action as it will be stored: its row, its first revision, and what the audit log says of the verdict."""
 
     action: dict[str, Any]
@@ -99,16 +99,17 @@ def matter_of(tx: Tx, case: Case) -> Matter:
     )
 
 
-def lay_out(
+def judge_draft(
     system: System, agent: Agent, matter: Matter, drafted: Draft, live: Mapping[tuple[str, str], int]
-) -> list[LaidOut]:
-    """Rows for each proposed action and its first revision, money first, what speaks of it resting on it."""
+) -> list[NewAction]:
+    """Judge each proposed action and make its rows, money first, what speaks of it resting on it. Raise `Permanent` for what the agent
+    may not propose."""
     case = matter.case
     now = system.clock()
     policy = system.policy
     # The draft is paid for: while the database is away, it is waited for rather than drafted again.
-    around = outage.insist(circumstances, system, policy, case, [p.kind for p in drafted.actions], now)
-    laid_out: list[LaidOut] = []
+    around = outage.with_retries(circumstances, system, policy, case, [p.kind for p in drafted.actions], now)
+    new_actions: list[NewAction] = []
     money: list[str] = []
     seen: dict[tuple[str, str], int] = dict(live)
     ordered = sorted(drafted.actions, key=lambda p: not CATALOGUE[p.kind].moves_money if p.kind in CATALOGUE else 1)
@@ -155,10 +156,10 @@ def lay_out(
             "tries": 0,
             "created_at": now,
             "updated_at": now,
-            **standing(system, kind, judged, waits=bool(rests_on), now=now),
+            **state_columns(system, kind, judged, waits=bool(rests_on), now=now),
         }
-        laid_out.append(LaidOut(action, kind, judged, f"agent:{agent.domain}"))
-    return laid_out
+        new_actions.append(NewAction(action, kind, judged, f"agent:{agent.domain}"))
+    return new_actions
 
 
 def checked(agent: Agent, proposal: Proposal) -> tuple[ActionKind, dict[str, Any]]:
@@ -174,8 +175,8 @@ def checked(agent: Agent, proposal: Proposal) -> tuple[ActionKind, dict[str, Any
         raise Permanent(f"The agent's {proposal.kind} does not fit its schema: {where}: {first['msg']}.") from error
 
 
-def standing(system: System, kind: ActionKind, judged: Judged, *, waits: bool, now: datetime) -> dict[str, Any]:
-    """Where a freshly judged revision stands: denied, approved by rule, or waiting for people until a deadline."""
+def state_columns(system: System, kind: ActionKind, judged: Judged, *, waits: bool, now: datetime) -> dict[str, Any]:
+    """The columns that say how a freshly judged revision stands: denied, approved by rule, or waiting for people until a deadline."""
     outcome = judged.verdict["outcome"]
     columns: dict[str, Any] = {
         "digest": judged.digest,
@@ -279,7 +280,7 @@ def rejudge(
         target=target,
         target_version=version,
         sentence=kind.describe(made, case.customer),
-        **standing(system, kind, judged, waits=bool(action.rests_on), now=now),
+        **state_columns(system, kind, judged, waits=bool(action.rests_on), now=now),
     )
     if changed is None:
         return None

@@ -12,7 +12,7 @@ moment ago (the attempt is fenced by its version and digest), the policy must st
 switch may be thrown, what it uses up of limits must be reserved, and the target must not have changed. Otherwise: not sent.
 
 Where the thread that decides an action carries it out itself at once, the attempt is begun in the commit that decides it
-(`workers.conclusion`), if all this holds by then (`ready`): the same ledger with one commit less.
+(`workers.conclusion`), if all this holds by then (`may_begin`): the same ledger with one commit less.
 
 What a hint tells of is read and begun by one statement, where rows tell that all this holds (`flow.start`). The digest is computed
 between that and the call then, and where a crash came in between, by who finds it.
@@ -32,7 +32,7 @@ from structlog.contextvars import bound_contextvars
 from integrations.base import Receipt, VersionReader
 from integrations.errors import Permanent, Stale, Temporary, legible
 from integrations.registry import Writers
-from workers import faults, outset
+from workers import action_start, faults
 from workers.actions.base import ActionKind, Delivery, Effect
 from workers.actions.catalogue import CATALOGUE
 from workers.deadlines import lapse
@@ -41,14 +41,14 @@ from workers.ledger import (
     approve_again,
     look_again_later,
     record_end,
-    record_not_there,
+    record_not_done,
     record_uncertain,
     redraft,
     try_later,
     withdraw_if_left_behind,
 )
 from workers.log import logger
-from workers.obstacles import (
+from workers.preconditions import (
     ANOTHER,
     FORGOTTEN,
     is_forgotten,
@@ -63,11 +63,11 @@ from workers.obstacles import (
 )
 from workers.store import actions, flow
 from workers.store.action_rows import short_receipt
-from workers.store.flow import Begun, Errand
+from workers.store.flow import ActionSnapshot, Begun
 from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
+from workers.target_order import ahead_of, expected_version
 from workers.telemetry import traces
-from workers.turns import before, carried_forward
 from workers.wiring import System
 
 CRASH_POINTS = (
@@ -89,67 +89,67 @@ _RECEIPT = tuple(field.name for field in fields(Receipt))
 class _Call:
     """An action on its way out."""
 
-    errand: Errand
+    snapshot: ActionSnapshot
     kind: ActionKind
     writer: Any
     effect: Effect
 
     @property
     def arguments(self) -> Any:
-        return self.kind.arguments.model_validate(dict(self.errand.action.arguments))
+        return self.kind.arguments.model_validate(dict(self.snapshot.action.arguments))
 
 
 def carry_out(
-    system: System, writers: Writers, action_id: str, *, errand: Errand | None = None, approving: bool = False
+    system: System, writers: Writers, action_id: str, *, snapshot: ActionSnapshot | None = None, approving: bool = False
 ) -> None:
     """Do what is due for an action: carry it out, find out what became of a broken attempt, or let it expire.
 
-    `errand` is what the same thread has committed a moment ago. It is read again where the moment was long; what changed
+    `snapshot` is what the same thread has committed a moment ago. It is read again where the moment was long; what changed
     in between holds the attempt back (`flow.begin`), as it does whoever has read it. `approving`: its yes may not be
     committed yet, and is waited for.
     """
-    if errand is not None and errand.begun is not None:
-        _go_on(system, writers, errand, errand.begun)
+    if snapshot is not None and snapshot.begun is not None:
+        _send_begun(system, writers, snapshot, snapshot.begun)
         return
-    if errand is None or system.clock() - errand.action.updated_at > JUST_NOW:
-        prepare = partial(_prepared, writers)
-        errand, begun, call = outset.set_out(system, action_id, approving=approving, prepare=prepare)
-        if errand is not None and begun is not None:
-            if call is not None or is_what_was_approved(errand.action):
-                _go_on(system, writers, errand, begun, call)
+    if snapshot is None or system.clock() - snapshot.action.updated_at > JUST_NOW:
+        prepare = partial(_call_if_approved, writers)
+        snapshot, begun, call = action_start.start(system, action_id, approving=approving, prepare=prepare)
+        if snapshot is not None and begun is not None:
+            if call is not None or is_what_was_approved(snapshot.action):
+                _send_begun(system, writers, snapshot, begun, call)
             else:
-                redraft(system, errand.action, ANOTHER)
+                redraft(system, snapshot.action, ANOTHER)
             return
-    if errand is None or errand.action.wake_at is None or errand.action.wake_at > system.clock():
+    if snapshot is None or snapshot.action.wake_at is None or snapshot.action.wake_at > system.clock():
         return
     faults.point("action.begun")
-    action = errand.action
+    action = snapshot.action
     with (
         bound_contextvars(case_id=action.case_id, action_id=action.id),
         traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
-        system.guards.as_one(),
+        system.guards.admit_once(),
     ):
         if action.state == ActionState.PENDING:
             lapse(system, action)
         elif action.state == ActionState.APPROVED:
-            _begin(system, writers, errand)
+            _begin(system, writers, snapshot)
         elif action.state == ActionState.EXECUTING:
-            _recover(system, writers, errand)
+            _recover(system, writers, snapshot)
 
 
-def ready(system: System, writers: Writers, errand: Errand) -> bool:
+def may_begin(system: System, writers: Writers, snapshot: ActionSnapshot) -> bool:
     """Whether an action that is about to be decided may be begun in that very commit, by whoever carries it out at once.
 
     All that is looked at before an attempt is as it should be, but for the switches, which the commit itself looks at; nothing
     has to be asked outside before; and a crash between commit and call leaves nothing that only people could find out.
     """
-    action = errand.action
+    action = snapshot.action
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.policy_hash != system.policy.hash:
         return False
     if not is_what_was_approved(action):
         return False
-    if before(action, errand.others) or (action.verdict.get("limits") and not errand.held):
+    if ahead_of(action, snapshot.others) or (action.verdict.get("limits") and not snapshot.held):
         return False
     target_system = action.target.partition(":")[0]
     if kind.guarded and action.target_version and system.readers.find(target_system, VersionReader) is not None:
@@ -157,19 +157,21 @@ def ready(system: System, writers: Writers, errand: Errand) -> bool:
     return writers.find(target_system, kind.writer) is not None
 
 
-def _prepared(writers: Writers, errand: Errand) -> _Call | None:
+def _call_if_approved(writers: Writers, snapshot: ActionSnapshot) -> _Call | None:
     """The call of what is being begun, if it is what was approved; None for what cannot be called, which is found again and told
     in its place."""
     try:
-        return _prepare(writers, errand) if is_what_was_approved(errand.action) else None
+        return _prepare(writers, snapshot) if is_what_was_approved(snapshot.action) else None
     except Exception:  # noqa: BLE001 - this runs between a commit and its answer, which would be lost
         return None
 
 
-def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call: _Call | None = None) -> None:
+def _send_begun(
+    system: System, writers: Writers, snapshot: ActionSnapshot, begun: Begun, call: _Call | None = None
+) -> None:
     """Carry out what this thread has begun with the decision, or as it was read; `call` where it is prepared already."""
     faults.point("action.begun")
-    action = errand.action
+    action = snapshot.action
     with (
         bound_contextvars(case_id=action.case_id, action_id=action.id),
         traces.span("execute", case_id=action.case_id, action_id=action.id, kind=action.kind, state=action.state),
@@ -177,52 +179,52 @@ def _go_on(system: System, writers: Writers, errand: Errand, begun: Begun, call:
     ):
         faults.point("action.attempt_committed")
         try:
-            call = call or _prepare(writers, errand)
+            call = call or _prepare(writers, snapshot)
         except Permanent as error:
-            record_end(system, errand, ActionState.FAILED, error=str(error))
+            record_end(system, snapshot, ActionState.FAILED, error=str(error))
             return
         _send(system, call, begun.attempt, since=begun.since)
 
 
-def _begin(system: System, writers: Writers, errand: Errand) -> None:
-    action = errand.action
+def _begin(system: System, writers: Writers, snapshot: ActionSnapshot) -> None:
+    action = snapshot.action
     if action.kind not in CATALOGUE:
         # Before it is judged anew, which nobody could.
-        record_end(system, errand, ActionState.FAILED, error=_UNKNOWN_KIND.format(action.kind))
+        record_end(system, snapshot, ActionState.FAILED, error=_UNKNOWN_KIND.format(action.kind))
         return
     if (
-        postpone_if_stopped(system, errand)
+        postpone_if_stopped(system, snapshot)
         or redraft_if_changed(system, action)
-        or rejudge_if_unreserved(system, errand)
+        or rejudge_if_unreserved(system, snapshot)
     ):
         return
-    if before(action, errand.others):
+    if ahead_of(action, snapshot.others):
         if not wait_for_turn(system, action):
             # The one before has ended since this was read, and what it made of the target is not known here.
             carry_out(system, writers, action.id)
         return
     try:
-        call = _prepare(writers, errand)
+        call = _prepare(writers, snapshot)
         if call.kind.guarded and action.target_version:
             _refuse_if_stale(system, call)
     except Temporary as error:
-        try_later(system, errand, error)
+        try_later(system, snapshot, error)
         return
     except Stale as error:
         redraft(system, action, str(error))
         return
     except Permanent as error:
-        record_end(system, errand, ActionState.FAILED, error=str(error))
+        record_end(system, snapshot, ActionState.FAILED, error=str(error))
         return
     except Exception as error:  # noqa: BLE001 - a bug of a reader: nothing was sent, and people hear of it after so many tries
         logger.exception("preparing_broke", action_id=action.id)
-        try_later(system, errand, _broke(error), counted=True)
+        try_later(system, snapshot, _broke(error), counted=True)
         return
     _attempt(system, call)
 
 
-def _prepare(writers: Writers, errand: Errand) -> _Call:
-    action, case = errand.action, errand.case
+def _prepare(writers: Writers, snapshot: ActionSnapshot) -> _Call:
+    action, case = snapshot.action, snapshot.case
     kind = CATALOGUE.get(action.kind)
     if kind is None:
         raise Permanent(_UNKNOWN_KIND.format(action.kind))
@@ -236,15 +238,15 @@ def _prepare(writers: Writers, errand: Errand) -> _Call:
     effect = Effect(
         target_id=rest.partition(":")[2],
         key=action.id,
-        if_version=carried_forward(errand.others, action) if kind.guarded else "",
+        if_version=expected_version(snapshot.others, action) if kind.guarded else "",
         customer=case.customer,
     )
-    return _Call(errand, kind, writer, effect)
+    return _Call(snapshot, kind, writer, effect)
 
 
 def _refuse_if_stale(system: System, call: _Call) -> None:
     """Re-read the target's version where the system can tell it. Raise `Stale`."""
-    target = call.errand.action.target
+    target = call.snapshot.action.target
     reader = system.readers.find(target.partition(":")[0], VersionReader)
     if reader is None:
         return
@@ -259,35 +261,39 @@ def _attempt(system: System, call: _Call, *, doubtful: bool = False) -> None:
     may have been changed by that very attempt.
     """
     began = system.monotonic()
-    before, case = call.errand.action, call.errand.case
+    as_read, case = call.snapshot.action, call.snapshot.case
     faults.point("action.attempt_committing")
     started = flow.begin(
         system.db,
-        before,
+        as_read,
         worker=system.worker,
         now=system.clock(),
         lease=system.settings.lease,
-        unless=[scope for scope in flow.stopping(before, case) if not (doubtful and scope.startswith(RULE))],
+        unless=[scope for scope in flow.stopping(as_read, case) if not (doubtful and scope.startswith(RULE))],
     )
     if started is None:
-        postpone_if_stopped_meanwhile(system, before, doubtful=doubtful)
+        postpone_if_stopped_meanwhile(system, as_read, doubtful=doubtful)
         return
     faults.point("action.attempt_committed")
     action, attempt = started
     with system.leases.action(action.id, action.version):
         _send(
-            system, replace(call, errand=replace(call.errand, action=action)), attempt, since=began, doubtful=doubtful
+            system,
+            replace(call, snapshot=replace(call.snapshot, action=action)),
+            attempt,
+            since=began,
+            doubtful=doubtful,
         )
 
 
 def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtful: bool = False) -> None:
     """Make the call of an attempt that is written down since then, and write down how it ended."""
-    errand, action = call.errand, call.errand.action
+    snapshot, action = call.snapshot, call.snapshot.action
     try:
-        refuse_if_late(system, errand, since, doubtful=doubtful)
+        refuse_if_late(system, snapshot, since, doubtful=doubtful)
         with (
             traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number),
-            system.guards.heeding(partial(refuse_after_waiting, system, errand, doubtful=doubtful)),
+            system.guards.recheck_after_waiting(partial(refuse_after_waiting, system, snapshot, doubtful=doubtful)),
         ):
             receipt = call.kind.perform(call.writer, call.arguments, call.effect)
     except Stale as error:
@@ -299,21 +305,21 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
         if error.maybe_done and call.kind.delivery is Delivery.AT_MOST_ONCE:
             record_uncertain(system, action, str(error))
         else:
-            try_later(system, errand, error, attempt, doubtful=doubtful)
+            try_later(system, snapshot, error, attempt, doubtful=doubtful)
     except Permanent as error:
         if doubtful:
             record_uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
         else:
-            record_end(system, errand, ActionState.FAILED, error=str(error))
+            record_end(system, snapshot, ActionState.FAILED, error=str(error))
     else:
         faults.point("action.called")
         logger.info("action_done", action_id=action.id, attempt=attempt.number)
-        record_end(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+        record_end(system, snapshot, ActionState.DONE, receipt=_as_json(receipt))
 
 
-def _recover(system: System, writers: Writers, errand: Errand) -> None:
+def _recover(system: System, writers: Writers, snapshot: ActionSnapshot) -> None:
     """An attempt was begun and its end was never recorded."""
-    action = errand.action
+    action = snapshot.action
     kind = CATALOGUE.get(action.kind)
     if kind is None or kind.delivery is Delivery.AT_MOST_ONCE or action.tries >= MOST_TRIES:
         record_uncertain(system, action, "The process stopped while this was being carried out.")
@@ -321,13 +327,13 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
     if not is_what_was_approved(action):
         record_uncertain(system, action, ANOTHER)
         return
-    claimed, begun = _taken_in_hand(system, action)
+    claimed, begun = _claim(system, action)
     if claimed is None:
         return
-    errand = replace(errand, action=claimed)
+    snapshot = replace(snapshot, action=claimed)
     with system.leases.action(claimed.id, claimed.version):
         try:
-            call = _prepare(writers, errand)
+            call = _prepare(writers, snapshot)
             receipt = kind.look(call.writer, call.arguments, call.effect) if kind.look is not None else None
         except Temporary as error:
             look_again_later(system, claimed, error)
@@ -340,28 +346,28 @@ def _recover(system: System, writers: Writers, errand: Errand) -> None:
             look_again_later(system, claimed, _broke(error))
             return
         if receipt is not None:
-            record_end(system, errand, ActionState.DONE, receipt=_as_json(receipt))
+            record_end(system, snapshot, ActionState.DONE, receipt=_as_json(receipt))
             return
         if kind.look is not None:
-            record_not_there(system, claimed, begun)
+            record_not_done(system, claimed, begun)
     if not withdraw_if_left_behind(system, claimed, doubtful=kind.look is None):
-        _again(system, writers, call, begun)
+        _retry(system, writers, call, begun)
 
 
-def _again(system: System, writers: Writers, call: _Call, begun: Sequence[Attempt]) -> None:
+def _retry(system: System, writers: Writers, call: _Call, begun: Sequence[Attempt]) -> None:
     """Try once more what was tried before: its end is unknown of what takes our key, and of what was looked for it is known that there is none."""
-    action = call.errand.action
+    action = call.snapshot.action
     if call.kind.look is None:
         if is_forgotten(begun, system.clock()):
             record_uncertain(system, action, FORGOTTEN)
-        elif not postpone_if_stopped(system, call.errand, doubtful=True):
+        elif not postpone_if_stopped(system, call.snapshot, doubtful=True):
             _attempt(system, call, doubtful=True)
     elif approve_again(system, action):
         # As if it had never been tried: policy, limits, switches and target may have changed since it was.
         carry_out(system, writers, action.id)
 
 
-def _taken_in_hand(system: System, action: Action) -> tuple[Action | None, list[Attempt]]:
+def _claim(system: System, action: Action) -> tuple[Action | None, list[Attempt]]:
     """An action to look after, and its attempts. None where somebody else has it."""
     now = system.clock()
     with system.db.write() as tx:

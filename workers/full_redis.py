@@ -18,7 +18,7 @@ from workers.log import logger
 REMEDY = "let Redis have more memory; what waits there is read all the same"
 
 
-def make_do(channel: Any) -> None:
+def keep_reading(channel: Any) -> None:
     """Let this channel of kombu's read where Redis has no room for what it writes."""
     made = _Frugal(channel)
     qos = channel.qos

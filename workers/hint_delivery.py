@@ -1,7 +1,7 @@
 """The delivery of hints: how one gets from the broker to a thread, for the price of little more than reading it.
 
 Celery keeps a record, traces and acknowledges each task; a hint needs none of that, because losing one costs a sweep. So
-`by_hand` takes a hint's id out of its message and gives it to a thread of `Threads`. No more of them are fetched than the
+`hint_strategy` takes a hint's id out of its message and gives it to a thread of `Threads`. No more of them are fetched than the
 threads can begin soon, and what was not begun when the worker stops goes back to its queue. `workers.tasks` says which
 tasks are hints; all others, and pools of processes, go Celery's own way.
 """
@@ -48,22 +48,22 @@ def stopping() -> bool:
     return state.should_stop is not None or state.should_terminate is not None
 
 
-class _Here(threading.local):
+class _OfThread(threading.local):
     """What a thread of a worker does next, before anything that waits."""
 
     pool: Threads | None = None
     next: Job | None = None
 
 
-_here = _Here()
+_of_thread = _OfThread()
 
 
-def carry_on(job: Job) -> bool:
+def do_next(job: Job) -> bool:
     """Let the thread that asks do this as soon as it has done what it does now. False where it is no thread of a worker,
     has something to do next already, or was told to stop: then it is for a message."""
-    if _here.pool is None or _here.pool.ending or _here.next is not None or stopping():
+    if _of_thread.pool is None or _of_thread.pool.ending or _of_thread.next is not None or stopping():
         return False
-    _here.next = job
+    _of_thread.next = job
     return True
 
 
@@ -164,7 +164,7 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
                 _return(job)
 
     def _work(self) -> None:
-        _here.pool = self
+        _of_thread.pool = self
         while (job := self._next()) is not None:
             if stopping():
                 _return(job)
@@ -186,7 +186,7 @@ class Threads(BasePool):  # type: ignore[misc] # Celery has no types
                         self._changed.notify_all()
 
     def _next(self) -> Job | None:
-        job, _here.next = _here.next, None
+        job, _of_thread.next = _of_thread.next, None
         if job is not None:
             return job
         try:
@@ -213,7 +213,7 @@ def tell_broker(say: Callable[[], Any], errors: tuple[type[Exception], ...]) -> 
         logger.warning("broker_not_told", error=type(error).__name__, remedy="it delivers again, which changes nothing")
 
 
-def by_hand(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
+def hint_strategy(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
     """A Celery strategy: what becomes of a message of `task` in this worker."""
     pool = consumer.pool
     if not isinstance(pool, Threads):
@@ -244,7 +244,7 @@ def by_hand(task: Task, app: Celery, consumer: Consumer) -> Callable[..., Any]:
     return hand_over
 
 
-class Measure(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+class FetchLimit(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
     """Fetch hints only while threads can begin them soon. Redis and the in-process transport keep no list of ours then.
 
     It also lets the loop look up now and then: a signal does not wake it, and RabbitMQ may have nothing to say for long.
@@ -296,7 +296,7 @@ class Reader(Consumer):  # type: ignore[misc] # Celery has no types
         conn.ensure_connection = partial(conn.ensure_connection, **often)  # type: ignore[method-assign] # of this one
         connected: Connection = super().ensure_connected(conn)
         if connected.transport.driver_type == "redis":
-            full_redis.make_do(connected.default_channel)
+            full_redis.keep_reading(connected.default_channel)
         return connected
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
@@ -355,10 +355,10 @@ class Reader(Consumer):  # type: ignore[misc] # Celery has no types
         return True
 
 
-def equip(app: Celery) -> None:
-    """Let the workers of this app read hints by hand."""
+def install(app: Celery) -> None:
+    """Let the workers of this app read hints past Celery's own machinery."""
     app.conf.worker_consumer = Reader
-    app.steps["consumer"].add(Measure)
+    app.steps["consumer"].add(FetchLimit)
 
 
 def _nothing() -> None:

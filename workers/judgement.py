@@ -1,7 +1,7 @@
 """From a drafted action to a verdict: builds the facts that the policy may see, and asks the engine.
 
-Called by the pipeline when an agent proposes and by the inbox when a person edits, so both are judged alike. Pure but for
-the counters that the caller passes in. A fact that cannot be stated truly is left at its cautious default.
+Called by `workers.drafting`, for what an agent proposes and for what a person edits, so both are judged alike. Pure: clock,
+switches and counters come in as `Circumstances`. A fact that cannot be stated truly is left at its cautious default.
 """
 
 from __future__ import annotations

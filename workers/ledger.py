@@ -18,11 +18,11 @@ from workers.actions.catalogue import CATALOGUE
 from workers.backoff import pause
 from workers.log import discreet, logger
 from workers.obligations import telling
-from workers.settlement import at_rest, settle, weigh
+from workers.settlement import at_rest, consequences_of, settle
 from workers.store import actions, audit, cases, flow, outage
 from workers.store.audit import Note
 from workers.store.database import Tx
-from workers.store.flow import Ending, Errand
+from workers.store.flow import ActionSnapshot, Ending
 from workers.store.record_digest import DIGITS
 from workers.store.records import Action, ActionState, Attempt, Case, CaseState
 from workers.telemetry import metrics
@@ -30,7 +30,7 @@ from workers.wiring import System
 
 #: after so many tries a person is asked instead
 MOST_TRIES = 20
-NOT_THERE = "Its end was not recorded, and a look found nothing of it."
+NOTHING_FOUND = "Its end was not recorded, and a look found nothing of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class LeftBehind:
     drafted_anew: bool = False
 
 
-@outage.insisting
+@outage.retried
 def record_end(
     system: System,
-    errand: Errand,
+    snapshot: ActionSnapshot,
     state: ActionState,
     *,
     receipt: Mapping[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
     """Done or failed, for good."""
-    action, now = errand.action, system.clock()
+    action, now = snapshot.action, system.clock()
     attention = f"“{action.sentence}” failed: {error}" if state is ActionState.FAILED else None
     changes = {
         "state": state,
@@ -67,7 +67,7 @@ def record_end(
     told = {"action": action.id, "kind": action.kind, "digest": action.digest[:DIGITS], "outcome": state.value}
     note = Note("caseworker", "executed", told)
     faults.point("action.record_committing")
-    if not _record_end_at_once(system, errand, changes, note, attention, error):
+    if not _record_end_at_once(system, snapshot, changes, note, attention, error):
         hints = []
         with system.db.write() as tx:
             changed = actions.change(tx, action, now=now, **changes)
@@ -84,20 +84,25 @@ def record_end(
 
 
 def _record_end_at_once(
-    system: System, errand: Errand, changes: dict[str, Any], note: Note, attention: str | None, error: str | None
+    system: System,
+    snapshot: ActionSnapshot,
+    changes: dict[str, Any],
+    note: Note,
+    attention: str | None,
+    error: str | None,
 ) -> bool:
     """The straight way: the case rests, and no other action of it changes with this one, so one commit says it all.
     False where that is not so, or no longer."""
-    case, action, now = errand.case, errand.action, system.clock()
+    case, action, now = snapshot.case, snapshot.action, system.clock()
     if not at_rest(case) or telling.told_of(action.verdict):
         return False
-    if errand.begun is not None and changes["state"] != ActionState.DONE:
+    if snapshot.begun is not None and changes["state"] != ActionState.DONE:
         # Its attempt has no row yet, and needs one to say how it ended.
         return False
     after = replace(action, state=changes["state"], settled_at=now, wake_at=None)
     troubled = replace(case, attention=attention) if attention else case
-    standing = weigh(troubled, [*errand.others, after], now=now)
-    if standing.actions or standing.due:
+    consequences = consequences_of(troubled, [*snapshot.others, after], now=now)
+    if consequences.actions or consequences.due:
         return False
     ending = Ending(
         changes=changes,
@@ -105,15 +110,15 @@ def _record_end_at_once(
         receipt=changes["receipt"],
         error=error,
         case=case,
-        case_changes=standing.case,
-        chain=errand.chain,
-        notes=[note, *standing.notes],
-        in_rows=errand.begun is None,
+        case_changes=consequences.case,
+        chain=snapshot.chain,
+        notes=[note, *consequences.notes],
+        in_rows=snapshot.begun is None,
     )
     return flow.end(system.db, action, ending, now=now)
 
 
-@outage.insisting
+@outage.retried
 def record_uncertain(system: System, action: Action, why: str) -> None:
     """We cannot know whether it happened: a person must look."""
     now = system.clock()
@@ -131,10 +136,10 @@ def record_uncertain(system: System, action: Action, why: str) -> None:
     metrics.action_ended(action.kind, "uncertain")
 
 
-@outage.insisting
+@outage.retried
 def try_later(
     system: System,
-    errand: Errand,
+    snapshot: ActionSnapshot,
     error: Temporary,
     attempt: Attempt | None = None,
     *,
@@ -146,14 +151,14 @@ def try_later(
     `attempt` is the one that ended so. That it did nothing says nothing of those before it: while one of them may have been
     carried out (`doubtful`), the action is not merely approved again. `counted`: it uses up a try though nothing was sent.
     """
-    action, now = errand.action, system.clock()
+    action, now = snapshot.action, system.clock()
     unasked = isinstance(error, Postponed)
     unknown = error.maybe_done or doubtful
     if action.tries >= MOST_TRIES and not unasked:
         if unknown:
             record_uncertain(system, action, f"{action.tries} tries, the last ended so: {error}")
         else:
-            record_end(system, errand, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
+            record_end(system, snapshot, ActionState.FAILED, error=f"{action.tries} tries, the last ended so: {error}")
         return
     # What was not even asked used up no try.
     tries = max(action.tries - 1, 0) if unasked and attempt is not None else action.tries + counted
@@ -177,12 +182,12 @@ def try_later(
                     tx, action, number=attempt.number, outcome="not_done", now=now, error=str(error)
                 )
     if left is not None:
-        _after_withdrawing(system, action, left, hints)
+        _after_withdrawal(system, action, left, hints)
         return
     logger.info("action_waits", action_id=action.id, reason=str(error), maybe_done=unknown)
 
 
-@outage.insisting
+@outage.retried
 def withdraw_if_left_behind(system: System, action: Action, *, doubtful: bool) -> bool:
     """Whether its case went on without an action that is to be tried once more. Then it is over.
 
@@ -198,7 +203,7 @@ def withdraw_if_left_behind(system: System, action: Action, *, doubtful: bool) -
     if doubtful:
         record_uncertain(system, action, f"The process stopped while this was being carried out, and now: {left.why}")
     else:
-        _after_withdrawing(system, action, left, hints)
+        _after_withdrawal(system, action, left, hints)
     return True
 
 
@@ -237,7 +242,7 @@ def _withdraw(system: System, tx: Tx, action: Action, left: LeftBehind) -> list[
     return _settle(system, tx, action, None)
 
 
-def _after_withdrawing(system: System, action: Action, left: LeftBehind, hints: list[str] | None) -> None:
+def _after_withdrawal(system: System, action: Action, left: LeftBehind, hints: list[str] | None) -> None:
     """What follows the commit of `_withdraw`, or takes its place."""
     if left.drafted_anew:
         redraft(system, action, left.why)
@@ -250,7 +255,7 @@ def _after_withdrawing(system: System, action: Action, left: LeftBehind, hints: 
         system.hints.action(action_id)
 
 
-@outage.insisting
+@outage.retried
 def look_again_later(system: System, action: Action, error: Temporary) -> None:
     """What became of a broken attempt cannot be found out just now: look again later."""
     now = system.clock()
@@ -268,17 +273,17 @@ def look_again_later(system: System, action: Action, error: Temporary) -> None:
         )
 
 
-@outage.insisting
-def record_not_there(system: System, action: Action, begun: Sequence[Attempt]) -> None:
+@outage.retried
+def record_not_done(system: System, action: Action, begun: Sequence[Attempt]) -> None:
     """A look found nothing of these attempts: how the next one ends says nothing of them."""
     with system.db.write() as tx:
         for attempt in begun:
             actions.finish_attempts(
-                tx, action, number=attempt.number, outcome="not_done", now=system.clock(), error=NOT_THERE
+                tx, action, number=attempt.number, outcome="not_done", now=system.clock(), error=NOTHING_FOUND
             )
 
 
-@outage.insisting
+@outage.retried
 def approve_again(system: System, action: Action) -> bool:
     """What is known to have done nothing is approved as before, and due; whether it was still as it was read."""
     now = system.clock()
@@ -289,7 +294,7 @@ def approve_again(system: System, action: Action) -> bool:
     return changed is not None
 
 
-@outage.insisting
+@outage.retried
 def redraft(system: System, action: Action, why: str) -> None:
     """The world moved on since this was drafted: not sent, and the agent looks again."""
     now = system.clock()
@@ -301,7 +306,7 @@ def redraft(system: System, action: Action, why: str) -> None:
         # Before the actions, as in `try_later`: what is under way comes back to a case that has gone on, or waits and is withdrawn.
         case = cases.lock(tx, action.case_id)
         if case is not None and case.claimed_by and not over:
-            _come_again(tx, action, why, now)
+            _redraft_later(tx, action, why, now)
             return
         changed = actions.change(
             tx,
@@ -322,7 +327,7 @@ def redraft(system: System, action: Action, why: str) -> None:
         hints = _settle(system, tx, action, None) if over else []
         again_from = None
         if case is not None and case.state != CaseState.TAKEN_OVER and not over:
-            again_from = _drafted_anew(system, tx, case, why, now)
+            again_from = _back_to_agent(system, tx, case, why, now)
     metrics.action_ended(action.kind, "stale")
     for action_id in hints:
         system.hints.action(action_id)
@@ -330,7 +335,7 @@ def redraft(system: System, action: Action, why: str) -> None:
         system.hints.case(again_from.id, again_from.domain)
 
 
-def _drafted_anew(system: System, tx: Tx, case: Case, why: str, now: datetime) -> Case | None:
+def _back_to_agent(system: System, tx: Tx, case: Case, why: str, now: datetime) -> Case | None:
     """The case, with its agent to look again; None where it has done so often enough, and people are asked.
 
     Only what begins by itself is counted so: a round that people ask for is always begun, however many there were.
@@ -347,7 +352,7 @@ def _drafted_anew(system: System, tx: Tx, case: Case, why: str, now: datetime) -
     return None
 
 
-def _come_again(tx: Tx, action: Action, why: str, now: datetime) -> None:
+def _redraft_later(tx: Tx, action: Action, why: str, now: datetime) -> None:
     """Whoever drafts at this moment was told of it as under way, and nobody could make them look again: it is tried once more when
     that may be over, and found to be stale then (`_left_behind` says the same of what merely did nothing)."""
     soon = now + pause(max(action.tries - 1, 0))

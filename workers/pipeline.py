@@ -6,18 +6,18 @@
 
 `advance` takes a due case and works it until it waits: for people, for time, or for nothing any more. Each step reads,
 calls outside *without* an open transaction, and commits what came of it together with where the case stands next: first
-the fence, which refuses a worker that lost its claim, then the rest. Killed anywhere, the case is found again by its
-`wake_at` and goes on after the last commit; no recorded answer is asked for twice. What was soon looked up is committed with
-the draft that rests on it.
+the fence, which refuses a worker that lost its claim, then the rest. Killed anywhere, the case is due again when its lease
+(`held_until`) has run out, and goes on after the last commit; no recorded answer is asked for twice. What was looked up quickly
+is committed with the draft that rests on it.
 
 Three things can happen to a case at any moment, and are handled in one place each:
 - a new event joins it: `receive` counts it and withdraws open drafts; `advance` sees it and starts a new round;
 - its worker dies or hangs: the lease runs out, another worker claims it, and the fence refuses the first one's commits;
 - something outside fails: `advance` writes down why the case waits, and when to try again.
 
-Actions are carried out by `workers.execute`, the only door out; people decide in `workers.inbox`; whenever an action
-changes, `workers.settlement` wakes what waited for it and closes the case after the last. `workers.conclusion` commits what was
-decided, together with what it reserves of limits.
+What follows `decide` is elsewhere: `workers.conclusion` commits what was decided, together with what it reserves of limits;
+`workers.execute`, the only door out, carries actions out; people decide in `workers.inbox`; and whenever an action changes,
+`workers.settlement` wakes what waited for it, and closes the case after the last.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from workers import faults
 from workers.agents.base import Agent, Draft, Inquiry
 from workers.backoff import pause
 from workers.conclusion import conclude, settle_again
-from workers.consulting import OWN, asked_of, close_if_withdrawn, give_up_answer, subject_of
+from workers.consulting import CONSULTATION, asked_of, close_if_withdrawn, give_up_answer, subject_of
 from workers.deliberation import LOOPING, about, answer_question, deliberate, looks_up
-from workers.drafting import lay_out, live_targets
+from workers.drafting import judge_draft, live_targets
 from workers.journal import (
     Entry,
     Work,
@@ -61,15 +61,15 @@ from workers.store.records import ActionState, Case, CaseState
 from workers.telemetry import metrics, observed, traces
 from workers.wiring import System
 
-#: what was looked up in less is written down with the draft: after a crash it is looked up again, and is fresher then
-SOON_LOOKED_UP_SECONDS = 0.25
+#: seconds; what was looked up in less is written down with the draft: after a crash it is looked up again, and is fresher then
+QUICK_LOOKUP_SECONDS = 0.25
 #: where a case stands when its agent has no more to do: people and `execute` have it now, `settle` closes it
 DECIDED = "decided"
 
 
 def advance(system: System, case_id: str) -> None:
     """Work a case from where it stands until it waits or is closed. Finding nothing to do is normal."""
-    system.courtesy.give_way()
+    system.request_priority.give_way()
     settings = system.settings
     claimed = flow.claim(
         system.db,
@@ -103,14 +103,14 @@ def _work_on(system: System, work: Work) -> None:
     """Step by step, as long as the case is ours."""
     try:
         while work.case.claimed_by:
-            work = _next(system, work)
+            work = _next_step(system, work)
     except Temporary as error:
-        outage.insist(_wait, system, record_findings(system, work).case, error)
+        outage.with_retries(_wait, system, record_findings(system, work).case, error)
     except IntegrationError as error:
-        outage.insist(_ask_for_help, system, record_findings(system, work).case, str(error), paid(error))
+        outage.with_retries(_ask_for_help, system, record_findings(system, work).case, str(error), paid(error))
 
 
-def _next(system: System, work: Work) -> Work:
+def _next_step(system: System, work: Work) -> Work:
     """One step, or what has to come before it."""
     case = work.case
     agent = system.agents.get(case.domain)
@@ -118,13 +118,13 @@ def _next(system: System, work: Work) -> Work:
         raise Permanent(f"No agent is installed for the domain {case.domain!r}.")
     if case.claims > system.settings.max_claims:
         raise Permanent(f"{case.claims - 1} tries at the step “{case.step}” ended without a result.")
-    if case.source == OWN and (ended := close_if_withdrawn(system, work)) is not None:
+    if case.source == CONSULTATION and (ended := close_if_withdrawn(system, work)) is not None:
         return ended
     if case.events_total > case.events_worked and case.step != "triage":
         return _new_round(system, work, agent)
     if case.step == DECIDED:
         return settle_again(system, work)
-    system.courtesy.give_way()
+    system.request_priority.give_way()
     faults.point(f"case.{case.step}.begun")
     with observed.step(case.domain, case.step, case.id, case.round):
         return STEPS[case.step](system, work, agent)
@@ -154,7 +154,7 @@ def triage(system: System, work: Work, agent: Agent) -> Work:
         "priority": str(triaged.get("urgency", "normal")),
         # An agent that asks another names no customer whom nobody can be asked about: theirs is its own case's.
         "customer": customer_of(work.events[-1].source, newest)
-        or (work.case.customer if work.case.source == OWN else ""),
+        or (work.case.customer if work.case.source == CONSULTATION else ""),
         # Later rounds begin without (`_new_round`), and what people should look at since is another matter.
         **({"attention": None} if work.case.round == 1 and work.case.attention else {}),
     }
@@ -173,7 +173,7 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
     started, began = system.clock(), system.monotonic()
     found: dict[str, Any] = {}
     missing = []
-    with system.guards.as_one():
+    with system.guards.admit_once():
         for source in agent.sources:
             inquiry = Inquiry(subject_of(case), work.worked, triaged, system.readers, found, started)
             try:
@@ -196,7 +196,7 @@ def gather(system: System, work: Work, agent: Agent) -> Work:
         entry(case, "gather", (started, now), {"triage": triaged}, {"missing": missing, "facts": len(facts)}), facts
     )
     known = replace(work, facts=facts, missing=missing)
-    if system.monotonic() - began > SOON_LOOKED_UP_SECONDS or case.source == OWN or looks_up(system, agent):
+    if system.monotonic() - began > QUICK_LOOKUP_SECONDS or case.source == CONSULTATION or looks_up(system, agent):
         return record(system, known, {"step": "draft"}, [made])
     return replace(known, case=replace(case, step="draft"), found=made)
 
@@ -245,7 +245,9 @@ def _decide(
         model=model,
     )
     with traces.span("policy", case_id=work.case.id):
-        laid_out = lay_out(system, agent, matter, drafted, outage.insist(live_targets, system, matter, drafted))
+        new_actions = judge_draft(
+            system, agent, matter, drafted, outage.with_retries(live_targets, system, matter, drafted)
+        )
     now = system.clock()
     if made is None:
         made = entry(
@@ -253,10 +255,10 @@ def _decide(
             "decide",
             (started, now),
             {"draft": drafted.summary},
-            {"actions": [laid.action["id"] for laid in laid_out]},
+            {"actions": [new.action["id"] for new in new_actions]},
         )
     entries = [made] if work.found is None else [work.found, made]
-    unsure = None if laid_out else drafted.unsure or "The agent proposed nothing."
+    unsure = None if new_actions else drafted.unsure or "The agent proposed nothing."
     changes = {
         "step": DECIDED,
         "instruction": None,
@@ -266,7 +268,7 @@ def _decide(
         # Else what people should look at stays: it may have been said while this was drafted (`cases.call_attention`).
         **({"attention": unsure} if unsure else {}),
     }
-    return conclude(system, work, changes, entries, laid_out)
+    return conclude(system, work, changes, entries, new_actions)
 
 
 STEPS: Mapping[str, Callable[[System, Work, Agent], Work]] = {

@@ -23,9 +23,9 @@ from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 
 from workers import certificates, redis_hints
-from workers.courtesy import Courtesy
 from workers.log import logger
 from workers.redis_hints import Wire
+from workers.request_priority import RequestPriority
 from workers.telemetry import metrics
 
 #: the task, the queue, and the row that it is about
@@ -162,13 +162,13 @@ class Hints:
     """
 
     #: whether this thread carries an action out itself as soon as it can; then nobody else need be told
-    at_hand: Callable[[str, Any], bool] = staticmethod(lambda _action_id, _known: False)
+    carries_out_here: Callable[[str, Any], bool] = staticmethod(lambda _action_id, _known: False)
     #: whether it will for certain, and may begin with what it is about to decide in the same commit
-    at_once: Callable[[Any], bool] = staticmethod(lambda _errand: False)
+    begins_here: Callable[[Any], bool] = staticmethod(lambda _snapshot: False)
 
-    def __init__(self, app: Celery, *, courtesy: Courtesy | None = None, capacity: int = 10_000) -> None:
+    def __init__(self, app: Celery, *, request_priority: RequestPriority | None = None, capacity: int = 10_000) -> None:
         self._app = app
-        self._courtesy = courtesy or Courtesy()
+        self._request_priority = request_priority or RequestPriority()
         self._capacity = capacity
         #: each with the dialling of the line by which it was sent already, or 0
         self._waiting: dict[Hint, int] = {}
@@ -188,7 +188,7 @@ class Hints:
 
     def action(self, action_id: str, known: Any = None) -> None:
         """`known` is what has just been written of it: whoever carries it out at once need not read that again."""
-        if not self.at_hand(action_id, known):
+        if not self.carries_out_here(action_id, known):
             self._offer((EXECUTE, "actions", action_id), at_once=True)
 
     def approving(self, action_id: str) -> bool:
@@ -199,7 +199,7 @@ class Hints:
         self._offer((APPROVED, "actions", action_id), at_once=True)
         return True
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         """Open the line before there is anything to say, so that the first hint at an action goes by it at once."""
         with self._changed:
             self._unready = True
@@ -256,7 +256,7 @@ class Hints:
 
     def _publish(self) -> None:
         while (lot := self._next_lot()) is not None:
-            self._courtesy.give_way(LONGEST_WAIT_FOR_A_HINT)
+            self._request_priority.give_way(LONGEST_WAIT_FOR_A_HINT)
             try:
                 with self._speaking:
                     self._line.publish(lot)

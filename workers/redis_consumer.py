@@ -22,7 +22,7 @@ from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 from workers.consumer import enveloped
-from workers.hint_delivery import GLANCE_SECONDS, RECONNECT_SECONDS, Job, Threads, by_hand
+from workers.hint_delivery import GLANCE_SECONDS, RECONNECT_SECONDS, Job, Threads, hint_strategy
 from workers.log import logger
 from workers.queue import dial
 from workers.redis_hints import Wire, read
@@ -65,7 +65,7 @@ class Rounds:
         #: each begins where the last one that gave something left off, so that no queue keeps another waiting
         self._targets = deque(targets)
         self._runs: Mapping[str, Callable[[str], Any]] = {
-            name: task.run for name, task in c.app.tasks.items() if task.Strategy is by_hand
+            name: task.run for name, task in c.app.tasks.items() if task.Strategy is hint_strategy
         }
         known = c.app.connection_for_read(heartbeat=0)
         self._known: Connection = known
@@ -157,6 +157,6 @@ class Rounds:
             logger.exception("message_not_read", queue=target)
 
 
-def equip(app: Celery) -> None:
+def install(app: Celery) -> None:
     """Let the workers of this app take their hints from Redis in lots."""
     app.steps["consumer"].add(RedisConsumer)

@@ -27,7 +27,7 @@ CENTURY_DAYS = 36_500
 CENTURY_HOURS = CENTURY_DAYS * 24
 #: no number of a setting is meant to be larger
 MOST = 1_000_000_000
-#: as many bytes as the door lets wait (`workers.intake.landing`): of a larger body each sender would hear for ever to come again
+#: as many bytes as the door lets wait (`workers.intake.batching`): of a larger body each sender would hear for ever to come again
 MOST_BODY_BYTES = 64 * 1024 * 1024
 SHIPPED_POLICY = Path(__file__).resolve().parent.parent / "policies" / "bundles"
 

@@ -1,7 +1,7 @@
 """After something about a case's actions changed: wake what waited for it, withdraw what rested on it, close the case.
 
-`weigh` says what follows, from the case and its actions alone; `settle` does it, in the same transaction as the change, for
-the pipeline, `execute` and the inbox. Where a case has nothing else going on, the flow writes what `weigh` said itself.
+`consequences_of` says what follows, from the case and its actions alone; `settle` does it, in the same transaction as the change, for
+the pipeline, `execute` and the inbox. Where a case has nothing else going on, the flow writes the consequences itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OUTCOMES = (
 
 
 @dataclass(slots=True)
-class Standing:
+class Consequences:
     """What follows from how a case's actions stand."""
 
     #: columns to change, by action
@@ -41,9 +41,9 @@ class Standing:
     notes: list[Note] = field(default_factory=list)
 
 
-def weigh(case: Case, everything: Sequence[Action], *, now: datetime) -> Standing:
+def consequences_of(case: Case, everything: Sequence[Action], *, now: datetime) -> Consequences:
     """What follows for a case that nobody works on from all of its actions."""
-    standing = Standing()
+    consequences = Consequences()
     by_id = {action.id: action for action in everything}
     ended = {action.id: ActionState(action.state) for action in everything}
     withdrawn: list[str] = []
@@ -55,7 +55,7 @@ def weigh(case: Case, everything: Sequence[Action], *, now: datetime) -> Standin
         lost = next((b for b in blocking if b.settled_at is not None and b.state != ActionState.DONE), None)
         if lost is not None and action.state in (ActionState.PENDING, ActionState.APPROVED):
             reason = f"It rested on “{lost.sentence}”, which was not done ({lost.state})."
-            standing.actions[action.id] = {
+            consequences.actions[action.id] = {
                 "state": ActionState.CANCELLED,
                 "reason": reason,
                 "settled_at": now,
@@ -70,25 +70,25 @@ def weigh(case: Case, everything: Sequence[Action], *, now: datetime) -> Standin
         due_at = action.wake_at
         if due_at is None and all(b.state == ActionState.DONE for b in blocking):
             due_at = cooling.earliest(action, now)
-            standing.actions[action.id] = {"wake_at": due_at, "waiting_for": None}
+            consequences.actions[action.id] = {"wake_at": due_at, "waiting_for": None}
         if due_at is not None and due_at <= now:
-            standing.due.append(action.id)
+            consequences.due.append(action.id)
     attention = case.attention
     if withdrawn:
-        standing.notes.append(Note("caseworker", "withdrew", {"actions": len(withdrawn)}))
+        consequences.notes.append(Note("caseworker", "withdrew", {"actions": len(withdrawn)}))
         attention = f"Withdrawn, because what it rested on was not done: {'; '.join(withdrawn)}."
     if live:
         waits = any(a.state in (ActionState.PENDING, ActionState.UNCERTAIN) for a in live)
         state = CaseState.INBOX if waits or attention else CaseState.ACTING
-        standing.case = {"state": state, "attention": attention}
+        consequences.case = {"state": state, "attention": attention}
     elif attention:
-        standing.case = {"state": CaseState.INBOX, "attention": attention}
+        consequences.case = {"state": CaseState.INBOX, "attention": attention}
     else:
         states = set(ended.values())
         outcome = next((state.value for state in _OUTCOMES if state in states), "nothing_done")
-        standing.case = {"state": CaseState.CLOSED, "outcome": outcome, "closed_at": now, "wake_at": None}
-        standing.notes.append(Note("caseworker", "closed", {"outcome": outcome}))
-    return standing
+        consequences.case = {"state": CaseState.CLOSED, "outcome": outcome, "closed_at": now, "wake_at": None}
+        consequences.notes.append(Note("caseworker", "closed", {"outcome": outcome}))
+    return consequences
 
 
 def at_rest(case: Case) -> bool:
@@ -103,11 +103,11 @@ def settle(tx: Tx, case: Case, *, now: datetime) -> list[str]:
     if not at_rest(case):
         return []
     everything = actions.of_case(tx, case.id)
-    standing = weigh(case, everything, now=now)
+    consequences = consequences_of(case, everything, now=now)
     for action in everything:
-        changes = standing.actions.get(action.id)
+        changes = consequences.actions.get(action.id)
         if changes is not None:
             actions.change(tx, action, now=now, **changes)
-    if cases.change(tx, case.id, now=now, **standing.case) is not None and standing.notes:
-        audit.append(tx, case.id, now, *standing.notes)
-    return standing.due
+    if cases.change(tx, case.id, now=now, **consequences.case) is not None and consequences.notes:
+        audit.append(tx, case.id, now, *consequences.notes)
+    return consequences.due

@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from workers.autonomy.upkeep import Upkeep as Autonomy
-from workers.learning.upkeep import Upkeep
+from workers.autonomy.background import AutonomyPass
+from workers.learning.background import LearningPass
 from workers.log import logger
 from workers.memory.keeper import Keeper
 from workers.memory.terms import Terms
-from workers.rehearsal.upkeep import Upkeep as Rehearsal
-from workers.store import audit, due, limit_upkeep, notices, processes, quarantine
+from workers.rehearsal.background import RehearsalThread
+from workers.store import audit, due, limit_cleanup, notices, processes, quarantine
 from workers.store.database import StoreUnavailable, Tx
 from workers.store.due import Due, Waiting
 from workers.wiring import System
@@ -111,10 +111,12 @@ class Sweeper:
         self._upkeep_at = 0.0
         self._warned_at = float("-inf")
         self._latest = Sweep(leading=False)
-        self._memory = Keeper(system.db, Terms.of(system.settings), system.clock, system.courtesy, system.embedder)
-        self._learning = Upkeep(system)
-        self._rehearsal = Rehearsal(system)
-        self._autonomy = Autonomy(system)
+        self._memory = Keeper(
+            system.db, Terms.of(system.settings), system.clock, system.request_priority, system.embedder
+        )
+        self._learning = LearningPass(system)
+        self._rehearsal = RehearsalThread(system)
+        self._autonomy = AutonomyPass(system)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -174,7 +176,7 @@ class Sweeper:
             quarantine.drop_older(tx, now - timedelta(hours=self._system.settings.quarantine_hours))
         for _ in range(LOTS):
             with self._system.db.write() as tx:
-                if not limit_upkeep.tidy(tx, now, TIDIED):
+                if not limit_cleanup.tidy(tx, now, TIDIED):
                     break
         if sealed is not None:
             logger.info("audit_anchored", last_entry=sealed[0], digest=sealed[1])

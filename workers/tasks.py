@@ -19,16 +19,16 @@ from integrations.registry import Writers
 from workers import event_messages, execute, hint_delivery, pipeline, redis_consumer
 from workers.consumer import event_message_of, listen, with_arguments
 from workers.event_messages import EventMessage, PutBack
-from workers.hint_delivery import Job, carry_on, stopping
+from workers.hint_delivery import Job, do_next, stopping
 from workers.log import logger
 from workers.queue import ADVANCE, APPROVED, EXECUTE, RECEIVE
 from workers.store.database import StoreUnavailable
-from workers.store.flow import Errand
+from workers.store.flow import ActionSnapshot
 from workers.telemetry import metrics
 from workers.wiring import System
 
 #: what a hint costs less for (see `workers.hint_delivery`)
-HINT: dict[str, Any] = {"Strategy": staticmethod(hint_delivery.by_hand), "typing": False}
+HINT: dict[str, Any] = {"Strategy": staticmethod(hint_delivery.hint_strategy), "typing": False}
 
 
 @dataclass
@@ -39,58 +39,58 @@ class Post:
     writers: Writers | None
 
 
-class _Here(threading.local):
+class _OfThread(threading.local):
     """What a thread is at."""
 
     #: a case, which it may decide
     deciding = False
     #: what it has begun with the decision, and carries out next
-    begun: Errand | None = None
+    begun: ActionSnapshot | None = None
 
 
-class _Hands:
+class _Work:
     """What the threads of this process do with cases and actions, and with the actions that they decide themselves: who decided
     one and may carry actions out does so next, which needs no message."""
 
     def __init__(self, app: Celery, post: Post) -> None:
         self._app = app
         self._post = post
-        self._here = _Here()
+        self._of_thread = _OfThread()
 
     def advance(self, case_id: str) -> None:
-        here = self._here
-        here.deciding = True
+        mine = self._of_thread
+        mine.deciding = True
         try:
-            with self._post.system.guards.turnstile.through():
+            with self._post.system.guards.slots.hold():
                 _run(self._post.system, partial(pipeline.advance, self._post.system), case_id=case_id)
         finally:
-            here.deciding = False
-        begun, here.begun = here.begun, None
+            mine.deciding = False
+        begun, mine.begun = mine.begun, None
         if begun is not None:
             # No job of its own: a worker that was told to stop still brings to its end what it has begun.
             self.carry_out(begun.action.id, begun)
 
-    def carry_out(self, action_id: str, errand: Errand | None = None, *, approving: bool = False) -> None:
+    def carry_out(self, action_id: str, snapshot: ActionSnapshot | None = None, *, approving: bool = False) -> None:
         assert self._post.writers is not None
-        run = partial(execute.carry_out, self._post.system, self._post.writers, errand=errand, approving=approving)
+        run = partial(execute.carry_out, self._post.system, self._post.writers, snapshot=snapshot, approving=approving)
         _run(self._post.system, run, action_id=action_id)
 
-    def at_hand(self, action_id: str, errand: Errand | None) -> bool:
+    def carries_out_here(self, action_id: str, snapshot: ActionSnapshot | None) -> bool:
         """Whether this thread carries it out as soon as it has done what it does now."""
-        if errand is not None and errand.begun is not None:
-            self._here.begun = errand
+        if snapshot is not None and snapshot.begun is not None:
+            self._of_thread.begun = snapshot
             return True
         if not self._of_actions():
             return False
         hint = self._post.system.hints.action
-        return carry_on(Job(partial(self.carry_out, action_id, errand), partial(hint, action_id)))
+        return do_next(Job(partial(self.carry_out, action_id, snapshot), partial(hint, action_id)))
 
-    def at_once(self, errand: Errand) -> bool:
+    def begins_here(self, snapshot: ActionSnapshot) -> bool:
         """Whether this thread may begin it in the commit that decides it, as it will carry it out next whatever comes."""
-        if not self._here.deciding or stopping() or not self._of_actions():
+        if not self._of_thread.deciding or stopping() or not self._of_actions():
             return False
         assert self._post.writers is not None
-        return execute.ready(self._post.system, self._post.writers, errand)
+        return execute.may_begin(self._post.system, self._post.writers, snapshot)
 
     def _of_actions(self) -> bool:
         return "actions" in self._app.amqp.queues.consume_from
@@ -99,27 +99,27 @@ class _Hands:
 def register(app: Celery, system: System, writers: Writers | None) -> Post:
     """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
     post = Post(system, writers)
-    hands = _Hands(app, post)
-    hint_delivery.equip(app)
-    redis_consumer.equip(app)
+    work = _Work(app, post)
+    hint_delivery.install(app)
+    redis_consumer.install(app)
     listen(app, lambda: post.system)
 
     @app.task(name=ADVANCE, shared=False, **HINT)
     def advance(case_id: str) -> None:
-        hands.advance(case_id)
+        work.advance(case_id)
 
     if writers is not None:
 
         @app.task(name=EXECUTE, shared=False, **HINT)
         def carry_out(action_id: str) -> None:
-            hands.carry_out(action_id)
+            work.carry_out(action_id)
 
         @app.task(name=APPROVED, shared=False, **HINT)
         def carry_out_approved(action_id: str) -> None:
-            hands.carry_out(action_id, approving=True)
+            work.carry_out(action_id, approving=True)
 
-        system.hints.at_hand = hands.at_hand
-        system.hints.at_once = hands.at_once
+        system.hints.carries_out_here = work.carries_out_here
+        system.hints.begins_here = work.begins_here
 
     # The message is the only copy of its event, so it is acknowledged after the commit. Whatever its arguments are, it comes
     # here: a task that cannot be called has failed, and Celery acknowledges what failed.

@@ -59,8 +59,8 @@ from workers.inbox.schemas import ANYWHERE
 from workers.inbox.signin import Door
 from workers.inbox.straight import Straight
 from workers.inbox.words import AlreadyDecided, DecisionError, NotAllowed, NotFound
+from workers.intake.batching import RequestBatcher
 from workers.intake.door_threads import DoorThreads
-from workers.intake.landing import Landing
 from workers.intake.shortcut import protocol
 from workers.intake.web import Doors
 from workers.log import logger
@@ -93,15 +93,15 @@ def make_app(
 ) -> FastAPI:
     """The application. `extra_routes` are mounted as they are: the sample company's pages."""
     live = Live(system.db)
-    landing = Landing(system)
+    batcher = RequestBatcher(system)
     threads = DoorThreads(system.settings.door_wait_seconds)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(readiness.get_ready, system)
+        await run_in_threadpool(readiness.warm_up, system)
         yield
         live.stop()
-        await run_in_threadpool(landing.close)
+        await run_in_threadpool(batcher.close)
         threads.close()
         await run_in_threadpool(straight.close)
 
@@ -164,7 +164,7 @@ def make_app(
     app.add_middleware(SecurityHeaders, headers=headers)
     app.state.headers = headers = {**headers, "Cache-Control": NOT_KEPT}
     app.state.doors = partial(
-        Doors, system=system, webhooks=webhooks, landing=landing, threads=threads, headers=headers
+        Doors, system=system, webhooks=webhooks, batcher=batcher, threads=threads, headers=headers
     )
     app.state.straight = straight = Straight(system, headers=headers)
     # The doors time their own answers: the server puts them in front of all this, see there.

@@ -22,7 +22,6 @@ from workers.agents.base import Agent
 from workers.agents.roster import AGENTS
 from workers.bill.budgets import Budgets, Limits
 from workers.bill.late import Late
-from workers.courtesy import Courtesy
 from workers.guards import Guards, parse
 from workers.guards.shared import Quiet, RedisBucket, TableBucket
 from workers.lease import Leases
@@ -30,6 +29,7 @@ from workers.lessons.notebook import LEARNING_LOT
 from workers.lessons.taught import teach
 from workers.memory.recalling import with_memory
 from workers.queue import Hints, make_app
+from workers.request_priority import RequestPriority
 from workers.rulebook.book import Book, Fixed, Rulebook
 from workers.rulebook.enacting import SYSTEM_NAME, Enacting
 from workers.settings import FOLDER_WINS, Settings, vendor_environment
@@ -60,7 +60,7 @@ class System:
     hints: Hints
     leases: Leases
     worker: str
-    courtesy: Courtesy = field(default_factory=Courtesy)
+    request_priority: RequestPriority = field(default_factory=RequestPriority)
     guards: Guards = field(default_factory=Guards)
     monotonic: Callable[[], float] = time.monotonic
     #: makes vectors of what is remembered; None where no route of the task ``embed`` has credentials
@@ -104,7 +104,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     cel.choose(settings.policy_engine)
     db = Database(settings.database, connections=settings.database_connections)
     app = make_app(settings.broker_url, stop_seconds=settings.stop_seconds)
-    courtesy = Courtesy()
+    request_priority = RequestPriority()
     worker = processes.new_id()
     guards = guard(settings, db)
     limits = Limits.of(settings)
@@ -119,7 +119,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         late=Late(db, utc_now),
         notice=metrics.model_gave_nothing,
         redaction=(redaction := redaction_of(settings)),
-        aside=guards.turnstile.aside,
+        released_during=guards.slots.released_during,
     )
     # A memory does not say which class its source was of.
     embedder = (
@@ -146,13 +146,13 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
             db,
             utc_now,
             embedder,
-            guards.turnstile,
+            guards.slots,
         ),
         embedder=embedder,
         model=ObservedModel(teach(Classifying(model, redaction), db), failures=False),
         app=app,
-        hints=Hints(app, courtesy=courtesy),
-        courtesy=courtesy,
+        hints=Hints(app, request_priority=request_priority),
+        request_priority=request_priority,
         guards=guards,
         leases=Leases(
             # A connection of its own: a process whose others are all in use must still be able to say that it lives.

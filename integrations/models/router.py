@@ -32,7 +32,7 @@ ROUTE: Final = "route"
 LOUD_SECONDS: Final = 60.0
 
 #: a call that waits -> the same, so that others of the process work meanwhile
-Aside = Callable[[Callable[..., Any]], Callable[..., Any]]
+ReleasedDuring = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 Answer = TypeVar("Answer", bound=ModelAnswer[Any] | ToolUse)
 How = Literal["answer", "turn"]
@@ -97,7 +97,7 @@ class Router:
         sleep: Callable[[float], None] = time.sleep,
         jitter: retry.Jitter = random.uniform,
         longest: float = LONGEST,
-        aside: Aside = lambda call: call,
+        released_during: ReleasedDuring = lambda call: call,
     ) -> None:
         self._seats = {task: tuple(found) for task, found in seats.items()}
         self._plain = {task for task, found in self._seats.items() if all(seat.plain for seat in found)}
@@ -105,9 +105,9 @@ class Router:
         self._late = late
         self._notice = notice
         self._monotonic = monotonic
-        # Models are asked aside each for itself; what is waited for here is waited for aside, too.
-        self._sleep = aside(sleep)
-        self._raced: Callable[..., hedge.Race[_Tried[ModelAnswer[Any] | ToolUse]]] = aside(hedge.race)
+        # Each model is asked without a slot (`workers.work_slots`); what is waited for here needs none, either.
+        self._sleep = released_during(sleep)
+        self._raced: Callable[..., hedge.Race[_Tried[ModelAnswer[Any] | ToolUse]]] = released_during(hedge.race)
         self._jitter = jitter
         self._longest = longest
         self._loud: dict[str, float] = {}

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.e2e.test_browser import chromium, desk  # noqa: F401 - fixtures
 from tests.e2e.test_browser import pytestmark as in_a_browser
 from tests.integration.rehearsal.policies import files
-from workers.rehearsal.upkeep import Upkeep
+from workers.rehearsal.background import RehearsalThread
 
 pytestmark = in_a_browser
 
@@ -25,14 +25,14 @@ def packed() -> bytes:
 
 
 @pytest.fixture
-def upkeep(desk):  # noqa: F811 - the fixture
+def background(desk):  # noqa: F811 - the fixture
     """What the sweeper runs beside the work."""
-    made = Upkeep(desk.engine.system)
+    made = RehearsalThread(desk.engine.system)
     yield made
     made.stop()
 
 
-def test_a_backtest_is_begun_followed_and_read(desk, upkeep):  # noqa: F811 - the fixture
+def test_a_backtest_is_begun_followed_and_read(desk, background):  # noqa: F811 - the fixture
     page = desk.sits_down()
     page.goto(f"{desk.address}/policy/backtests")
     page.get_by_label("Its files").set_input_files(
@@ -41,7 +41,7 @@ def test_a_backtest_is_begun_followed_and_read(desk, upkeep):  # noqa: F811 - th
 
     page.get_by_role("button", name="Begin").click()
     expect(page.get_by_role("heading", name="Waits for its turn")).to_be_visible()
-    upkeep.begin()
+    background.begin()
 
     expect(page.get_by_text("would be judged differently:")).to_be_visible()
     page.get_by_role("link", name="refund payment").first.click()

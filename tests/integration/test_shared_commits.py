@@ -10,7 +10,7 @@ import pytest
 from tests.kit.crowd import Crowd, gathered
 from tests.kit.patience import until
 from workers.store.database import Database, StoreUnavailable
-from workers.store.together import MOST, Together
+from workers.store.group_commit import MOST, GroupCommit
 
 ADD = "INSERT INTO kept (id, by) VALUES (%(id)s, %(by)s) RETURNING id, pg_current_xact_id()::text"
 
@@ -118,7 +118,7 @@ class Interrupting:
     def borrow(self):
         self.times += 1
         if self.times == 1:
-            until(lambda: len(self.db._together._waiting) == 3)
+            until(lambda: len(self.db._group._waiting) == 3)
         if self.times <= 2:
             raise KeyboardInterrupt
         return self.db._common.borrow()
@@ -129,10 +129,10 @@ class Interrupting:
 
 def test_an_interrupted_leader_leaves_nobody_behind(db):
     """Those that went with him hear that it is not known what became of it; who comes later goes on."""
-    db._together = Together(Interrupting(db))
+    db._group = GroupCommit(Interrupting(db))
     crowd = Crowd(db)
     crowd.ask(ADD, {"id": 1, "by": "x"})
-    until(lambda: db._together._led and not db._together._waiting)
+    until(lambda: db._group._led and not db._group._waiting)
     for number in (2, 3, 4):
         crowd.ask(ADD, {"id": number, "by": "x"})
 
@@ -161,7 +161,7 @@ def test_of_more_than_go_together_the_oldest_cases_go_first_and_whoever_leads(db
     crowd = Crowd(db)
     with gathered(db, crowd):
         crowd.ask(ADD, {"id": 900, "by": "x"}, order="case_900")
-        until(lambda: len(db._together._waiting) == 1)
+        until(lambda: len(db._group._waiting) == 1)
         for number in reversed(range(MOST + 2)):
             crowd.ask(ADD, {"id": number, "by": "x"}, order=f"case_{number:03}")
 
@@ -174,7 +174,7 @@ def test_of_more_than_go_together_the_oldest_cases_go_first_and_whoever_leads(db
 
 
 def test_who_is_alone_waits_for_nobody_and_hears_his_own_errors(db):
-    db._together = Together(db._common, gathering=3600)
+    db._group = GroupCommit(db._common, gathering=3600)
 
     assert db.ask("case", ADD, {"id": 1, "by": "x"}).fetchone()[0] == 1
     with pytest.raises(psycopg.errors.UniqueViolation) as refused:
@@ -185,7 +185,7 @@ def test_who_is_alone_waits_for_nobody_and_hears_his_own_errors(db):
 
 
 def test_where_others_ask_too_one_waits_for_them(db):
-    db._together = Together(db._common, gathering=3600, recently=3600, busy=0)
+    db._group = GroupCommit(db._common, gathering=3600, recently=3600, busy=0)
     alone = db.ask("case", ADD, {"id": 1, "by": "x"}).fetchone()
     crowd = Crowd(db)
     for number in (2, 3):

@@ -51,8 +51,8 @@ def gathered(db: Database, crowd: Crowd) -> Iterator[None]:
     """What is asked in the block goes out in one group after it: the connection of groups is taken, and one waits for it."""
     lent, era = db._common.borrow()
     crowd.ask("SELECT 'the first'")
-    until(lambda: db._together._led and not db._together._waiting)
+    until(lambda: db._group._led and not db._group._waiting)
     begun = len(crowd.threads)
     yield
-    until(lambda: len(db._together._waiting) == len(crowd.threads) - begun)
+    until(lambda: len(db._group._waiting) == len(crowd.threads) - begun)
     db._common.give_back(lent, era)

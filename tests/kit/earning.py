@@ -17,7 +17,7 @@ from integrations.base import EventType, InboundEvent
 from policies import loader
 from tests.kit.engine import Engine, make_engine
 from tests.kit.governing import govern
-from workers.autonomy.upkeep import Upkeep
+from workers.autonomy.background import AutonomyPass
 from workers.intake.receive import Provenance, receive
 from workers.learning.collect import collect
 from workers.settings import SHIPPED_POLICY
@@ -100,7 +100,7 @@ class World:
     def remember(self, count: int, *, a_day: int = 8, refused: frozenset[int] = frozenset(), **facts: Any) -> None:
         """So many decisions that people made over the days before now, each like one that they really make here first."""
         self.decided()
-        self.upkeep()
+        self.autonomy_pass()
         now = self.engine.clock()
         with self.engine.system.db.write() as tx:
             (like,) = autonomy.decided(tx, "support", "close_ticket", now - timedelta(hours=1), 1)
@@ -140,9 +140,9 @@ class World:
         """The customer writes again about a ticket that was closed, and people had to take it on."""
         self.arrives(ticket, draft=ESCALATE)
 
-    def upkeep(self) -> None:
+    def autonomy_pass(self) -> None:
         collect(self.engine.system)
-        Upkeep(self.engine.system).run()
+        AutonomyPass(self.engine.system).run()
 
 
 def make_world(folder: Path, *, url: str | None = None, now: datetime | None = None) -> World:

@@ -198,7 +198,7 @@ class Hints:
             self.waiting.append(("case", case_id))
 
     #: whether an action is begun with its decision (`Engine.begins_at_once`)
-    at_once: Callable[[Any], bool] = staticmethod(lambda _errand: False)
+    begins_here: Callable[[Any], bool] = staticmethod(lambda _snapshot: False)
 
     def action(self, action_id: str, known: Any = None) -> None:
         with self.lock:
@@ -208,7 +208,7 @@ class Hints:
     def approving(self, action_id: str) -> bool:
         return False
 
-    def get_ready(self) -> None:
+    def warm_up(self) -> None:
         pass
 
     def depth(self, target: str) -> int:
@@ -259,12 +259,12 @@ class Engine:
             if kind == "case":
                 pipeline.advance(self.system, row)
             else:
-                execute.carry_out(self.system, self.writers, row, errand=self.hints.known.pop(row, None))
+                execute.carry_out(self.system, self.writers, row, snapshot=self.hints.known.pop(row, None))
         assert patience or limit, "the system goes round in circles"
 
     def begins_at_once(self) -> None:
         """From now on whoever decides an action is at hand to carry it out, as in a worker of both queues."""
-        self.hints.at_once = lambda errand: execute.ready(self.system, self.writers, errand)
+        self.hints.begins_here = lambda snapshot: execute.may_begin(self.system, self.writers, snapshot)
 
     def sweep(self) -> None:
         """What the sweeper does, then the work."""

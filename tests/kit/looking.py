@@ -13,7 +13,7 @@ from integrations.errors import Permanent
 from tests.kit.engine import AGENT, Engine
 from tests.kit.house import House
 from workers.agents.inquiry import Inquiry
-from workers.agents.tools import Arguments, Lookup, NoArguments
+from workers.agents.tools import Arguments, Lookup
 
 LONG = "".join(f"Paragraph {n}: boots are waxed twice a year. " for n in range(400))
 
@@ -35,14 +35,14 @@ def find_charge(inquiry: Inquiry, wanted: Charge) -> Sequence[Record]:
     return [found] if found is not None else []
 
 
-def read_page(inquiry: Inquiry, wanted: NoArguments) -> Sequence[Record]:
+def read_page(inquiry: Inquiry, wanted: Arguments) -> Sequence[Record]:
     house(inquiry)._read("page")
     return [Record("house:page:1", "page", "A page", {"text": LONG}, "", trusted=False)]
 
 
 LOOKUPS = (
     Lookup("find_charge", "A charge by its id.", Charge, find_charge),
-    Lookup("read_page", "A long page.", NoArguments, read_page),
+    Lookup("read_page", "A long page.", Arguments, read_page),
 )
 
 
@@ -55,4 +55,4 @@ def looking(engine: Engine, *turns: Sequence[Any], lookups: Sequence[Lookup] = L
 
 
 def lookup(name: str, read: Callable[[Inquiry, Any], Sequence[Record]], *, alone: bool = False) -> Lookup:
-    return Lookup(name, "Whatever the test says.", NoArguments, read, alone=alone)
+    return Lookup(name, "Whatever the test says.", Arguments, read, alone=alone)

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from integrations import kept_secret as module
 from integrations.kept_secret import kept_secret
 from integrations.registry import sample_secret
-from workers.intake import isolation
+from workers.intake import quarantining
 
 
 def test_a_secret_is_made_once_whole_and_for_its_owner_alone(tmp_path):
@@ -47,7 +47,7 @@ def test_what_a_process_with_the_same_number_left_behind_is_in_nobodys_way(tmp_p
     for left in (f"secret_key.{os.getpid()}", f".secret_key.{os.getpid()}"):
         (tmp_path / left).touch()
 
-    assert len(isolation._key_file(tmp_path)) == len(Fernet.generate_key())
+    assert len(quarantining._key_file(tmp_path)) == len(Fernet.generate_key())
 
 
 def test_doors_that_refuse_their_first_requests_at_the_same_moment_share_a_key(tmp_path, monkeypatch):
@@ -59,12 +59,12 @@ def test_doors_that_refuse_their_first_requests_at_the_same_moment_share_a_key(t
         key = next(keys)
         if not found:
             found.append(None)
-            found.append(isolation._key_file.__wrapped__(tmp_path))
+            found.append(quarantining._key_file.__wrapped__(tmp_path))
         return key
 
-    monkeypatch.setattr(isolation.Fernet, "generate_key", generate)
+    monkeypatch.setattr(quarantining.Fernet, "generate_key", generate)
 
-    assert isolation._key_file.__wrapped__(tmp_path) == found[1]
+    assert quarantining._key_file.__wrapped__(tmp_path) == found[1]
 
 
 def test_processes_that_start_together_share_the_sample_companys_secret(tmp_path, monkeypatch):

@@ -151,7 +151,7 @@ class Loop(Generic[T]):
     spent: Spent = field(default_factory=Spent)
     colleagues: Colleagues | None = None
     #: a call that waits -> the same, so that others of the process work meanwhile
-    aside: Callable[[Callable[[], Outcomes]], Callable[[], Outcomes]] = lambda call: call
+    released_during: Callable[[Callable[[], Outcomes]], Callable[[], Outcomes]] = lambda call: call
 
     def run(self) -> ModelAnswer[T]:
         """The final answer. Raise what the model or a look-up raised, after what was answered is written down."""
@@ -295,8 +295,8 @@ class Loop(Generic[T]):
                 running = {n: pool.submit(copy_context().run, self._one, n, wanted[n]) for n in together}
             return {number: future.result() for number, future in running.items()}
 
-        # A single one is asked aside by its guard; here this thread waits for others, which are not inside.
-        outcomes: Outcomes = self.aside(at_the_same_time)() if len(together) > 1 else {}
+        # Of a single one its guard releases the slot; here this thread waits for others, which hold none.
+        outcomes: Outcomes = self.released_during(at_the_same_time)() if len(together) > 1 else {}
         for number, one in wanted.items():
             outcome = outcomes[number] if number in outcomes else self._one(number, one)
             if isinstance(outcome, Observation):

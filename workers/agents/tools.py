@@ -30,10 +30,6 @@ class Arguments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class NoArguments(Arguments):
-    """For a look-up that knows by itself what to look for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """One thing that a model may ask for.

@@ -1,6 +1,6 @@
 """Keeping what people decided together with the facts that the policy was told, and what became of it afterwards.
 
-Upkeep calls `keep`, off the path of any case. It goes on where it stopped, in lots; a decision that is kept is never kept
+`AutonomyPass` calls `keep`, off the path of any case. It goes on where it stopped, in lots; a decision that is kept is never kept
 again, and one whose customer was forgotten has no facts and is passed over. What names anybody is left out.
 """
 

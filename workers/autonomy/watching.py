@@ -1,6 +1,6 @@
 """Watching what rules let through, and taking back what goes wrong too often.
 
-Upkeep calls `follow`. Every action that an allow rule let through, or would have but for a sample, is counted once and keeps
+`AutonomyPass` calls `follow`. Every action that an allow rule let through, or would have but for a sample, is counted once and keeps
 its place; it counts as right until something says otherwise, which can only raise the suspicion (`policies.evidence`). Where
 that crosses the policy's threshold for an earned rule, the rule's switch is thrown, in the same commit as the reckoning, and
 from then on people are asked. Tightening needs nobody; only a person gives it back, and then the test begins anew.

@@ -13,7 +13,7 @@ import typer
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
 from workers.cli.screen import AsJson, say, show_json, show_table, when
-from workers.intake import isolation
+from workers.intake import quarantining
 from workers.store import quarantine
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="See refused requests and replay them.")
@@ -73,7 +73,7 @@ def replay(
         with system.db.read() as tx:
             # Oldest first, as they came.
             ids = [item_id] if item_id else quarantine.ids(tx, source=source)
-        results = [(one, *isolation.replay(system, sources, one, operator=opening.operator())) for one in ids]
+        results = [(one, *quarantining.replay(system, sources, one, operator=opening.operator())) for one in ids]
     if as_json:
         show_json([{"id": one, "ok": ok, "result": result} for one, ok, result in results])
     elif not results:

@@ -18,7 +18,7 @@ from policies.rules import Policy
 from policies.types import Outcome
 from workers.actions.governing import CHANGE, target_of
 from workers.agents.base import Agent, Draft, Proposal, Triage
-from workers.drafting import LaidOut, lay_out
+from workers.drafting import NewAction, judge_draft
 from workers.governance import differences
 from workers.governance.rehearsed import rehearse
 from workers.judgement import Matter
@@ -93,9 +93,9 @@ def propose(system: System, files: Mapping[str, str | bytes], why: str, by: str)
         tried = rehearse(system.db, found.in_force, found.policy)
         loosens = bool(tried.looser or tried.unreadable)
     arrival = _arrival(system, found, why, by)
-    laid = _judged(system, found, arrival, why, loosens=loosens)
+    new = _judged(system, found, arrival, why, loosens=loosens)
     with system.db.write() as tx:
-        case = _open(tx, arrival, laid, found, why, by)
+        case = _open(tx, arrival, new, found, why, by)
     compiled.keep(found.policy)
     return case
 
@@ -183,7 +183,7 @@ def _arrival(system: System, found: Examined, why: str, by: str) -> Arrival:
     )
 
 
-def _judged(system: System, found: Examined, arrival: Arrival, why: str, *, loosens: bool) -> LaidOut:
+def _judged(system: System, found: Examined, arrival: Arrival, why: str, *, loosens: bool) -> NewAction:
     """The action as it will be stored, judged by the policy in force. Raise `NotProposed` where that lets nobody decide."""
     known = found.in_force.route(DOMAIN, CHANGE).known
     if not known:
@@ -208,30 +208,30 @@ def _judged(system: System, found: Examined, arrival: Arrival, why: str, *, loos
     matter = Matter(case=case, events=(), facts=(), triage={}, missing=(), model=("", ""))
     drafted = Draft(summary=arrival.title, actions=[proposal])
     judging = system.under(found.in_force)
-    (laid,) = lay_out(judging, _CLERK, matter, drafted, {})
-    if laid.judged.record.verdict.outcome < Outcome.REVIEW:
+    (new,) = judge_draft(judging, _CLERK, matter, drafted, {})
+    if new.judged.record.verdict.outcome < Outcome.REVIEW:
         raise NotProposed(
             "The policy in force would let itself be changed without anybody's yes. That is never done: give it a rule "
             "that asks people about change_policy by a start with CASEWORKER_POLICY_CHANGES=folder."
         )
-    return laid
+    return new
 
 
-def _open(tx: Tx, arrival: Arrival, laid: LaidOut, found: Examined, why: str, by: str) -> Case:
+def _open(tx: Tx, arrival: Arrival, new: NewAction, found: Examined, why: str, by: str) -> Case:
     now = arrival.received_at
     there = cases.find_open(tx, arrival.domain, arrival.subject)
     if there is not None:
         raise NotProposed(f"This policy is proposed already: see the case {there.id}.")
     policy_sets.add(tx, found.policy.hash, name=found.policy.name, files=found.files, by=by, why=why, now=now)
     policy_sets.set_state(tx, found.policy.hash, SetState.PROPOSED, was=SetState.RETIRED)
-    landed = arrivals.take(tx, arrival)
-    if landed.case_id != arrival.case_id:
-        raise NotProposed(f"This policy was proposed at this moment: see the case {landed.case_id}.")
-    actions.add(tx, laid.action)
-    actions.add_revision(tx, {**laid.revision, "author": by})
-    told = {"hash": found.policy.hash, "from": found.in_force.hash, "loosens": laid.action["arguments"]["loosens"]}
-    audit.append(tx, arrival.case_id, now, Note(by, "policy_proposed", told), laid.note)
-    denied = laid.judged.record.verdict.outcome is Outcome.DENY
+    stored = arrivals.take(tx, arrival)
+    if stored.case_id != arrival.case_id:
+        raise NotProposed(f"This policy was proposed at this moment: see the case {stored.case_id}.")
+    actions.add(tx, new.action)
+    actions.add_revision(tx, {**new.revision, "author": by})
+    told = {"hash": found.policy.hash, "from": found.in_force.hash, "loosens": new.action["arguments"]["loosens"]}
+    audit.append(tx, arrival.case_id, now, Note(by, "policy_proposed", told), new.note)
+    denied = new.judged.record.verdict.outcome is Outcome.DENY
     case = cases.change(
         tx,
         arrival.case_id,

@@ -1,8 +1,8 @@
 """The guard of each vendor: quiet asked for, breaker, limit, in this order before a call; and what its end teaches.
 
 `wiring` wraps readers, writers and the model. A call that may not be made raises `Postponed`: nothing was sent, and the
-reason is fit for the card of whatever waits. Without limits a call costs about a microsecond more. All of it happens aside, so
-that others of this process work meanwhile (`workers.turnstile`).
+reason is fit for the card of whatever waits. Without limits a call costs about a microsecond more. It gives its
+slot back for all of it, so that others of this process work meanwhile (`workers.work_slots`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from workers.guards.shared import Bucket, Quiet
 from workers.log import logger
 from workers.store.database import StoreUnavailable
 from workers.telemetry import metrics, traces
-from workers.turnstile import Turnstile
+from workers.work_slots import WorkSlots
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,10 +38,10 @@ LONGEST_PROMISE = 60.0
 #: so long a piece of work that was let through waits for each further turn, in its thread; a turn that is farther away is owed
 LONGEST_IN_HAND = 10.0
 
-#: the vendors that the piece of work of this thread was let through to (`Guards.as_one`)
-_let_through: ContextVar[set[str] | None] = ContextVar("let_through", default=None)
-#: what this thread looks at once more where it had to wait for its turn (`Guards.heeding`)
-_heeded: ContextVar[Callable[[float], None] | None] = ContextVar("heeded", default=None)
+#: the vendors that the piece of work of this thread was let through to (`Guards.admit_once`)
+_admitted: ContextVar[set[str] | None] = ContextVar("admitted", default=None)
+#: what this thread looks at once more where it had to wait for its turn (`Guards.recheck_after_waiting`)
+_recheck: ContextVar[Callable[[float], None] | None] = ContextVar("recheck", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Guard:
             self.breaker.answered()
             return answer
 
-        return self._guards.turnstile.aside(guarded)
+        return self._guards.slots.released_during(guarded)
 
     def _enter(self) -> None:
         """Return when the call may be made. Raise `Postponed`."""
@@ -124,7 +124,7 @@ class Guard:
             raise Postponed(f"{self.name} asked us to wait.", retry_after=later, scattered=later - wait)
 
     def _take_turn(self, limit: Limit) -> None:
-        through = _let_through.get()
+        through = _admitted.get()
         patience = ENDLESS if through and self.vendor in through else PATIENCE
         try:
             turn = self._guards.bucket.take(self.vendor, limit, patience)
@@ -155,9 +155,9 @@ class Guard:
             return
         now = self._guards.monotonic()
         self._refuse_if_quiet(now)
-        heeded = _heeded.get()
-        if heeded is not None:
-            heeded(now - began - seconds)
+        recheck = _recheck.get()
+        if recheck is not None:
+            recheck(now - began - seconds)
 
     def _failed(self, error: Temporary) -> None:
         if isinstance(error, Postponed):
@@ -191,8 +191,8 @@ class Guards:
         self.limits = dict(limits or {}) if bucket is not None else {}
         self.monotonic = monotonic
         self.sleep = sleep
-        #: that calls are made aside of
-        self.turnstile = Turnstile()
+        #: given back while a call is made
+        self.slots = WorkSlots()
         self.look_at = float("-inf") if quiet is not None else float("inf")
         self._bucket = bucket
         self._quiet = quiet
@@ -211,16 +211,16 @@ class Guards:
         """What speaks for a vendor, guarded. It answers to the same protocols."""
         return cast(T, Guarded(speaker, self.of(vendor)))
 
-    def as_one(self) -> AbstractContextManager[None]:
+    def admit_once(self) -> AbstractContextManager[None]:
         """Around calls that are of no use by halves: whom a vendor's limit let through for the first is let through for all. They
         are made as far apart as the limit wants, and what they take is missing to whoever comes after. Sent away in the midst, it
         would begin again from the first, and where fewer calls may be made at once than it needs, never come to its end."""
-        return _as_one() if self.limits else nullcontext()
+        return _admit_once() if self.limits else nullcontext()
 
-    def heeding(self, look: Callable[[float], None]) -> AbstractContextManager[None]:
+    def recheck_after_waiting(self, look: Callable[[float], None]) -> AbstractContextManager[None]:
         """Around a call that has been looked at a moment ago: where it has to wait long for its turn, `look` is called just before it
         is made, with how many seconds longer than it wanted it slept, and may raise."""
-        return _heeding(look) if self.limits else nullcontext()
+        return _recheck_after_waiting(look) if self.limits else nullcontext()
 
     def states(self) -> Sequence[VendorState]:
         now = self.monotonic()
@@ -272,21 +272,21 @@ class Guards:
 
 
 @contextmanager
-def _as_one() -> Iterator[None]:
-    before = _let_through.set(set())
+def _admit_once() -> Iterator[None]:
+    before = _admitted.set(set())
     try:
         yield
     finally:
-        _let_through.reset(before)
+        _admitted.reset(before)
 
 
 @contextmanager
-def _heeding(look: Callable[[float], None]) -> Iterator[None]:
-    before = _heeded.set(look)
+def _recheck_after_waiting(look: Callable[[float], None]) -> Iterator[None]:
+    before = _recheck.set(look)
     try:
         yield
     finally:
-        _heeded.reset(before)
+        _recheck.reset(before)
 
 
 class Guarded:

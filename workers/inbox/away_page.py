@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from workers.inbox.absence import Absence, arrange, call_off, may_arrange
-from workers.inbox.identity import Identity, form_of, poster, system_of, visitor
+from workers.inbox.identity import Identity, form_of, line_of, poster, system_of, visitor
 from workers.inbox.pages import pages_of
 from workers.inbox.words import DecisionError, Invalid, NotAllowed, NotFound
 from workers.quorum import LEAD, Staff
@@ -39,7 +39,7 @@ def show_away(request: Request, identity: Visitor) -> Response:
 @router.post("/away", max_body_size=MOST_BYTES)
 def go_away(request: Request, identity: Poster, form: Form) -> Response:
     system = system_of(request)
-    typed = {name: _line(form, name) for name in ("person", "stand_in", "first", "last", "reason")}
+    typed = {name: line_of(form, name) for name in ("person", "stand_in", "first", "last", "reason")}
     me, now = identity.person, system.clock()
     try:
         absence = Absence.of_days(_day(typed["first"], "first"), _day(typed["last"], "last"), system.settings.time_zone)
@@ -124,10 +124,3 @@ def _day(text: str, which: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise Invalid(f"Say the {which} day: a date such as 2026-11-27.") from error
-
-
-def _line(form: FormData, name: str) -> str:
-    """A field as one line, without what no page shows."""
-    value = form.get(name)
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    return "".join(c for c in text if c.isprintable())

@@ -84,6 +84,13 @@ async def form_of(request: Request) -> AsyncIterator[FormData]:
         )
 
 
+def line_of(form: FormData, name: str) -> str:
+    """A field as one line, without what no page shows."""
+    value = form.get(name)
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    return "".join(c for c in text if c.isprintable())
+
+
 def poster(request: Request, form: Annotated[FormData, Depends(form_of)]) -> Identity:
     """For forms: a signed-in person, whose own page sent this."""
     same_origin(request)

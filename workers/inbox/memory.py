@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from workers.inbox import timeline
 from workers.inbox.case_service import may_decide
-from workers.inbox.identity import Identity, form_of, poster, system_of
+from workers.inbox.identity import Identity, form_of, line_of, poster, system_of
 from workers.inbox.pages import case_page
 from workers.inbox.remembered import remembered
 from workers.inbox.words import NotAllowed
@@ -33,7 +33,7 @@ Poster = Annotated[Identity, Depends(poster)]
 @router.post("/cases/{case_id}/memory", max_body_size=MOST_BYTES)
 def change_memory(request: Request, case_id: str, identity: Poster, form: Form) -> Response:
     system = system_of(request)
-    memory_id, word, said = (_line(form, name) for name in ("memory", "change", "text"))
+    memory_id, word, said = (line_of(form, name) for name in ("memory", "change", "text"))
     by, now = f"person:{identity.person.email}", system.clock()
     with system.db.read() as tx:
         life = timeline.load(tx, case_id)
@@ -58,10 +58,3 @@ def change_memory(request: Request, case_id: str, identity: Poster, form: Form) 
     except keeping.NotRemembered as error:
         return case_page(request, identity, case_id, status=422, problem=str(error))
     return RedirectResponse(f"/cases/{case_id}#memory", SEE_OTHER)
-
-
-def _line(form: FormData, name: str) -> str:
-    """A field as one line, without what no page shows."""
-    value = form.get(name)
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    return "".join(c for c in text if c.isprintable())

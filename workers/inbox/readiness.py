@@ -19,11 +19,11 @@ from workers.inbox.choices import approved
 from workers.inbox.words import Choice, Word
 from workers.limits.reserving import holdings, refusing, rooms
 from workers.log import logger
-from workers.settlement import weigh
+from workers.settlement import consequences_of
 from workers.store import asking, flow, spending
 from workers.store.audit import Chain
 from workers.store.database import UNANSWERED
-from workers.store.flow import Errand, Foretold
+from workers.store.flow import ActionSnapshot, Announcement
 from workers.store.records import Action, ActionState, Case, CaseState, Person
 from workers.wiring import System
 
@@ -35,13 +35,13 @@ _ROLE = "nobody's"
 _DIGEST = "0" * 64
 
 
-def get_ready(system: System) -> None:
+def warm_up(system: System) -> None:
     """Ask once, of nobody and nothing, what is asked for each plain yes, and write what is written: it finds nothing to change."""
     if system.db.is_sqlite:
         return
-    system.hints.get_ready()
+    system.hints.warm_up()
     try:
-        flow.errand(system.db, _NONE)
+        flow.snapshot(system.db, _NONE)
         _rehearse(system)
     except UNANSWERED as error:
         # What is wrong is told where it is in the way, and keeps nobody from starting.
@@ -50,18 +50,18 @@ def get_ready(system: System) -> None:
 
 def _rehearse(system: System) -> None:
     now = system.clock()
-    errand = _errand(now, system.policy.hash)
+    snapshot = _snapshot(now, system.policy.hash)
     person = Person(_NONE, "", "", "", [_ROLE], True, now)
     choice = Choice(Word.APPROVE, 1, _DIGEST)
     asking.at_once(system.db, _NONE, _NONE)
-    service.approve(system, person, errand, choice)
-    changes = approved(errand.action, actor="", now=now)
-    standing = weigh(errand.case, [replace(errand.action, **changes)], now=now)
-    consent = service.consent(person, errand, choice, changes, standing, now=now)
-    foretold = Foretold(lambda: False)
+    service.approve(system, person, snapshot, choice)
+    changes = approved(snapshot.action, actor="", now=now)
+    consequences = consequences_of(snapshot.case, [replace(snapshot.action, **changes)], now=now)
+    consent = service.consent(person, snapshot, choice, changes, consequences, now=now)
+    announcement = Announcement(lambda: False)
     for uses in _used(system):
         held, refused = holdings(_NONE, uses), rooms(refusing(uses))
-        spending.approve(system.db, errand.action, consent, held, refused, now=now, foretold=foretold)
+        spending.approve(system.db, snapshot.action, consent, held, refused, now=now, announcement=announcement)
 
 
 def _used(system: System) -> list[Sequence[Use]]:
@@ -76,7 +76,7 @@ def _used(system: System) -> list[Sequence[Use]]:
     return list(found.values())
 
 
-def _errand(now: datetime, policy: str) -> Errand:
+def _snapshot(now: datetime, policy: str) -> ActionSnapshot:
     action = _made_up(
         Action,
         state=ActionState.PENDING,
@@ -89,7 +89,7 @@ def _errand(now: datetime, policy: str) -> Errand:
         created_at=now,
     )
     case = _made_up(Case, state=CaseState.INBOX, events_total=1, events_worked=1, opened_at=now, updated_at=now)
-    return Errand(action, case, others=(), switch=None, chain=Chain(1, _DIGEST), held=False)
+    return ActionSnapshot(action, case, others=(), switch=None, chain=Chain(1, _DIGEST), held=False)
 
 
 def _made_up(record: Any, **known: Any) -> Any:

@@ -21,11 +21,11 @@ from workers.inbox.standing import may_refuse, may_stop
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
 from workers.limits.reserving import holdings, refusing, rooms
 from workers.quorum import Position, Staff, position
-from workers.settlement import Standing, at_rest, settle, weigh
+from workers.settlement import Consequences, at_rest, consequences_of, settle
 from workers.store import actions, audit, cases, flow, inbox, spending
 from workers.store.audit import Note
 from workers.store.database import Tx
-from workers.store.flow import Consent, Errand, Foretold
+from workers.store.flow import ActionSnapshot, Announcement, Consent
 from workers.store.ids import new_id
 from workers.store.records import Action, ActionState, Case, Person
 from workers.telemetry import metrics
@@ -94,64 +94,72 @@ def _pass_on(system: System, action: Action, hints: Sequence[str], wake: Case | 
 def _approved_at_once(system: System, person: Person, action_id: str, choice: Choice) -> Action | None:
     if choice.word is not Word.APPROVE or choice.arguments is not None:
         return None
-    return approve(system, person, flow.errand(system.db, action_id), choice)
+    return approve(system, person, flow.snapshot(system.db, action_id), choice)
 
 
-def approve(system: System, person: Person, errand: Errand | None, choice: Choice) -> Action | None:
+def approve(system: System, person: Person, snapshot: ActionSnapshot | None, choice: Choice) -> Action | None:
     """The straight way, read in one statement and written in one: a plain yes that nobody else has to join, to a draft as the
     agent made it, in a case that nobody works on; within limits too. None, and nothing written, for all else."""
-    if errand is None or not at_rest(errand.case) or renewal.outdated(system, errand.action):
+    if snapshot is None or not at_rest(snapshot.case) or renewal.outdated(system, snapshot.action):
         return None
-    action, now = errand.action, system.clock()
+    action, now = snapshot.action, system.clock()
     seen = (action.state, action.revision, action.digest) == (ActionState.PENDING, choice.revision, choice.digest)
     seen = seen and choice.state in (None, ActionState.PENDING)
     untouched = action.revision == 1 and not action.tries
     if not (seen and untouched and not _over(action, now) and _suffices(person, action, now)):
         return None
     changes = approved(action, actor=_actor(person), now=now)
-    standing = weigh(errand.case, [*errand.others, replace(action, **changes)], now=now)
-    if standing.actions.keys() - {action.id}:
+    consequences = consequences_of(snapshot.case, [*snapshot.others, replace(action, **changes)], now=now)
+    if consequences.actions.keys() - {action.id}:
         return None
-    foretold = Foretold(lambda: action.id in standing.due and system.hints.approving(action.id))
-    given = consent(person, errand, choice, changes, standing, now=now)
-    done = _approve(system, errand, given, now=now, foretold=foretold)
+    announcement = Announcement(lambda: action.id in consequences.due and system.hints.approving(action.id))
+    given = consent(person, snapshot, choice, changes, consequences, now=now)
+    done = _approve(system, snapshot, given, now=now, announcement=announcement)
     if done is not None:
-        for due in standing.due:
-            if due != action.id or not foretold.heard:
+        for due in consequences.due:
+            if due != action.id or not announcement.heard:
                 system.hints.action(due)
     return done
 
 
 def consent(
-    person: Person, errand: Errand, choice: Choice, changes: Mapping[str, Any], standing: Standing, *, now: datetime
+    person: Person,
+    snapshot: ActionSnapshot,
+    choice: Choice,
+    changes: Mapping[str, Any],
+    consequences: Consequences,
+    *,
+    now: datetime,
 ) -> Consent:
-    """What is written of a plain yes that makes these `changes` to the action, and leaves its case standing so."""
-    action = errand.action
-    changes = {**changes, **standing.actions.get(action.id, {})}
+    """What is written of a plain yes that makes these `changes` to the action, with what follows for its case."""
+    action = snapshot.action
+    changes = {**changes, **consequences.actions.get(action.id, {})}
     after = replace(action, **changes)
     told = _told(action, after, choice.word, choice)
     return Consent(
         changes=changes,
         decision={"id": new_id("dec"), **_row(action, after, choice.word, person, choice, now)},
-        case=errand.case,
-        case_changes=standing.case,
-        chain=errand.chain,
-        notes=[Note(_actor(person), "decided", told), *standing.notes],
+        case=snapshot.case,
+        case_changes=consequences.case,
+        chain=snapshot.chain,
+        notes=[Note(_actor(person), "decided", told), *consequences.notes],
     )
 
 
-def _approve(system: System, errand: Errand, consent: Consent, *, now: datetime, foretold: Foretold) -> Action | None:
-    action = errand.action
+def _approve(
+    system: System, snapshot: ActionSnapshot, consent: Consent, *, now: datetime, announcement: Announcement
+) -> Action | None:
+    action = snapshot.action
     if not action.verdict.get("limits"):
-        return flow.approve(system.db, action, consent, now=now, foretold=foretold)
+        return flow.approve(system.db, action, consent, now=now, announcement=announcement)
     if system.db.is_sqlite:
         # Nothing is gained there: whoever writes is alone, and no statement is a journey.
         return None
-    uses = uses_of(errand.record or {})
+    uses = uses_of(snapshot.record or {})
     if not uses:
         return None
     return spending.approve(
-        system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now, foretold=foretold
+        system.db, action, consent, holdings(action.id, uses), rooms(refusing(uses)), now=now, announcement=announcement
     )
 
 

@@ -93,13 +93,13 @@ class Straight:
     def _take(
         self, shown: str, action_id: str, choice: Choice, asked: asking.Hearing | None
     ) -> tuple[int, list[Header], bytes] | None:
-        who, errand = asking.at_once(self._system.db, shown, action_id, asked)
+        who, snapshot = asking.at_once(self._system.db, shown, action_id, asked)
         if who is None or Scope.DECIDE not in who[0].scopes:
             return None
         person = who[1]
         if person is None or not person.active:
             return None
-        done = service.approve(self._system, person, errand, choice)
+        done = service.approve(self._system, person, snapshot, choice)
         if done is None:
             return None
         body = ActionOut.model_validate(done).model_dump_json().encode()

@@ -13,7 +13,7 @@ from typing import Any
 
 from workers.actions.base import ActionKind
 from workers.actions.catalogue import CATALOGUE
-from workers.inbox import asked, hindrances, planned
+from workers.inbox import asked, blockers, planned
 from workers.inbox.asked import Asked, Tree
 from workers.inbox.planned import PlanView
 from workers.store import actions, audit, cases, events, inbox, people, steps, switches
@@ -113,9 +113,9 @@ def load(tx: Tx, case_id: str) -> Life | None:
     for life in lives:
         told += _life(life, case.customer)
     told += [_by_hand(entry) for entry in log if entry.verb == "decided_case"]
-    hindered = [*hindrances.of_log(log), *hindrances.of_switches(case, [v.action for v in lives], switches.listing(tx))]
-    hindered += [one for life in lives for revision in life.revisions for one in hindrances.of_revision(revision)]
-    told += [Entry(one.at, one.kind, one.title, one.who, one.text, one.action_id) for one in hindered]
+    blocked = [*blockers.of_log(log), *blockers.of_switches(case, [v.action for v in lives], switches.listing(tx))]
+    blocked += [one for life in lives for revision in life.revisions for one in blockers.of_revision(revision)]
+    told += [Entry(one.at, one.kind, one.title, one.who, one.text, one.action_id) for one in blocked]
     if case.closed_at is not None:
         outcome = (case.outcome or "").replace("_", " ")
         told.append(Entry(case.closed_at, "closed", f"Closed: {outcome}", "caseworker"))

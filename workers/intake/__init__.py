@@ -1,1 +1,4 @@
-"""1. Event in: the doors (`webhooks`, `events`) and the one way through them (`receive`)."""
+"""1. Event in: the doors (`web`, with a shorter way in `shortcut`), and what all of them end in (`receive`).
+
+What comes at the same time is committed together (`batching`); what is refused is kept (`quarantining`).
+"""

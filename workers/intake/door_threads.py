@@ -1,7 +1,7 @@
 """Threads for what a delivery needs besides its commit: whose token it shows, a large body's proof, a place in quarantine.
 
 They are the doors' own, so that a page that waits for the database keeps no delivery out, and nobody waits in or for one longer
-than a delivery may: a sender gets a 503 from a database that hangs, as it does from `Landing`.
+than a delivery may: a sender gets a 503 from a database that hangs, as it does from `RequestBatcher`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from workers.intake.landing import Busy
+from workers.intake.batching import Busy
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from integrations.base import EventType, InboundEvent
 from workers import faults
 from workers.log import logger
 from workers.store import arrivals
-from workers.store.arrivals import Arrival, Landed, customer_of
+from workers.store.arrivals import Arrival, ArrivalResult, customer_of
 from workers.store.database import StoreUnavailable
 from workers.store.ids import new_id
 from workers.telemetry import metrics, traces
@@ -67,7 +67,7 @@ Request = Sequence[Arrival]
 #: the same, each with its place among those that are stored together
 Numbered = Sequence[tuple[int, Arrival]]
 #: for each request what became of its events, or why they were not stored
-Stored = list[list[Landed] | Exception]
+Stored = list[list[ArrivalResult] | Exception]
 
 R = TypeVar("R", Request, Numbered)
 
@@ -79,12 +79,12 @@ class NotStored(Exception):
 def receive(system: System, inbound: Sequence[InboundEvent], provenance: Provenance) -> Received:
     """Store events once each and open or join their cases. Raise `StoreUnavailable`; then nothing was kept."""
     request = prepare(system, inbound, provenance)
-    landed = store(system, [request])[0]
-    if isinstance(landed, Exception):
-        raise landed
-    told(request, landed)
-    hint(system, landed)
-    return summed_up(landed)
+    results = store(system, [request])[0]
+    if isinstance(results, Exception):
+        raise results
+    observe(request, results)
+    hint(system, results)
+    return summary_of(results)
 
 
 def prepare(system: System, inbound: Sequence[InboundEvent], provenance: Provenance) -> Request:
@@ -141,39 +141,39 @@ def store(system: System, requests: Sequence[Request]) -> Stored:
     return _store_others(system, numbered, new)
 
 
-def hint(system: System, landed: Sequence[Landed]) -> None:
+def hint(system: System, results: Sequence[ArrivalResult]) -> None:
     """Tell the workers of the cases, after the commit. May be lost: the sweeper finds them."""
-    for one in landed:
+    for one in results:
         if one.case_id is not None and one.rouse:
             system.hints.case(one.case_id, one.domain)
 
 
-def told(request: Request, landed: Sequence[Landed]) -> None:
+def observe(request: Request, results: Sequence[ArrivalResult]) -> None:
     """Count what came in, and begin or join the traces of its cases."""
     if not request:
         return
-    accepted = sum(one.case_id is not None for one in landed)
-    metrics.received(request[0].door, accepted=accepted, duplicates=len(landed) - accepted)
+    accepted = sum(one.case_id is not None for one in results)
+    metrics.received(request[0].door, accepted=accepted, duplicates=len(results) - accepted)
     if not traces.on():
         return
-    for arrival, one in zip(request, landed, strict=True):
+    for arrival, one in zip(request, results, strict=True):
         if one.case_id is not None:
             began = int(arrival.received_at.timestamp() * 1_000_000_000)
             opened = one.case_id == arrival.case_id
             traces.received(one.case_id, began, opened=opened, event_id=one.event_id, door=arrival.door)
 
 
-def summed_up(landed: Sequence[Landed]) -> Received:
-    new = [(one.event_id, one.case_id) for one in landed if one.case_id is not None]
+def summary_of(results: Sequence[ArrivalResult]) -> Received:
+    new = [(one.event_id, one.case_id) for one in results if one.case_id is not None]
     return Received(
         accepted=[event for event, _ in new],
-        duplicates=[one.event_id for one in landed if one.case_id is None],
+        duplicates=[one.event_id for one in results if one.case_id is None],
         cases=[case for _, case in new],
     )
 
 
 def _store_others(
-    system: System, requests: Sequence[Numbered], new: Mapping[int, Landed], tries: int = MOST_TRIES
+    system: System, requests: Sequence[Numbered], new: Mapping[int, ArrivalResult], tries: int = MOST_TRIES
 ) -> Stored:
     """What joins a case, and what is there already: all in one transaction."""
     left = [(n, arrival) for request in requests for n, arrival in request if n not in new]

@@ -154,7 +154,7 @@ class _Passage(ABC):
 
 
 class _Delivered(_Passage):
-    """A delivery, on its way to `Landing`."""
+    """A delivery, on its way to `RequestBatcher`."""
 
     def __init__(self, protocol: _Protocol) -> None:
         super().__init__(protocol)
@@ -170,9 +170,9 @@ class _Delivered(_Passage):
             self.response_complete = True
             self._protocol.long_way(body)
             return
-        self._doors.courtesy.arrive()
+        self._doors.request_priority.arrive()
         try:
-            future = self._doors.landing.begin(request)
+            future = self._doors.batcher.begin(request)
         except Exception as error:  # noqa: BLE001 - as above: the event is its sender's until we said 2xx
             self._answer(self._doors.failed(self._protocol.url.decode("latin-1"), error))
         else:
@@ -186,7 +186,7 @@ class _Delivered(_Passage):
             self._answer(self._doors.failed(self._protocol.url.decode("latin-1"), error))
 
     def _answer(self, answer: Answer) -> None:
-        self._doors.courtesy.leave()
+        self._doors.request_priority.leave()
         self._write("hooks", answer.status, *self._doors.rendered(answer))
 
 

@@ -5,7 +5,7 @@ is parsed before it is verified, and nothing is acknowledged before it is commit
 with 503 and Retry-After, so that no sender gives up on us; what is refused is quarantined and can be replayed.
 
 `Doors` is plain ASGI in front of the application: a delivery passes through nothing that is there for pages. It proves
-and parses on the event loop, which takes a twentieth of a millisecond, and waits for `Landing` to have it committed.
+and parses on the event loop, which takes a twentieth of a millisecond, and waits for `RequestBatcher` to have it committed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from integrations.errors import IntegrationError, Malformed, NotAuthentic, Unkno
 from integrations.webhooks import Reason
 from workers import access
 from workers.access import bearer
-from workers.intake import isolation
+from workers.intake import quarantining
+from workers.intake.batching import Busy, RequestBatcher
 from workers.intake.door_threads import DoorThreads
-from workers.intake.landing import Busy, Landing
 from workers.intake.receive import NotStored, Provenance, Received, Request, prepare
 from workers.log import logger
 from workers.store.database import StoreUnavailable
@@ -62,16 +62,16 @@ class Doors:
         *,
         system: System,
         webhooks: Mapping[str, WebhookSource | None],
-        landing: Landing,
+        batcher: RequestBatcher,
         threads: DoorThreads,
         headers: Mapping[str, str],
     ) -> None:
         self._app = app
         self._system = system
         self._webhooks = webhooks
-        self.landing = landing
+        self.batcher = batcher
         self._threads = threads
-        self.courtesy = system.courtesy
+        self.request_priority = system.request_priority
         self.largest_body = system.settings.max_body_bytes
         self._headers: list[Header] = [
             (b"content-type", b"application/json"),
@@ -139,7 +139,7 @@ class Doors:
             raise _say(HTTPStatus.NOT_FOUND, f"unknown source; known are: {', '.join(sorted(self._webhooks))}")
         delivery = await self._read(scope, receive, name)
         # From here on: nobody gives way to a sender who takes his time.
-        with self.courtesy.first():
+        with self.request_priority.serving():
             return await self._take_hook(delivery)
 
     async def _take_hook(self, delivery: Delivery) -> Answer:
@@ -165,7 +165,7 @@ class Doors:
             logger.error("authentic_but_malformed", source=name, reason=str(error))
             await self._put_aside(delivery, "malformed")
             raise _say(HTTPStatus.BAD_REQUEST, str(error)) from error
-        return self.accepted(await self.landing.land(self._prepared(source, delivery, secret_id, inbound)))
+        return self.accepted(await self.batcher.store(self._prepared(source, delivery, secret_id, inbound)))
 
     def _prepared(
         self, source: WebhookSource, delivery: Delivery, secret_id: str, inbound: Sequence[InboundEvent]
@@ -181,7 +181,7 @@ class Doors:
 
     async def _cloudevents(self, scope: Scope, receive: Receive) -> Answer:
         delivery = await self._read(scope, receive, "cloudevents")
-        with self.courtesy.first():
+        with self.request_priority.serving():
             return await self._take_events(delivery)
 
     async def _take_events(self, delivery: Delivery) -> Answer:
@@ -198,7 +198,7 @@ class Doors:
         except Malformed as error:
             raise _say(HTTPStatus.BAD_REQUEST, str(error)) from error
         provenance = Provenance(door="events", raw=delivery.body, secret_id=token.id)
-        received = await self.landing.land(prepare(self._system, inbound, provenance))
+        received = await self.batcher.store(prepare(self._system, inbound, provenance))
         return self.accepted(received, HTTPStatus.ACCEPTED)
 
     async def _read_events(self, delivery: Delivery) -> Sequence[InboundEvent]:
@@ -218,7 +218,7 @@ class Doors:
     async def _put_aside(self, delivery: Delivery, reason: str) -> None:
         """Keep what is refused. The sender hears nothing of the reason: that is for log and operators."""
         logger.warning("delivery_refused", source=delivery.source, reason=reason, bytes=len(delivery.body))
-        await self._threads.run(isolation.keep, self._system, delivery, reason)
+        await self._threads.run(quarantining.keep, self._system, delivery, reason)
 
 
 def _prove_and_parse(source: WebhookSource, delivery: Delivery) -> tuple[str, Sequence[InboundEvent]]:

@@ -1,6 +1,6 @@
 """Collecting examples: each proposal that people decided becomes one, once, some seconds after their decision.
 
-Upkeep calls `collect`, off the path of any case. It reads decisions from where it stopped, with an overlap for those that were
+`LearningPass` calls `collect`, off the path of any case. It reads decisions from where it stopped, with an overlap for those that were
 committed late; an example that is there is never made again.
 """
 

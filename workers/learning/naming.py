@@ -1,6 +1,6 @@
 """A candidate by its words: ``anthropic/some-model``, ``prompts:/etc/caseworker/prompts``, or both; and for a shadow its share.
 
-The command line and the shadow's upkeep read them with this. A model that has no credentials is an error at once.
+The command line and the shadow's pass read them with this. A model that has no credentials is an error at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The shadow: a second model or other instructions beside the live ones, on cases that people have decided already.
 
-Upkeep calls `follow`. It drafts what the live model drafted, keeps how both compare with what people decided, and touches
+`LearningPass` calls `follow`. It drafts what the live model drafted, keeps how both compare with what people decided, and touches
 neither case nor actions: what it says is only ever read. It runs behind the work, a few cases at a time, and where it
 fails the live work does not notice.
 """

@@ -12,11 +12,11 @@ from datetime import datetime
 
 from integrations.errors import IntegrationError
 from integrations.models.base import Embedder
-from workers.courtesy import Courtesy
 from workers.log import logger
 from workers.memory.embedding import embed_new
 from workers.memory.remembering import remember
 from workers.memory.terms import Terms
+from workers.request_priority import RequestPriority
 from workers.store.database import Database, StoreUnavailable
 
 
@@ -28,13 +28,13 @@ class Keeper:
         db: Database,
         terms: Terms,
         clock: Callable[[], datetime],
-        courtesy: Courtesy,
+        request_priority: RequestPriority,
         embedder: Embedder | None = None,
     ) -> None:
         self._db = db
         self._terms = terms
         self._clock = clock
-        self._courtesy = courtesy
+        self._request_priority = request_priority
         self._embedder = embedder
         self._woken = threading.Event()
         self._stopping = False
@@ -68,7 +68,7 @@ class Keeper:
         return looked
 
     def _go_on(self) -> bool:
-        self._courtesy.give_way()
+        self._request_priority.give_way()
         return not self._stopping
 
     def _run(self) -> None:

@@ -23,7 +23,7 @@ from workers.settings import Settings
 from workers.store import memories
 from workers.store.database import Database
 from workers.store.memories import Memory
-from workers.turnstile import Turnstile
+from workers.work_slots import WorkSlots
 
 T = TypeVar("T")
 
@@ -44,13 +44,13 @@ class Recall:
         terms: Terms,
         clock: Callable[[], datetime],
         embedder: Embedder | None = None,
-        turnstile: Turnstile | None = None,
+        slots: WorkSlots | None = None,
     ) -> None:
         self._db = db
         self._terms = terms
         self._clock = clock
         self._embedder = embedder
-        self._embed = None if embedder is None else (turnstile or Turnstile()).aside(embedder.embed)
+        self._embed = None if embedder is None else (slots or WorkSlots()).released_during(embedder.embed)
 
     def recall(self, about: Sequence[About], question: str) -> Sequence[Record]:
         now = self._clock()
@@ -115,12 +115,12 @@ def with_memory(
     db: Database,
     clock: Callable[[], datetime],
     embedder: Embedder | None = None,
-    turnstile: Turnstile | None = None,
+    slots: WorkSlots | None = None,
 ) -> Readers:
-    """These readers and memory, where the settings want it. Questions are embedded aside of the `turnstile`."""
+    """These readers and memory, where the settings want it. While a question is embedded its slot is free for others."""
     if not settings.memory:
         return readers
-    return WithMemory(readers, Recall(db, Terms.of(settings), clock, embedder, turnstile))
+    return WithMemory(readers, Recall(db, Terms.of(settings), clock, embedder, slots))
 
 
 def fused(rankings: Iterable[Sequence[str]]) -> list[str]:

@@ -1,6 +1,6 @@
 """How often each rule matches: counted beside the work from the records of what was decided, a lot at a time.
 
-Upkeep calls `follow`; the page adds what was decided since. An action counts once, by its first judgement, on the day when it
+`RehearsalThread` calls `follow`; the page adds what was decided since. An action counts once, by its first judgement, on the day when it
 was drafted (UTC). What an edit or a change of the policy had judged anew is not counted again.
 """
 

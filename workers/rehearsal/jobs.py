@@ -1,6 +1,6 @@
 """Backtests that people ask for on a page or through the API: kept, run beside the work, and their reports kept.
 
-`ask` is called by the inbox, `work` by upkeep. One runs at a time in a process; it gives way to the doors, and starts over
+`ask` is called by the inbox, `work` by the thread of rehearsal. One runs at a time in a process; it gives way to the doors, and starts over
 elsewhere when its process dies. A backtest decides nothing and changes nothing but its own row.
 """
 
@@ -114,7 +114,7 @@ def _run(
 
     def still_mine() -> bool:
         nonlocal moved_at
-        system.courtesy.give_way()
+        system.request_priority.give_way()
         if not go_on():
             return False
         if clock() - moved_at < MOVE_SECONDS:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -134,16 +133,8 @@ def _judged_unchecked(policy: Policy, stored: Mapping[str, Any], facts: dict[str
         for name, usual in _STATED_SINCE.items()
         if name not in facts and not any(f"{name} is not stated" in reason for reason in stored["reasons"])
     }
-    made = engine.judge(policy, _unchecked({**facts, **not_asked_for}), at=at)
+    made = engine.judge(policy, record.unchecked({**facts, **not_asked_for}), at=at)
     return replace(made, facts={name: value for name, value in made.facts.items() if name not in not_asked_for})
-
-
-def _unchecked(facts: Mapping[str, Any]) -> dict[str, Any]:
-    raw = dict(facts)
-    # A time that is none is told among the reasons, as any other fact that is none.
-    with suppress(KeyError, TypeError, ValueError):
-        raw["occurred_at"] = datetime.fromisoformat(raw["occurred_at"])
-    return raw
 
 
 def _as_stored(made: DecisionRecord) -> dict[str, Any]:

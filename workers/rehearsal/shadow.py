@@ -1,6 +1,6 @@
 """A second policy beside the one in force: each decision is judged by it as well, some time after it was committed.
 
-Upkeep calls `follow`. It reads records and writes what both said, and touches neither cases nor actions: what a shadow says is
+`RehearsalThread` calls `follow`. It reads records and writes what both said, and touches neither cases nor actions: what a shadow says is
 only ever read. It delays no decision, and where it fails none notices. Limits are not reserved for it and no switch is asked
 for but those that the record has: it says what its rules say.
 """

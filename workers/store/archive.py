@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Table, and_, delete, func, insert, select, text, update
 
-from workers.store import action_rows, audit, limit_upkeep, revision_rows
+from workers.store import action_rows, audit, limit_cleanup, revision_rows
 from workers.store.archive_tables import archived_entries, archives
 from workers.store.audit import Note
 from workers.store.audit_rows import READ
@@ -322,7 +322,7 @@ def remove(tx: Tx, archive_id: str, batch: Sequence[Exported]) -> tuple[int, int
         and heads.get(i) == (given[i].seq, given[i].hash)
     ]
     # What they used up of limits stays, and says from now on by itself how long.
-    limit_upkeep.wind_up(tx, same)
+    limit_cleanup.wind_up(tx, same)
     of_action = select(actions.c.id).where(actions.c.case_id.in_(same)).scalar_subquery()
     for table in BY_ACTION.values():
         tx.execute(delete(table).where(table.c.action_id.in_(of_action)))

@@ -68,7 +68,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
+class ArrivalResult:
     """What became of one arrival. `event_id` is that of the first delivery, and there is no case, for a duplicate."""
 
     event_id: str
@@ -93,7 +93,7 @@ def address_of(customer: str) -> str:
     return "" if ":" in customer and "@" not in customer else customer
 
 
-def store_new(db: Database, arrivals: Sequence[Arrival]) -> dict[int, Landed]:
+def store_new(db: Database, arrivals: Sequence[Arrival]) -> dict[int, ArrivalResult]:
     """Store, committed, those that are new and open a case; by their places. The others are untouched: see `take`.
 
     Raise `StoreUnavailable`; then nothing was stored. Any other error is the fault of one of them; nor was anything then.
@@ -104,15 +104,15 @@ def store_new(db: Database, arrivals: Sequence[Arrival]) -> dict[int, Landed]:
             new = _write_new(tx, arrivals, firsts)
     else:
         new = _send_new(db, arrivals, firsts)
-    return {n: Landed(arrivals[n].event_id, arrivals[n].case_id, arrivals[n].domain) for n in new}
+    return {n: ArrivalResult(arrivals[n].event_id, arrivals[n].case_id, arrivals[n].domain) for n in new}
 
 
-def take(tx: Tx, arrival: Arrival) -> Landed:
+def take(tx: Tx, arrival: Arrival) -> ArrivalResult:
     """Store one, whatever it is: new, a duplicate, or one more event of an open case."""
     row = _event_row(arrival, *_parcels([arrival])) | {"case_id": None, "position": 0}
     if not events.insert_once(tx, row):
         known = events.count_duplicate(tx, arrival.source, arrival.delivery_id, arrival.body_key)
-        return Landed(known or arrival.delivery_id)
+        return ArrivalResult(known or arrival.delivery_id)
     case, opened = _join_or_open(tx, arrival)
     events.attach(tx, arrival.event_id, case.id, case.events_total)
     now = arrival.received_at
@@ -122,7 +122,7 @@ def take(tx: Tx, arrival: Arrival) -> Landed:
         if withdrawn:
             notes.append(Note("caseworker", "stale", {"withdrawn": withdrawn, "reason": "new event"}))
     audit.append(tx, case.id, now, *notes)
-    return Landed(arrival.event_id, case.id, case.domain, rouse=case.state != CaseState.TAKEN_OVER)
+    return ArrivalResult(arrival.event_id, case.id, case.domain, rouse=case.state != CaseState.TAKEN_OVER)
 
 
 def entangled(error: StoreUnavailable) -> bool:

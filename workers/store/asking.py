@@ -12,18 +12,18 @@ from typing import Any
 from workers.store import flow_postgresql, people
 from workers.store import flow_statements as statements
 from workers.store.database import Database, StoreUnavailable
-from workers.store.flow_types import Errand
+from workers.store.flow_types import ActionSnapshot
 from workers.store.phrasing import Rows
 from workers.store.records import Person, Token
 
 #: who asks, with the person for whom the token was made, and what about
-Known = tuple[tuple[Token, Person | None] | None, Errand | None]
+Known = tuple[tuple[Token, Person | None] | None, ActionSnapshot | None]
 #: what hears the answers to what was asked
 Hearing = Callable[[], list[Rows]]
 
 
 def at_once(db: Database, token_hash: str, action_id: str, asked: Hearing | None = None) -> Known:
-    """As `people.token_at_once` and `flow.errand`, of one moment; what was `asked` of both already is heard out. Raises
+    """As `people.token_at_once` and `flow.snapshot`, of one moment; what was `asked` of both already is heard out. Raises
     `StoreUnavailable`."""
     if asked is not None:
         try:
@@ -42,9 +42,9 @@ def ahead(db: Database, token_hash: str, action_id: str) -> Hearing | None:
 
 
 def _questions(token_hash: str, action_id: str) -> Sequence[tuple[str, dict[str, Any]]]:
-    return (people.OF_TOKEN_DIRECT, {"hash": token_hash}), (statements.ERRAND, {"action": action_id})
+    return (people.OF_TOKEN_DIRECT, {"hash": token_hash}), (statements.ACTION_SNAPSHOT, {"action": action_id})
 
 
 def _known(answers: Sequence[Rows]) -> Known:
     who, what = answers
-    return people.with_person(who.fetchone()), flow_postgresql.errand_in(what.fetchone())
+    return people.with_person(who.fetchone()), flow_postgresql.snapshot_in(what.fetchone())

@@ -282,8 +282,3 @@ def on_subject(tx: Tx, subject: str) -> Case | None:
 def find_open(tx: Tx, domain: str, subject: str) -> Case | None:
     query = select(*_COLUMNS).where(cases.c.domain == domain, cases.c.subject == subject, _OPEN)
     return one(Case, tx.execute(query).first())
-
-
-def count_by_state(tx: Tx) -> dict[str, int]:
-    query = select(cases.c.state, func.count()).group_by(cases.c.state)
-    return {row[0]: row[1] for row in tx.execute(query)}

@@ -22,9 +22,9 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, Early, Lending, Statements
+from workers.store.direct import IDLE_SECONDS, LEFT, UNUSABLE, BeforeCommit, Lending, Statements
+from workers.store.group_commit import LOCK_MILLISECONDS, MOST_IN_TURN, TURN_MILLISECONDS, GroupCommit, Lost
 from workers.store.phrasing import Rows, Values, bound, read
-from workers.store.together import LOCK_MILLISECONDS, MOST_IN_TURN, TURN_MILLISECONDS, Lost, Together
 
 Tx = Connection
 #: a statement and its values
@@ -143,7 +143,7 @@ class Database:
         _begin_sessions(self._grouped, by_key | {"lock_timeout": LOCK_MILLISECONDS})
         _begin_sessions(self._turning, by_key | {"lock_timeout": TURN_MILLISECONDS})
         self._common, self._turns = (Lending(each, 1, busy_seconds) for each in (self._grouped, self._turning))
-        self._together, self._in_turn = Together(self._common), Together(self._turns, most=MOST_IN_TURN)
+        self._group, self._in_turn = GroupCommit(self._common), GroupCommit(self._turns, most=MOST_IN_TURN)
         event.listen(self.engine, "checkout", _ping_if_idle)
         event.listen(self.engine, "checkin", _note_use)
         event.listen(self.engine, "handle_error", _leave_read_only)
@@ -219,25 +219,25 @@ class Database:
         values: Values,
         *,
         in_turn: bool = False,
-        early: Early | None = None,
+        before_commit: BeforeCommit | None = None,
         first: Asked | None = None,
     ) -> Rows:
         """PostgreSQL only: one statement, committed when this returns, together with those that other threads ask at this
-        moment (`together`). `order` is the case that it is about. Those that take turns wait for other processes: they go by
-        themselves, and hold their turn once for all of them. `early` is called with the rows before they are committed, in most
-        cases, and again where the statement has to be asked again. With a statement that goes `first`, in the same transaction and for
-        `early` alone, it is called with the rows of that, in most cases. Raises `StoreUnavailable`, and psycopg's own errors."""
+        moment (`group_commit`). `order` is the case that it is about. Those that take turns wait for other processes: they go by
+        themselves, and hold their turn once for all of them. `before_commit` is called with the rows, in most cases,
+        and again where the statement has to be asked again. With a statement that goes `first`, in the same transaction and for
+        `before_commit` alone, it is called with the rows of that, in most cases. Raises `StoreUnavailable`, and psycopg's own errors."""
         asked = bound(statement, values)
-        group = self._in_turn if in_turn else self._together
+        group = self._in_turn if in_turn else self._group
         try:
-            result = group.answer(order, asked, early, first and bound(*first))
+            result = group.answer(order, asked, before_commit, first and bound(*first))
         except (psycopg.OperationalError, psycopg.InternalError) as error:
             if isinstance(error, (Lost, psycopg.InternalError)):
                 self._leave_all()
             raise StoreUnavailable(first_line(error)) from error
         if result is None:
             with self.direct() as alone:
-                result = alone.answer(asked, early)
+                result = alone.answer(asked, before_commit)
         return read(result)
 
     def _leave_all(self) -> None:

@@ -35,8 +35,8 @@ LOOK_AGAIN_MILLISECONDS = 100
 _OUTDATED = (FeatureNotSupported, InvalidSqlStatementName)
 
 
-#: what is done with rows that are not committed yet
-Early = Callable[[PGresult], object]
+#: called with rows that are not committed yet
+BeforeCommit = Callable[[PGresult], object]
 
 
 class Statements:
@@ -61,25 +61,25 @@ class Statements:
         """Run several in one transaction and one round trip: all of them, or none."""
         return [read(result) for result in self.answers([bound(*one) for one in statements])]
 
-    def answer(self, asked: Bound, early: Early | None = None) -> PGresult:
+    def answer(self, asked: Bound, before_commit: BeforeCommit | None = None) -> PGresult:
         """What the server says to one statement: rows, or that it is done. Raise the error that it tells."""
         try:
-            return self._answered(asked, early)
+            return self._answered(asked, before_commit)
         except _OUTDATED:
             self._forget()
-            return self._answered(asked, early)
+            return self._answered(asked, before_commit)
 
     def answers(
-        self, asked: Sequence[Bound], early: Early | None = None, *, after: int | None = None
+        self, asked: Sequence[Bound], before_commit: BeforeCommit | None = None, *, after: int | None = None
     ) -> list[PGresult]:
-        """The same for several: what is sent before one `Sync` is one transaction, committed with it. `early` is called with the rows
-        of statement number `after`, counted from one, as soon as there are any, while the server goes on to the next; with those of
+        """The same for several: what is sent before one `Sync` is one transaction, committed with it. `before_commit` is called with
+        the rows of statement number `after`, counted from one, as soon as there are any, while the server goes on to the next; with those of
         the last, if it is not told which, while the server writes its commit to disk. All of it may still fail then."""
         try:
-            return self._in_one_go(asked, early, after)
+            return self._in_one_go(asked, before_commit, after)
         except _OUTDATED:
             self._forget()
-            return self._in_one_go(asked, early, after)
+            return self._in_one_go(asked, before_commit, after)
 
     def send(self, asked: Sequence[Bound]) -> bool:
         """Ask several in one transaction, and do not wait: `heard` does. False, and nothing sent, of what is not prepared yet, which
@@ -103,18 +103,18 @@ class Statements:
             self._forget()
             return self._in_one_go(asked)
 
-    def _answered(self, asked: Bound, early: Early | None) -> PGresult:
-        if early is not None:
-            return self._in_one_go([asked], early)[0]
+    def _answered(self, asked: Bound, before_commit: BeforeCommit | None) -> PGresult:
+        if before_commit is not None:
+            return self._in_one_go([asked], before_commit)[0]
         self._server.send_query_prepared(self._prepared_as(asked), asked.params, asked.formats)
         (result,) = _unless_refused(self._results())
         return result
 
     def _in_one_go(
-        self, asked: Sequence[Bound], early: Early | None = None, after: int | None = None
+        self, asked: Sequence[Bound], before_commit: BeforeCommit | None = None, after: int | None = None
     ) -> list[PGresult]:
         names = [self._prepared_as(one) for one in asked]
-        heard = 0 if early is None else after or len(asked)
+        heard = 0 if before_commit is None else after or len(asked)
         self._server.enter_pipeline_mode()
         for number, (name, one) in enumerate(zip(names, asked, strict=True), 1):
             self._server.send_query_prepared(name, one.params, one.formats)
@@ -124,10 +124,10 @@ class Statements:
         results: list[PGresult] = []
         try:
             self._server.pipeline_sync()
-            if early is not None:
+            if before_commit is not None:
                 results += self._results(most=heard)
                 if results[-1].status == ExecStatus.TUPLES_OK:
-                    early(results[-1])
+                    before_commit(results[-1])
         finally:
             results += self._results(until=ExecStatus.PIPELINE_SYNC)
             self._server.exit_pipeline_mode()

@@ -33,7 +33,7 @@ from sqlalchemy import (
     update,
 )
 
-from workers.store import action_rows, audit_rows, closed, findings, limit_upkeep, notices, revision_rows, step_rows
+from workers.store import action_rows, audit_rows, closed, findings, limit_cleanup, notices, revision_rows, step_rows
 from workers.store.audit_tables import audit
 from workers.store.autonomy_tables import autonomy_decisions
 from workers.store.columns import metadata
@@ -105,7 +105,7 @@ def count(tx: Tx, ids: Sequence[str], address: str, *, archived: Sequence[str] =
         told[table.name] = _number(tx, select(func.count()).select_from(table).where(_learned_of(table, ever, address)))
     told[revisions.name] += revision_rows.count_in_actions(tx, ids)
     told[notice_table.name] = notices.count_of(tx, ids)
-    told[limit_holds.name] = limit_upkeep.count_of(tx, ids)
+    told[limit_holds.name] = limit_cleanup.count_of(tx, ids)
     told[memories.name] = len(_memories(tx, ever, address))
     told[dead_letters.name] = len(_letters(tx, address))
     return told
@@ -170,7 +170,7 @@ def erase_cases(tx: Tx, ids: Sequence[str], address: str, now: datetime) -> None
         bare = {**verdict, "reasons": [], "requirements": [], "exclude": []}
         tx.execute(update(actions).where(actions.c.id == action_id).values(verdict=bare))
     _rename(tx, ids, address)
-    limit_upkeep.forget(tx, ids, now)
+    limit_cleanup.forget(tx, ids, now)
     notices.drop_of(tx, ids)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -66,7 +65,3 @@ def get(tx: Tx, event_id: str) -> Event | None:
 def find(tx: Tx, source: str, delivery_id: str) -> Event | None:
     query = select(*_COLUMNS).where(events.c.source == source, events.c.delivery_id == delivery_id)
     return one(Event, tx.execute(query).first())
-
-
-def count_since(tx: Tx, since: datetime) -> int:
-    return int(tx.execute(select(func.count()).where(events.c.received_at >= since)).scalar_one())

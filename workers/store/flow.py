@@ -15,35 +15,35 @@ from workers.store import flow_portable, flow_postgresql, flow_start, unsettled
 from workers.store.audit import Chain
 from workers.store.database import Database, Tx
 from workers.store.flow_types import (
+    ActionSnapshot,
+    Announcement,
     Begun,
     Caps,
     Claimed,
     Consent,
     Ending,
-    Errand,
-    Foretold,
-    Nearly,
+    OnBegin,
     Progress,
     stopping,
 )
 from workers.store.records import Action, Attempt, Case
 
 __all__ = [
+    "ActionSnapshot",
+    "Announcement",
     "Begun",
     "Caps",
     "Consent",
     "Ending",
-    "Errand",
-    "Foretold",
     "Progress",
     "approve",
     "begin",
     "claim",
     "end",
-    "errand",
     "live_on",
     "record",
     "record_in",
+    "snapshot",
     "start",
     "stopping",
 ]
@@ -58,7 +58,7 @@ class _Flow(Protocol):
     def record(
         self, db: Database, case: Case, chain: Chain, progress: Progress, /, *, now: datetime
     ) -> tuple[Case, Chain]: ...
-    def errand(self, db: Database, action_id: str, /) -> Errand | None: ...
+    def snapshot(self, db: Database, action_id: str, /) -> ActionSnapshot | None: ...
     def begin(
         self, db: Database, action: Action, /, *, worker: str, now: datetime, lease: timedelta, unless: Sequence[str]
     ) -> tuple[Action, Attempt] | None: ...
@@ -95,9 +95,9 @@ def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
     return flow_portable.record_in(tx, case, progress, now=now)
 
 
-def errand(db: Database, action_id: str) -> Errand | None:
-    """An action with all that must be known before it is carried out."""
-    return _on(db).errand(db, action_id)
+def snapshot(db: Database, action_id: str) -> ActionSnapshot | None:
+    """An action with all that must be known before it is carried out or decided."""
+    return _on(db).snapshot(db, action_id)
 
 
 def begin(
@@ -120,17 +120,17 @@ def start(
     unguarded: Sequence[str],
     versioned: Sequence[str],
     approving: bool = False,
-    nearly: Nearly | None = None,
-) -> tuple[Errand | None, tuple[Action, Attempt] | None]:
-    """An action as `errand` reads it, and begun in the same commit where it is approved and due, of one of these `kinds`, under
+    on_begin: OnBegin | None = None,
+) -> tuple[ActionSnapshot | None, tuple[Action, Attempt] | None]:
+    """An action as `snapshot` reads it, and begun in the same commit where it is approved and due, of one of these `kinds`, under
     this policy, and nothing that rows tell stands in the way: no switch, no missing place in a limit, nothing else of its case
     under way at its target, and no version to be compared outside, as there is of all but `unguarded` kinds at the systems that
     are `versioned`. Not begun on SQLite.
 
-    `approving`: whoever approves it may be committing that at this moment, which is waited for. `nearly` is told what is begun while
+    `approving`: whoever approves it may be committing that at this moment, which is waited for. `on_begin` is called with what is begun while
     that is committed, in most cases: nothing may leave this process by it, as the commit may still fail."""
     if db.is_sqlite:
-        return errand(db, action_id), None
+        return snapshot(db, action_id), None
     found = flow_start.start(
         db,
         action_id,
@@ -142,7 +142,7 @@ def start(
         unguarded=unguarded,
         versioned=versioned,
         approving=approving,
-        nearly=nearly,
+        on_begin=on_begin,
     )
     return found or (None, None)
 
@@ -154,14 +154,14 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
 
 
 def approve(
-    db: Database, action: Action, consent: Consent, *, now: datetime, foretold: Foretold | None = None
+    db: Database, action: Action, consent: Consent, *, now: datetime, announcement: Announcement | None = None
 ) -> Action | None:
     """Write down a plain yes, and bring the case in line. None, and nothing written, where the action or its case is no
-    longer as it was read, or somebody has decided something of the action before. On PostgreSQL it is `foretold`, in most cases,
+    longer as it was read, or somebody has decided something of the action before. On PostgreSQL the `announcement` is made, in most cases,
     while its rows are held until it is committed."""
     if db.is_sqlite:
         return flow_portable.approve(db, action, consent, now=now)
-    return flow_postgresql.approve(db, action, consent, now=now, foretold=foretold)
+    return flow_postgresql.approve(db, action, consent, now=now, announcement=announcement)
 
 
 def live_on(db: Database, kinds: Sequence[str], targets: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -11,7 +11,7 @@ from workers.store import actions, audit, cases, events, limits, steps, switches
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database, Tx
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Progress, stopping
+from workers.store.flow_types import ActionSnapshot, Caps, Claimed, Consent, Ending, Progress, stopping
 from workers.store.records import Action, ActionState, Attempt, Case
 from workers.store.tables import actions as action_table
 
@@ -64,13 +64,13 @@ def record_in(tx: Tx, case: Case, progress: Progress, *, now: datetime) -> Case:
     return moved
 
 
-def errand(db: Database, action_id: str) -> Errand | None:
+def snapshot(db: Database, action_id: str) -> ActionSnapshot | None:
     with db.read() as tx:
         action = actions.get(tx, action_id)
         case = cases.get(tx, action.case_id) if action is not None else None
         if action is None or case is None:
             return None
-        return Errand(
+        return ActionSnapshot(
             action=action,
             case=case,
             others=[other for other in actions.of_case(tx, case.id) if other.id != action.id],

@@ -28,7 +28,7 @@ from workers.store.audit import Chain, Note, link
 from workers.store.cases import LostClaim
 from workers.store.columns import UtcDateTime
 from workers.store.database import Database
-from workers.store.flow_types import Caps, Claimed, Consent, Ending, Errand, Foretold, Progress, stopping
+from workers.store.flow_types import ActionSnapshot, Announcement, Caps, Claimed, Consent, Ending, Progress, stopping
 from workers.store.ids import new_id
 from workers.store.limit_statements import Shape, Spent
 from workers.store.packing import unpacked
@@ -147,12 +147,12 @@ def _recording(
     return statement, {**values, **noted}, after
 
 
-def errand(db: Database, action_id: str) -> Errand | None:
-    return errand_in(db.ask("", statements.ERRAND, {"action": action_id}).fetchone())
+def snapshot(db: Database, action_id: str) -> ActionSnapshot | None:
+    return snapshot_in(db.ask("", statements.ACTION_SNAPSHOT, {"action": action_id}).fetchone())
 
 
-def errand_in(row: tuple[Any, ...] | None) -> Errand | None:
-    """A row of the statement `ERRAND`."""
+def snapshot_in(row: tuple[Any, ...] | None) -> ActionSnapshot | None:
+    """A row of the statement `ACTION_SNAPSHOT`."""
     if row is None:
         return None
     first, second = len(fields(Action)), len(fields(Action)) + len(fields(Case))
@@ -160,7 +160,7 @@ def errand_in(row: tuple[Any, ...] | None) -> Errand | None:
     action, case = Action(*row[:first]), Case(*row[first:second])
     limited = "limits" in action.verdict
     record = record_of(unpacked(record), kept)
-    return Errand(
+    return ActionSnapshot(
         action=action,
         case=case,
         others=[_record(Action, tables.actions, item) for item in others or ()],
@@ -236,24 +236,24 @@ def end(db: Database, action: Action, ending: Ending, *, now: datetime) -> bool:
 
 
 def approve(
-    db: Database, action: Action, consent: Consent, *, now: datetime, foretold: Foretold | None = None
+    db: Database, action: Action, consent: Consent, *, now: datetime, announcement: Announcement | None = None
 ) -> Action | None:
     """None where the action or its case is no longer as it was read, or somebody has said something of it before."""
     statement, values = approving(action, consent, now=now)
-    row = _unless_overtaken(db, action, statement, values, **telling(foretold, values))
+    row = _unless_overtaken(db, action, statement, values, **telling(announcement, values))
     return Action(*row) if row is not None else None
 
 
-def telling(foretold: Foretold | None, values: Mapping[str, Any]) -> dict[str, Any]:
+def telling(announcement: Announcement | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """How a yes with these values is asked so that it is told as soon as its rows are held."""
-    if foretold is None:
+    if announcement is None:
         return {}
 
-    def early(result: PGresult) -> None:
+    def before_commit(result: PGresult) -> None:
         if result.ntuples:
-            foretold.held()
+            announcement.make()
 
-    return {"first": (statements.TAKEN, values), "early": early}
+    return {"first": (statements.TAKEN, values), "before_commit": before_commit}
 
 
 def _unless_overtaken(

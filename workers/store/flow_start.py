@@ -14,8 +14,8 @@ from psycopg.pq.abc import PGresult
 
 from workers.store import flow_statements as statements
 from workers.store.database import Database
-from workers.store.flow_postgresql import as_begun, errand_in
-from workers.store.flow_types import Errand, Nearly
+from workers.store.flow_postgresql import as_begun, snapshot_in
+from workers.store.flow_types import ActionSnapshot, OnBegin
 from workers.store.ids import new_id
 from workers.store.phrasing import Rows, bound, read
 from workers.store.records import Action, Attempt
@@ -33,8 +33,8 @@ def start(
     unguarded: Sequence[str],
     versioned: Sequence[str],
     approving: bool = False,
-    nearly: Nearly | None = None,
-) -> tuple[Errand, tuple[Action, Attempt] | None] | None:
+    on_begin: OnBegin | None = None,
+) -> tuple[ActionSnapshot, tuple[Action, Attempt] | None] | None:
     attempt = new_id("try")
     values = {
         "action": action_id,
@@ -48,26 +48,26 @@ def start(
         "versioned": list(versioned),
     }
 
-    def made(rows: Rows) -> tuple[Errand, tuple[Action, Attempt] | None] | None:
+    def made(rows: Rows) -> tuple[ActionSnapshot, tuple[Action, Attempt] | None] | None:
         number, *row = rows.fetchone() or (None,)
-        errand = errand_in(tuple(row) or None)
-        if errand is None or number is None:
-            return None if errand is None else (errand, None)
-        return errand, as_begun(errand.action, attempt, number, worker=worker, now=now, lease=lease)
+        snapshot = snapshot_in(tuple(row) or None)
+        if snapshot is None or number is None:
+            return None if snapshot is None else (snapshot, None)
+        return snapshot, as_begun(snapshot.action, attempt, number, worker=worker, now=now, lease=lease)
 
     known = []
 
-    def early(result: PGresult) -> None:
+    def before_commit(result: PGresult) -> None:
         known.append(made(read(result)))
-        if nearly is not None and known[-1] is not None and known[-1][1] is not None:
-            nearly(known[-1][0], *known[-1][1])
+        if on_begin is not None and known[-1] is not None and known[-1][1] is not None:
+            on_begin(known[-1][0], *known[-1][1])
 
     if approving:
         with db.direct() as alone:
             asked = [bound(statements.AWAITED, {"action": action_id}), bound(statements.START, values)]
-            *_, result = alone.answers(asked, early)
+            *_, result = alone.answers(asked, before_commit)
         rows = None if known else read(result)
     else:
-        rows = db.ask("", statements.START, values, early=early)
+        rows = db.ask("", statements.START, values, before_commit=before_commit)
     # What was told early is what was asked last, and committed.
     return known[-1] if known or rows is None else made(rows)

@@ -120,7 +120,7 @@ _THROWN = """FROM switches s
 _HOLDS = """(EXISTS (SELECT FROM limit_holds l WHERE l.action_id = a.id)
         OR EXISTS (SELECT FROM limit_uses l WHERE l.action_id = a.id))"""
 
-ERRAND = """
+ACTION_SNAPSHOT = """
 SELECT {action}, {case}, {chain},
     (SELECT json_agg({other} ORDER BY o.round, o.ordinal) FROM actions o WHERE o.case_id = a.case_id AND o.id <> a.id),
     (SELECT json_agg(s ORDER BY s.scope LIKE 'rule:%%', s.scope) {thrown}),
@@ -306,7 +306,7 @@ def _object(record: type, alias: str) -> str:
 #: an event; its data as they are, or packed as text
 _EVENT = _object(Event, "e").replace("'data', e.data", "'data', COALESCE(to_jsonb(encode(e.packed, 'base64')), e.data)")
 
-ERRAND = ERRAND.format(
+ACTION_SNAPSHOT = ACTION_SNAPSHOT.format(
     action=_columns(Action, "a"),
     case=_columns(Case, "c"),
     chain=_chain("c"),
@@ -320,7 +320,7 @@ ERRAND = ERRAND.format(
 #: the other
 AWAITED = "SELECT FROM actions WHERE id = %(action)s AND state::text = 'pending' FOR NO KEY UPDATE"
 
-#: an errand as it was read, and begun by this very statement where nothing stands in the way that rows can tell
+#: an action as it was read, and begun by this very statement where nothing stands in the way that rows can tell
 START = f"""
 WITH clear AS MATERIALIZED (
     SELECT a.id, a.version FROM actions a JOIN cases c ON c.id = a.case_id
@@ -337,4 +337,4 @@ WITH clear AS MATERIALIZED (
     {_EXECUTING} FROM clear WHERE actions.id = clear.id AND actions.version = clear.version
     RETURNING actions.id, {_DIGEST} AS digest
 ), {_TRIED}
-""" + ERRAND.replace("SELECT ", "SELECT (SELECT number FROM tried), ", 1)
+""" + ACTION_SNAPSHOT.replace("SELECT ", "SELECT (SELECT number FROM tried), ", 1)

@@ -60,8 +60,9 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
-    """A due action with all that must be known before it is carried out, read in one go."""
+class ActionSnapshot:
+    """An action with all that must be known before it is carried out or decided, as it was read in one go. What changed since holds
+    whoever writes by it back (`flow.begin`, `flow.approve`)."""
 
     action: Action
     case: Case
@@ -80,24 +81,24 @@ class Errand:
 
 
 @dataclass(slots=True)
-class Foretold:
-    """What is said of a yes as soon as nobody else can change what it changes, and before it is written: `say` returns whether
-    somebody was told."""
+class Announcement:
+    """A yes is announced once its rows are held, so that nobody else can change them, and before it is committed. `say` announces it, and
+    returns whether somebody was told."""
 
     say: Callable[[], bool]
     #: whether somebody knows of it who waits until it is written
     heard: bool = False
 
-    def held(self) -> None:
+    def make(self) -> None:
         self.heard = self.say()
 
-    def let_go(self) -> None:
+    def withdraw(self) -> None:
         """It is asked for once more: whoever was told found nothing."""
         self.heard = False
 
 
-#: told of an action as it was read and as it is begun, while that is being committed
-Nearly = Callable[[Errand, Action, Attempt], object]
+#: called with an action as it was read and as it is begun, while that is being committed
+OnBegin = Callable[[ActionSnapshot, Action, Attempt], object]
 
 
 def stopping(action: Action, case: Case) -> list[str]:

@@ -1,7 +1,7 @@
 """Taking over what was used up of limits before there were counters: rows of `limit_uses` become holds that are counted.
 
 As long as any such row is left, decisions take the long way, which asks here first; the sweeper brings over the rest. Called by
-`limits` and `limit_upkeep`.
+`limits` and `limit_cleanup`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 So whoever adds or removes what a counter holds changes the counter's row in the same commit, and holds it until then: the
 counter's turn. All turns of a transaction are taken at once and in one order, so no two wait for each other; who cannot keep to
 that is alone. Rows of holds are nobody's turn: who drops what is over passes by one that somebody else is at. Called by `limits`,
-`limit_upkeep` and `limit_adoption`; the straight way on PostgreSQL says the same in one statement (`limit_statements`).
+`limit_cleanup` and `limit_adoption`; the straight way on PostgreSQL says the same in one statement (`limit_statements`).
 """
 
 from __future__ import annotations

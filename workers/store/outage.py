@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 20.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
-def insist(commit: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def with_retries(commit: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call it until the database takes it, for `PATIENCE_SECONDS` at most. Raise `StoreUnavailable` after that.
 
     `commit` must bear being repeated after it was committed: a fence makes the repetition write nothing.
@@ -51,12 +51,12 @@ def insist(commit: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def insisting(commit: Callable[P, T]) -> Callable[P, T]:
-    """The same, as a decorator."""
+def retried(commit: Callable[P, T]) -> Callable[P, T]:
+    """`with_retries`, as a decorator."""
 
     @wraps(commit)
     def until_taken(*args: P.args, **kwargs: P.kwargs) -> T:
-        return insist(commit, *args, **kwargs)
+        return with_retries(commit, *args, **kwargs)
 
     return until_taken
 
@@ -82,7 +82,7 @@ def record(db: Database, case: Case, chain: Chain, progress: Progress, *, now: d
                 raise
             return found
 
-    return insist(attempt)
+    return with_retries(attempt)
 
 
 def _recorded(db: Database, case: Case, progress: Progress) -> tuple[Case, Chain] | None:

@@ -18,7 +18,7 @@ from workers.store import flow_postgresql
 from workers.store.audit import Chain
 from workers.store.cases import LostClaim
 from workers.store.database import Database
-from workers.store.flow_types import Consent, Foretold, Progress
+from workers.store.flow_types import Announcement, Consent, Progress
 from workers.store.limit_shares import Holding
 from workers.store.limit_statements import Room, told
 from workers.store.records import Action, Case
@@ -40,12 +40,12 @@ def approve(
     rooms: Sequence[Room],
     *,
     now: datetime,
-    foretold: Foretold | None = None,
+    announcement: Announcement | None = None,
 ) -> Action | None:
     """As `flow.approve`, holding what the action uses up. None, and nothing written, also where there is no room."""
     spent = told(holdings, rooms, now)
     statement, values = flow_postgresql.approving(action, consent, now=now, spent=spent)
-    row = _unless_refused(db, statement, values, foretold, again=True)
+    row = _unless_refused(db, statement, values, announcement, again=True)
     return Action(*row) if row else None
 
 
@@ -84,21 +84,21 @@ def _unless_refused(
     db: Database,
     statement: str,
     values: Mapping[str, Any],
-    foretold: Foretold | None = None,
+    announcement: Announcement | None = None,
     *,
     again: bool = False,
 ) -> tuple[Any, ...] | None:
     """A statement's row, empty where it found nothing to change. None, and nothing written, where there is no room, the action
     holds something already, a counter has just come or gone, or the chain has gone on. `again`: it is asked once more where a
     counter has just come, as it takes those that are there too."""
-    telling = flow_postgresql.telling(foretold, values)
+    telling = flow_postgresql.telling(announcement, values)
     try:
         return db.ask(values["spent"], statement, values, in_turn=True, **telling).fetchone() or ()
     except DivisionByZero:
         return None
     except UniqueViolation as error:
         if again and error.diag.constraint_name == _COUNTER:
-            if foretold is not None:
-                foretold.let_go()
-            return _unless_refused(db, statement, values, foretold)
+            if announcement is not None:
+                announcement.withdraw()
+            return _unless_refused(db, statement, values, announcement)
         return None

@@ -85,13 +85,13 @@ def test_earned_by_320_decisions_it_runs_and_is_taken_back_when_it_goes_wrong(wo
     assert RULE in {rule.ref for rule in system.policy.rules}
     ran = until_one_runs(world)
     closed = str(world.tickets)
-    world.upkeep()
+    world.autonomy_pass()
     assert (watch(world).outcomes, watch(world).wrong, watch(world).taken_back) == (ran, 0, False)
 
     # What was closed by itself comes back, and people have to take it on: that was wrong.
     world.engine.clock.on(days=2)
     world.comes_back(closed)
-    world.upkeep()
+    world.autonomy_pass()
     with system.db.read() as tx:
         (wrong,) = [one for one in autonomy_watches.outcomes(tx, RULE, 1, 1000) if one.wrong]
     assert (wrong.why, wrong.sampled) == ("reversed", False)
@@ -102,7 +102,7 @@ def test_earned_by_320_decisions_it_runs_and_is_taken_back_when_it_goes_wrong(wo
         needed += 1
         assert needed <= 20, "so clear a change is seen within some ten outcomes"
         run(world, "reject")
-        world.upkeep()
+        world.autonomy_pass()
     with system.db.read() as tx:
         (thrown,) = switches.listing(tx)
         told = [entry for entry in audit.of_chain(tx, SYSTEM) if entry.verb == "switch_thrown"]
@@ -127,10 +127,10 @@ def test_earned_by_320_decisions_it_runs_and_is_taken_back_when_it_goes_wrong(wo
     with system.db.write() as tx:
         switchboard.release(tx, f"rule:{RULE}", reason="Understood and mended.", actor=ANA, now=world.engine.clock())
     system.switchboard.forget()
-    world.upkeep()
+    world.autonomy_pass()
     after = watch(world)
     assert (after.epoch, after.outcomes, after.wrong, after.peak) == (before.epoch + 1, 0, 0, 1.0)
     assert not after.taken_back
     run(world)
-    world.upkeep()
+    world.autonomy_pass()
     assert (watch(world).outcomes, watch(world).taken_back) == (1, False)

@@ -13,7 +13,7 @@ from tests.kit.ahead import clock_ahead, newest_here
 from tests.kit.earning import CLOSE, running
 from tests.kit.engine import tags
 from workers.autonomy import watching
-from workers.autonomy.upkeep import CRASH_POINTS
+from workers.autonomy.background import CRASH_POINTS
 from workers.learning.collect import collect
 from workers.store import audit, autonomy_watches, switches
 from workers.store.audit import SYSTEM
@@ -60,7 +60,7 @@ def test_what_runs_by_itself_is_counted_once_however_often_is_looked(earned):
     for _ in range(3):
         assert earned.ticket().state == "done"
     for _ in range(3):
-        earned.upkeep()
+        earned.autonomy_pass()
 
     assert (watch(earned).outcomes, watch(earned).wrong, watch(earned).sampled) == (3, 0, 0)
     assert [(one.number, one.open) for one in outcomes(earned)] == [(1, False), (2, False), (3, False)]
@@ -70,7 +70,7 @@ def test_what_could_not_be_carried_out_went_wrong(earned):
     earned.ticket()
     assert fails(earned).state == "failed"
 
-    earned.upkeep()
+    earned.autonomy_pass()
 
     assert [(one.wrong, one.why) for one in outcomes(earned)] == [(False, ""), (True, "failed")]
 
@@ -82,11 +82,11 @@ def test_what_a_person_stopped_went_wrong_however_soon_they_did(tmp_path, counte
     held = world.engine.actions()[-1]
     assert (held.state, held.decided_by) == ("approved", f"policy:{RULE}")
     if counted_before:
-        world.upkeep()
+        world.autonomy_pass()
 
     world.engine.decide(held, "stop", by=world.engine.person("ana"), reason="Not this one.")
-    world.upkeep()
-    world.upkeep()
+    world.autonomy_pass()
+    world.autonomy_pass()
 
     assert [(one.wrong, one.why) for one in outcomes(world)] == [(True, "stopped")]
     world.engine.system.close()
@@ -97,7 +97,7 @@ def test_what_goes_wrong_again_and_again_is_taken_back_once(earned):
         fails(earned)
 
     for _ in range(3):
-        earned.upkeep()
+        earned.autonomy_pass()
 
     assert thrown(earned) == [f"rule:{RULE}"]
     assert watch(earned).taken_back
@@ -110,7 +110,7 @@ def test_a_rule_that_people_wrote_is_watched_and_stays(earned):
     for _ in range(6):
         fails(earned, draft=tags())
 
-    earned.upkeep()
+    earned.autonomy_pass()
 
     found = watch(earned, "support/tags")
     assert found.wrong == 6
@@ -125,7 +125,7 @@ def test_what_went_wrong_is_told_of_as_many_as_are_reckoned_with(earned, monkeyp
     for wrong in (True, True, False, True, False):
         fails(earned) if wrong else earned.ticket()
 
-    earned.upkeep()
+    earned.autonomy_pass()
 
     assert (watch(earned).outcomes, watch(earned).wrong) == (3, 1)
 
@@ -134,7 +134,7 @@ def test_without_drift_nothing_is_taken_back(earned):
     for number in range(60):
         fails(earned) if number == 30 else earned.ticket()
         if number % 20 == 19:
-            earned.upkeep()
+            earned.autonomy_pass()
 
     assert (watch(earned).outcomes, watch(earned).wrong, watch(earned).taken_back) == (60, 1, False)
 
@@ -144,8 +144,8 @@ def test_people_who_look_at_a_sample_speak_for_or_against_the_rule(looked_at):
     looked_at.decided("reject")
     looked_at.decided("request_changes")
 
-    looked_at.upkeep()
-    looked_at.upkeep()
+    looked_at.autonomy_pass()
+    looked_at.autonomy_pass()
 
     found = [(one.sampled, one.wrong, one.why) for one in outcomes(looked_at)]
     assert found == [(True, False, ""), (True, True, "rejected"), (True, True, "changes")]
@@ -156,10 +156,10 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from tests.kit.earning import running
-from workers.autonomy.upkeep import Upkeep
+from workers.autonomy.background import AutonomyPass
 world = running(Path(sys.argv[1]), url=sys.argv[2])
 world.engine.clock.now = datetime.fromisoformat(sys.argv[3])
-Upkeep(world.engine.system).run()
+AutonomyPass(world.engine.system).run()
 """
 
 
@@ -175,7 +175,7 @@ def test_killed_anywhere_everything_is_counted_once_and_taken_back_once(looked_a
     command = [sys.executable, "-c", _KILLED, str(tmp_path), system.db.url, quick.engine.clock().isoformat()]
 
     ended = subprocess.run(command, env={**os.environ, "CASEWORKER_CRASH_AT": point}, check=False, timeout=100)
-    quick.upkeep()
+    quick.autonomy_pass()
     quick.engine.system.close()
 
     assert ended.returncode == -9
@@ -188,11 +188,11 @@ def test_killed_anywhere_everything_is_counted_once_and_taken_back_once(looked_a
 def test_one_machine_whose_clock_is_ahead_hides_nothing_from_the_watch(earned):
     with clock_ahead(earned.engine):
         earned.ticket()
-    earned.upkeep()
+    earned.autonomy_pass()
 
     fails(earned)
     assert newest_here(earned.engine).state == "failed"
-    earned.upkeep()
+    earned.autonomy_pass()
 
     assert (watch(earned).outcomes, watch(earned).wrong) == (2, 1)
 
@@ -200,10 +200,10 @@ def test_one_machine_whose_clock_is_ahead_hides_nothing_from_the_watch(earned):
 def test_nor_does_it_keep_what_people_say_of_a_sample_from_being_counted(looked_at):
     with clock_ahead(looked_at.engine):
         looked_at.decided()
-    looked_at.upkeep()
+    looked_at.autonomy_pass()
 
     looked_at.ticket()
     looked_at.engine.decide(newest_here(looked_at.engine), "reject", reason="There is more to do.")
-    looked_at.upkeep()
+    looked_at.autonomy_pass()
 
     assert (watch(looked_at).outcomes, watch(looked_at).wrong) == (2, 1)

@@ -9,7 +9,7 @@ import pytest
 from integrations.base import Delivery
 from integrations.webhooks import load_secrets, sign
 from integrations.webhooks.schemes import STANDARD_V1
-from workers.intake import isolation
+from workers.intake import quarantining
 from workers.intake.receive import NotStored
 from workers.store import audit, cases, schema
 from workers.store.audit import SYSTEM
@@ -118,7 +118,7 @@ def turn_away(engine, number, type_="ticket.created", source="sample"):
     (secret,) = load_secrets(STANDARD_V1, SECRET)
     headers = sign(STANDARD_V1, secret, body, at=now, delivery_id=fixture["id"])
     pairs = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
-    assert isolation.keep(engine.system, Delivery(source, pairs, body, now), "signature")
+    assert quarantining.keep(engine.system, Delivery(source, pairs, body, now), "signature")
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_with_the_right_secret_it_is_let_in_once(caseworker, kept, monkeypatch):
 
 def test_all_are_replayed_however_many_each_source_has(caseworker, kept, monkeypatch):
     """So many may be kept of each, so that all of them together are more."""
-    monkeypatch.setattr(isolation, "MOST_ROWS", 2)
+    monkeypatch.setattr(quarantining, "MOST_ROWS", 2)
     monkeypatch.setenv("SAMPLE_WEBHOOK_SECRET", SECRET)
     turn_away(kept, 2)
     for number in (3, 4):
@@ -191,14 +191,14 @@ def test_a_refused_request_that_is_authentic_and_of_a_type_that_is_ignored_is_se
 def test_one_that_the_database_refuses_holds_up_no_other(caseworker, kept, monkeypatch):
     monkeypatch.setenv("SAMPLE_WEBHOOK_SECRET", SECRET)
     turn_away(kept, 2)
-    receive = isolation.receive
+    receive = quarantining.receive
 
     def refuse_the_first(system, inbound, provenance):
         if inbound[0].delivery_id == "msg_1":
             raise NotStored("the database refused this event")
         return receive(system, inbound, provenance)
 
-    monkeypatch.setattr(isolation, "receive", refuse_the_first)
+    monkeypatch.setattr(quarantining, "receive", refuse_the_first)
 
     ran = caseworker("quarantine", "replay", "--all", "--json")
 

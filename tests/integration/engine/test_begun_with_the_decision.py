@@ -93,7 +93,7 @@ def test_it_tells_the_same_as_an_attempt_that_was_begun_by_itself(at_hand):
     decided(at_hand, refund(**MONEY))
     at_hand.drain()
     first = at_hand.action("refund_payment")
-    at_hand.hints.at_once = lambda _errand: False
+    at_hand.hints.begins_here = lambda _snapshot: False
     at_hand.event("d2", ticket="8")
     at_hand.drain()
     second = at_hand.action("refund_payment")
@@ -172,14 +172,14 @@ def test_a_process_that_died_after_the_call_leaves_it_done_once(at_hand, proposa
 
 @pytest.mark.parametrize("scope", ["all", "domain:support", "action:refund_payment", "vendor:house", "rule:house/go"])
 def test_a_switch_thrown_between_judging_and_commit_lets_nothing_begin(at_hand, scope):
-    ready = at_hand.hints.at_once
+    ready = at_hand.hints.begins_here
 
-    def thrown_meanwhile(errand):
+    def thrown_meanwhile(snapshot):
         with at_hand.system.db.write() as tx:
             switches.throw(tx, scope, reason="Something is odd", actor="person:ana", now=at_hand.clock())
-        return ready(errand)
+        return ready(snapshot)
 
-    at_hand.hints.at_once = thrown_meanwhile
+    at_hand.hints.begins_here = thrown_meanwhile
     (action,) = decided(at_hand, refund(**MONEY))
 
     assert (action.state, action.tries, told(at_hand, action)) == (ActionState.APPROVED, 0, [])
@@ -200,13 +200,13 @@ def test_a_switch_for_something_else_does_not_hinder_it(at_hand):
 
 
 def test_of_a_round_that_a_message_joined_nothing_is_begun(at_hand):
-    ready = at_hand.hints.at_once
+    ready = at_hand.hints.begins_here
 
-    def joined_meanwhile(errand):
+    def joined_meanwhile(snapshot):
         at_hand.event("d2", text="Never mind")
-        return ready(errand)
+        return ready(snapshot)
 
-    at_hand.hints.at_once = joined_meanwhile
+    at_hand.hints.begins_here = joined_meanwhile
 
     found = decided(at_hand, refund(**MONEY))
 
@@ -257,13 +257,13 @@ def test_without_somebody_who_can_write_there_nothing_is_begun(at_hand):
 
 
 def test_what_was_decided_under_another_policy_is_not_begun(at_hand):
-    ready = at_hand.hints.at_once
+    ready = at_hand.hints.begins_here
 
-    def changed_meanwhile(errand):
+    def changed_meanwhile(snapshot):
         under(at_hand, within())
-        return ready(errand)
+        return ready(snapshot)
 
-    at_hand.hints.at_once = changed_meanwhile
+    at_hand.hints.begins_here = changed_meanwhile
 
     assert decided(at_hand, refund(**MONEY))[0].state == ActionState.APPROVED
 

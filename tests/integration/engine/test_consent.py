@@ -11,7 +11,7 @@ from tests.kit.rules import asking
 from workers.inbox import service
 from workers.inbox.words import AlreadyDecided, Choice, NotAllowed, Word
 from workers.renewal import JUDGED_ANEW
-from workers.settlement import weigh
+from workers.settlement import consequences_of
 from workers.store import actions, audit, flow
 from workers.store.flow import Consent
 
@@ -24,24 +24,26 @@ def waiting(engine):
     return engine
 
 
-def consent_to(engine, errand, now):
-    changes = {"state": "approved", "approved_digest": errand.action.digest, "wake_at": now}
-    after = replace(errand.action, **changes)
+def consent_to(engine, snapshot, now):
+    changes = {"state": "approved", "approved_digest": snapshot.action.digest, "wake_at": now}
+    after = replace(snapshot.action, **changes)
     person = engine.person()
     decision = {
         "id": "dec_1",
-        "action_id": errand.action.id,
-        "case_id": errand.case.id,
+        "action_id": snapshot.action.id,
+        "case_id": snapshot.case.id,
         "revision": 1,
-        "digest": errand.action.digest,
+        "digest": snapshot.action.digest,
         "decision": "approve",
         "person_id": person.id,
         "actor": f"person:{person.email}",
         "channel": "api",
         "decided_at": now,
     }
-    standing = weigh(errand.case, [after], now=now)
-    return Consent(changes, decision, errand.case, standing.case, errand.chain, [audit.Note("person", "decided", {})])
+    consequences = consequences_of(snapshot.case, [after], now=now)
+    return Consent(
+        changes, decision, snapshot.case, consequences.case, snapshot.chain, [audit.Note("person", "decided", {})]
+    )
 
 
 def kept(engine, action):
@@ -67,8 +69,8 @@ def test_it_is_written_down_like_any_other(waiting):
 @pytest.mark.parametrize("changed", ["case", "action", "decision"])
 def test_nothing_of_it_is_written_where_anything_changed_since_it_was_read(waiting, changed):
     action, db, now = waiting.action("reply_to_customer"), waiting.system.db, waiting.clock()
-    errand = flow.errand(db, action.id)
-    consent = consent_to(waiting, errand, now)
+    snapshot = flow.snapshot(db, action.id)
+    consent = consent_to(waiting, snapshot, now)
     if changed == "case":
         waiting.event(delivery="d2")
     with db.write() as tx:
@@ -78,7 +80,7 @@ def test_nothing_of_it_is_written_where_anything_changed_since_it_was_read(waiti
             actions.add_decision(tx, {**consent.decision, "id": "dec_0"})
     before = kept(waiting, action)
 
-    assert flow.approve(db, errand.action, consent, now=now) is None
+    assert flow.approve(db, snapshot.action, consent, now=now) is None
 
     assert kept(waiting, action) == before
 

@@ -27,15 +27,15 @@ def begun(engine):
     started = flow.begin(engine.system.db, action, worker="w", now=now, lease=engine.system.settings.lease, unless=())
     assert started is not None
     action, _ = started
-    errand = flow.errand(engine.system.db, action.id)
+    snapshot = flow.snapshot(engine.system.db, action.id)
     ending = Ending(
         changes={"state": ActionState.DONE, "settled_at": now, "wake_at": None, "claimed_by": None},
         outcome="done",
         receipt=None,
         error=None,
-        case=errand.case,
+        case=snapshot.case,
         case_changes={"state": CaseState.CLOSED, "outcome": "done", "closed_at": now, "wake_at": None},
-        chain=errand.chain,
+        chain=snapshot.chain,
         notes=[audit.Note("caseworker", "executed", {"action": action.id})],
     )
     return engine, action, ending

@@ -23,14 +23,14 @@ def ends(engine):
         engine.drain()
         engine.decide(engine.action("refund_payment"))
         engine.hints.waiting.clear()
-        errand = flow.errand(engine.system.db, engine.action("refund_payment").id)
+        snapshot = flow.snapshot(engine.system.db, engine.action("refund_payment").id)
         terms = {"worker": "another", "now": engine.clock(), "lease": timedelta(hours=1), "unless": []}
-        action, _attempt = flow.begin(engine.system.db, errand.action, **terms)
+        action, _attempt = flow.begin(engine.system.db, snapshot.action, **terms)
 
         def while_drafting():
             if engine.model.asked[-1].task == "draft":
                 engine.model.during = lambda: None
-                end(replace(errand, action=action))
+                end(replace(snapshot, action=action))
 
         engine.model.drafts, engine.model.during = [[tags()]], while_drafting
         engine.event("d2", text="Is there any news?")
@@ -41,7 +41,7 @@ def ends(engine):
 
 
 def test_people_hear_of_what_failed_meanwhile(engine, ends):
-    ends(lambda errand: ledger.record_end(engine.system, errand, ActionState.FAILED, error="The card is closed."))
+    ends(lambda snapshot: ledger.record_end(engine.system, snapshot, ActionState.FAILED, error="The card is closed."))
 
     case = engine.case()
     assert [action.state for action in engine.actions()] == [ActionState.FAILED, ActionState.DONE]
@@ -50,9 +50,9 @@ def test_people_hear_of_what_failed_meanwhile(engine, ends):
 
 
 def test_what_turned_out_stale_meanwhile_is_found_so_again_and_drafted_anew(engine, ends):
-    def refused(errand):
+    def refused(snapshot):
         engine.house.touched_by_somebody_else("house:charge:ch_1")
-        ledger.redraft(engine.system, errand.action, "The charge changed.")
+        ledger.redraft(engine.system, snapshot.action, "The charge changed.")
 
     ends(refused)
     assert len(engine.model.asked) == 4

@@ -47,7 +47,7 @@ def test_what_is_handed_on_is_what_would_be_read(engine, made):
     assert due
     for action_id, known in due:
         if known is not None:
-            assert known == flow.errand(engine.system.db, action_id)
+            assert known == flow.snapshot(engine.system.db, action_id)
 
 
 def test_what_was_just_committed_is_not_read_again(engine, reads):
@@ -64,7 +64,7 @@ def test_after_a_moment_it_is_read_again(engine, reads):
     action_id, known = plainly(engine)[0]
     engine.clock.on(seconds=2)
 
-    execute.carry_out(engine.system, engine.writers, action_id, errand=known)
+    execute.carry_out(engine.system, engine.writers, action_id, snapshot=known)
 
     assert reads == [action_id]
 
@@ -85,7 +85,7 @@ def test_a_message_that_joined_since_stops_it(engine):
     ((action_id, known), *_) = plainly(engine)
     engine.event("d2", text="Never mind, it works again")
 
-    execute.carry_out(engine.system, engine.writers, action_id, errand=known)
+    execute.carry_out(engine.system, engine.writers, action_id, snapshot=known)
 
     assert engine.house.done("tag") == []
 
@@ -94,7 +94,7 @@ def test_what_somebody_else_has_begun_is_not_begun_again(engine):
     ((action_id, known), *_) = plainly(engine)
     execute.carry_out(engine.system, engine.writers, action_id)
 
-    execute.carry_out(engine.system, engine.writers, action_id, errand=known)
+    execute.carry_out(engine.system, engine.writers, action_id, snapshot=known)
 
     assert len(engine.house.done("tag")) == 1
 

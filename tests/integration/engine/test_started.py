@@ -47,7 +47,7 @@ def approved(engine, *drafts):
 
 def begun(engine, action, *, at=None, versioned=()):
     """What the statement has begun of it."""
-    errand, started = flow.start(
+    snapshot, started = flow.start(
         engine.system.db,
         action.id,
         worker="w",
@@ -58,7 +58,7 @@ def begun(engine, action, *, at=None, versioned=()):
         unguarded=[name for name, kind in CATALOGUE.items() if not kind.guarded],
         versioned=versioned,
     )
-    assert errand is not None
+    assert snapshot is not None
     return started
 
 
@@ -83,9 +83,9 @@ def test_it_is_carried_out_with_no_second_statement_before_the_call(engine, monk
 
 def test_what_it_gives_is_the_action_as_it_was_and_as_it_is(engine):
     action = approved(engine)
-    was = flow.errand(engine.system.db, action.id)
+    was = flow.snapshot(engine.system.db, action.id)
 
-    errand, started = flow.start(
+    snapshot, started = flow.start(
         engine.system.db,
         action.id,
         worker="w",
@@ -97,7 +97,7 @@ def test_what_it_gives_is_the_action_as_it_was_and_as_it_is(engine):
         versioned=[],
     )
 
-    assert errand == was
+    assert snapshot == was
     assert started is not None
     assert started[0] == engine.action("add_tags")
     assert [started[1]] == attempts(engine, action)

@@ -19,7 +19,7 @@ from workers.actions.catalogue import CATALOGUE
 from workers.inbox import service
 from workers.inbox.choices import approved
 from workers.inbox.words import Choice, Word
-from workers.settlement import weigh
+from workers.settlement import consequences_of
 from workers.store import actions, flow, flow_postgresql
 from workers.store.phrasing import bound
 from workers.store.records import ActionState
@@ -76,12 +76,12 @@ def worker():
 def write_a_yes(engine, connection):
     """The real statement, in a transaction that stays open. The action as it is with that."""
     now = engine.clock()
-    errand = flow.errand(engine.system.db, engine.action("refund_payment").id)
-    action, person = errand.action, engine.person()
+    snapshot = flow.snapshot(engine.system.db, engine.action("refund_payment").id)
+    action, person = snapshot.action, engine.person()
     changes = approved(action, actor=f"person:{person.email}", now=now)
-    standing = weigh(errand.case, [action], now=now)
+    consequences = consequences_of(snapshot.case, [action], now=now)
     choice = Choice(Word.APPROVE, action.revision, action.digest)
-    consent = service.consent(person, errand, choice, changes, standing, now=now)
+    consent = service.consent(person, snapshot, choice, changes, consequences, now=now)
     statement, values = flow_postgresql.approving(action, consent, now=now)
     assert connection.execute(statement, values).fetchone() is not None
     return action.id
@@ -133,10 +133,10 @@ def test_whoever_is_told_before_the_commit_waits_for_it_and_begins_then(engine, 
     until(lambda: waits(engine, asked), "it does not wait")
     assert attempts(engine, action_id) == []
     somebody.commit()
-    errand, begun = asked.result(60)
+    snapshot, begun = asked.result(60)
 
-    assert (errand.action.state, errand.action.approved_digest) == (ActionState.APPROVED, errand.action.digest)
-    assert (errand.chain, errand.case) == (flow.errand(engine.system.db, action_id).chain, engine.case())
+    assert (snapshot.action.state, snapshot.action.approved_digest) == (ActionState.APPROVED, snapshot.action.digest)
+    assert (snapshot.chain, snapshot.case) == (flow.snapshot(engine.system.db, action_id).chain, engine.case())
     assert begun == (engine.action("refund_payment"), *attempts(engine, action_id))
     assert begun[0].state == ActionState.EXECUTING
 
@@ -147,11 +147,11 @@ def test_a_yes_that_is_rolled_back_begins_nothing(engine, somebody, worker):
     asked = worker.submit(start, engine, action_id)
     until(lambda: waits(engine, asked), "it does not wait")
     somebody.rollback()
-    errand, begun = asked.result(60)
+    snapshot, begun = asked.result(60)
 
-    assert (errand.action.state, begun) == (ActionState.PENDING, None)
+    assert (snapshot.action.state, begun) == (ActionState.PENDING, None)
     assert attempts(engine, action_id) == []
-    assert engine.decide(errand.action).state == ActionState.APPROVED, "it is held"
+    assert engine.decide(snapshot.action).state == ActionState.APPROVED, "it is held"
 
 
 def test_whoever_is_told_after_the_commit_begins_at_once(engine, somebody):
@@ -225,8 +225,8 @@ class Told:
 def say_yes(engine):
     action = engine.action("refund_payment")
     choice = Choice(Word.APPROVE, action.revision, action.digest)
-    errand = flow.errand(engine.system.db, action.id)
-    return service.approve(engine.system, engine.person(), errand, choice)
+    snapshot = flow.snapshot(engine.system.db, action.id)
+    return service.approve(engine.system, engine.person(), snapshot, choice)
 
 
 def listening(engine):
@@ -261,12 +261,12 @@ def test_where_no_hint_can_go_before_the_commit_one_goes_after_it(engine, told, 
 
 def test_a_yes_that_changes_nothing_is_told_to_nobody(engine, told):
     action = engine.action("refund_payment")
-    errand = flow.errand(engine.system.db, action.id)
+    snapshot = flow.snapshot(engine.system.db, action.id)
     with engine.system.db.write() as tx:
         actions.change(tx, action, now=engine.clock(), waiting_for="Something")
 
     choice = Choice(Word.APPROVE, action.revision, action.digest)
-    assert service.approve(engine.system, engine.person(), errand, choice) is None
+    assert service.approve(engine.system, engine.person(), snapshot, choice) is None
     assert (told.early, told.late) == ([], [])
 
 
@@ -311,9 +311,9 @@ def test_a_yes_that_is_asked_for_again_tells_again_of_itself(within_limits, monk
         asked.append(values)
         if len(asked) == 1:
             with engine.system.db.direct() as one:
-                how["early"](one.answer(bound("SELECT 1", None)))
+                how["before_commit"](one.answer(bound("SELECT 1", None)))
                 raise UniqueViolation(info={DiagnosticField.CONSTRAINT_NAME: b"pk_limit_counters"})
-        return ask(order, statement, values, **{**how, "early": None, "first": None})
+        return ask(order, statement, values, **{**how, "before_commit": None, "first": None})
 
     monkeypatch.setattr(engine.system.db, "ask", overtaken)
     done = say_yes(engine)
@@ -342,7 +342,7 @@ def test_nothing_is_sent_of_a_begin_whose_commit_is_refused(engine, told):
     prepared = []
 
     with pytest.raises(psycopg.errors.RaiseException):
-        start(engine, action_id, nearly=lambda *begun: prepared.append(begun))
+        start(engine, action_id, on_begin=lambda *begun: prepared.append(begun))
     assert len(prepared) == 1, "it is not told before the commit"
     with pytest.raises(psycopg.errors.RaiseException):
         execute.carry_out(engine.system, engine.writers, action_id, approving=True)

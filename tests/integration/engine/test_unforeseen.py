@@ -20,7 +20,7 @@ from workers import execute, renewal, switchboard
 from workers.actions.catalogue import CATALOGUE
 from workers.inbox.words import AlreadyDecided
 from workers.ledger import MOST_TRIES
-from workers.obstacles import LONG_BEGUN
+from workers.preconditions import LONG_BEGUN
 from workers.store import cases
 from workers.store.cases import LostClaim
 from workers.store.records import ActionState

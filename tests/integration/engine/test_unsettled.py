@@ -232,7 +232,7 @@ def test_whoever_writes_an_action_of_which_it_knows_less_leaves_it_where_it_is_f
 def test_a_database_of_the_version_before_has_all_that_is_open_where_it_is_looked_for(begun):
     action = begun.action("refund_payment")
     begun.model.drafts = [[reply()]]
-    begun.hints.at_once = lambda _errand: False
+    begun.hints.begins_here = lambda _snapshot: False
     begun.event("d9", ticket="9")
     case_hint = begun.hints.waiting.pop()
     forgotten(begun)

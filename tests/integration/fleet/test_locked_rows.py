@@ -158,8 +158,8 @@ def test_an_event_on_a_case_that_somebody_holds_is_refused_for_the_moment_and_no
     with somebody(shared, "cases", case_id):
         assert isinstance(store(replace(shared.system, db=impatient), [more])[0], StoreUnavailable)
 
-    (landed,) = store(replace(shared.system, db=impatient), [more])[0]
-    assert landed.case_id == case_id
+    (stored,) = store(replace(shared.system, db=impatient), [more])[0]
+    assert stored.case_id == case_id
 
 
 def test_so_is_a_new_event_that_somebody_has_stored_and_does_not_commit(shared, impatient):
@@ -169,8 +169,8 @@ def test_so_is_a_new_event_that_somebody_has_stored_and_does_not_commit(shared, 
         arrivals.take(tx, there[0])
         assert isinstance(store(replace(shared.system, db=impatient), [here])[0], StoreUnavailable)
 
-    (landed,) = store(replace(shared.system, db=impatient), [here])[0]
-    assert (landed.event_id, landed.case_id) == (there[0].event_id, None)
+    (stored,) = store(replace(shared.system, db=impatient), [here])[0]
+    assert (stored.event_id, stored.case_id) == (there[0].event_id, None)
 
 
 def test_whoever_migrates_may_think_for_as_long_as_it_takes_and_nobody_else(shared, monkeypatch):

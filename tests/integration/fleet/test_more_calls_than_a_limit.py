@@ -122,7 +122,7 @@ def test_calls_that_are_no_one_piece_of_work_are_sent_away_each_for_itself(paced
     engine.house.customer("ana@example.com")
 
     for _ in range(2):
-        with engine.system.guards.as_one(), pytest.raises(Exception, match="as often as it may be"):
+        with engine.system.guards.admit_once(), pytest.raises(Exception, match="as often as it may be"):
             engine.house.customer("ana@example.com")
 
 

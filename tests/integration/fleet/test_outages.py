@@ -17,7 +17,7 @@ from workers import execute, pipeline
 from workers.lease import Leases
 from workers.store import actions, audit, cases, processes, proof, steps
 from workers.store.database import Database, StoreUnavailable
-from workers.store.outage import insist
+from workers.store.outage import with_retries
 from workers.store.records import ActionState, CaseState
 
 WORKER = "machine:18:bbbb"
@@ -138,7 +138,7 @@ def test_a_refusal_that_is_no_outage_is_not_repeated():
         raise cases.LostClaim("somebody else")
 
     with pytest.raises(cases.LostClaim):
-        insist(refused)
+        with_retries(refused)
     assert len(tried) == 1
 
 

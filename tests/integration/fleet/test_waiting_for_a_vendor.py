@@ -127,15 +127,15 @@ def test_a_write_that_waited_for_its_turn_is_not_sent_while_nobody_can_tell_whet
     paced.model.drafts = [[refund(1200)]]
     paced.event()
     paced.drain()
-    asked, away = flow.errand, []
+    asked, away = flow.snapshot, []
 
-    def errand(*args):
+    def snapshot(*args):
         if away:
             away.clear()
             raise StoreUnavailable("The database is away.")
         return asked(*args)
 
-    monkeypatch.setattr(flow, "errand", errand)
+    monkeypatch.setattr(flow, "snapshot", snapshot)
     paced.meanwhile = lambda: away.append(True)
     paced.clock.on(seconds=61)
     paced.system.monotonic.on(61)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from tests.integration.limits.house import a_day, under, within
 from tests.kit.engine import make_engine, refund, reply
-from workers import outset
+from workers import action_start
 from workers.inbox import readiness, service
 from workers.inbox.words import Choice, Word
 from workers.store import actions, asking
@@ -67,14 +67,14 @@ def waiting(engine, *drafts):
 def approve(engine, action, person):
     """As `straight` does: what is asked, and what is written."""
     db = engine.system.db
-    _, errand = asking.at_once(db, "none", action.id)
-    return service.approve(engine.system, person, errand, Choice(Word.APPROVE, action.revision, action.digest))
+    _, snapshot = asking.at_once(db, "none", action.id)
+    return service.approve(engine.system, person, snapshot, Choice(Word.APPROVE, action.revision, action.digest))
 
 
 @pytest.mark.parametrize("draft", [refund(1200), reply()], ids=["within limits", "within none"])
 def test_the_first_yes_makes_nothing_ready_any_more(engine, again, made_ready, draft):
     action, person = waiting(engine, draft), engine.person()
-    readiness.get_ready(again.system)
+    readiness.warm_up(again.system)
     assert "a connection" in made_ready
     made_ready.clear()
 
@@ -89,8 +89,8 @@ def test_nothing_is_changed_by_it(engine, again):
     action = waiting(engine, refund(1200))
     before = rows(engine)
 
-    readiness.get_ready(again.system)
-    outset.get_ready(again.system)
+    readiness.warm_up(again.system)
+    action_start.warm_up(again.system)
 
     assert rows(engine) == before
     assert engine.action("refund_payment") == action
@@ -100,13 +100,13 @@ def test_nothing_is_changed_by_it(engine, again):
 def test_what_is_carried_out_first_is_begun_without_making_anything_ready(engine, again, made_ready, approving):
     action = waiting(engine, refund(1200))
     engine.decide(action)
-    outset.get_ready(again.system)
+    action_start.warm_up(again.system)
     assert "a connection" in made_ready
     made_ready.clear()
 
-    errand, begun, _ = outset.set_out(again.system, action.id, approving=approving, prepare=lambda _: None)
+    snapshot, begun, _ = action_start.start(again.system, action.id, approving=approving, prepare=lambda _: None)
 
-    assert errand is not None
+    assert snapshot is not None
     assert made_ready == []
     with engine.system.db.read() as tx:
         state = actions.get(tx, action.id).state
@@ -116,15 +116,15 @@ def test_what_is_carried_out_first_is_begun_without_making_anything_ready(engine
 @pytest.mark.parametrize(
     "error", [StoreUnavailable("away"), psycopg.ProgrammingError("not allowed")], ids=["away", "not allowed"]
 )
-@pytest.mark.parametrize("get_ready", [readiness.get_ready, outset.get_ready])
-def test_what_cannot_be_made_ready_keeps_nobody_from_starting(again, get_ready, error, monkeypatch):
+@pytest.mark.parametrize("warm_up", [readiness.warm_up, action_start.warm_up])
+def test_what_cannot_be_made_ready_keeps_nobody_from_starting(again, warm_up, error, monkeypatch):
     def away(*_, **__):
         raise error
 
     monkeypatch.setattr(again.system.db, "ask", away)
     monkeypatch.setattr(again.system.db, "direct", away)
 
-    get_ready(again.system)
+    warm_up(again.system)
 
 
 def rows(engine):

@@ -163,10 +163,10 @@ def test_who_is_about_to_carry_it_out_when_it_is_stopped_does_not(site, cooling)
     """The stop was first: whoever had read the action as approved cannot begin any more."""
     action = cooling()
     site.engine.clock.on(minutes=31)
-    errand = flow.errand(site.engine.system.db, action.id)
+    snapshot = flow.snapshot(site.engine.system.db, action.id)
     site.engine.decide(action, "stop", by=site.person("fin", groups=("finance",)), reason="no")
 
-    execute._begin(site.engine.system, site.engine.writers, errand)
+    execute._begin(site.engine.system, site.engine.writers, snapshot)
 
     assert site.engine.house.effects == []
     assert site.engine.action("refund_payment").state == ActionState.REJECTED

@@ -18,9 +18,9 @@ from integrations.webhooks import load_secrets, sign
 from integrations.webhooks.schemes import STANDARD_V1
 from tests.kit.engine import make_engine
 from workers.access import make_token
-from workers.intake import isolation
+from workers.intake import quarantining
+from workers.intake.batching import RequestBatcher
 from workers.intake.door_threads import DoorThreads
-from workers.intake.landing import Landing
 from workers.intake.web import Doors
 from workers.log import logger
 from workers.store import audit, cases, people, quarantine
@@ -50,10 +50,10 @@ class Door:
         self.engine = engine
         self.secret = load_secrets(STANDARD_V1, secret)
         self.webhooks = {"sample": SampleWebhook(self.secret), "stripe": None}
-        self.landing = Landing(engine.system)
+        self.batcher = RequestBatcher(engine.system)
         threads = DoorThreads(engine.system.settings.door_wait_seconds)
         app = Doors(
-            Starlette(), system=engine.system, webhooks=self.webhooks, landing=self.landing, threads=threads, headers={}
+            Starlette(), system=engine.system, webhooks=self.webhooks, batcher=self.batcher, threads=threads, headers={}
         )
         self.client = TestClient(app, raise_server_exceptions=True)
 
@@ -208,9 +208,9 @@ def test_after_a_botched_rotation_what_was_refused_is_let_in_once(engine):
     item = old.kept()[0]
     engine.clock.on(hours=5)  # the window is measured against when it came
 
-    refused = isolation.replay(engine.system, old.webhooks, item.id, operator="person:ana")
-    accepted = isolation.replay(engine.system, new.webhooks, item.id, operator="person:ana")
-    again = isolation.replay(engine.system, new.webhooks, item.id, operator="person:ana")
+    refused = quarantining.replay(engine.system, old.webhooks, item.id, operator="person:ana")
+    accepted = quarantining.replay(engine.system, new.webhooks, item.id, operator="person:ana")
+    again = quarantining.replay(engine.system, new.webhooks, item.id, operator="person:ana")
 
     assert (refused[0], accepted[0], again[0]) == (False, True, True)
     assert "duplicate" in again[1]
@@ -222,7 +222,7 @@ def test_after_a_botched_rotation_what_was_refused_is_let_in_once(engine):
 
 
 def test_what_is_kept_is_encrypted_and_bounded(door, monkeypatch):
-    monkeypatch.setattr(isolation, "MOST_ROWS", 3)
+    monkeypatch.setattr(quarantining, "MOST_ROWS", 3)
     for _ in range(5):
         door.post(door.body(), headers={"webhook-signature": "v1,x"})
 

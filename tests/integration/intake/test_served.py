@@ -22,8 +22,8 @@ from integrations.webhooks.schemes import STANDARD_V1
 from tests.kit.engine import make_engine
 from tests.servers.inbox import serving
 from workers.access import make_token
-from workers.courtesy import LONGEST_SECONDS
 from workers.intake import web
+from workers.request_priority import LONGEST_SECONDS
 from workers.store import cases, people
 from workers.telemetry import metrics
 
@@ -36,7 +36,7 @@ LARGE = "x" * 100_000
 def gave_way(sender):
     """How long whoever works gave way to whoever is at the door, in seconds."""
     began = time.monotonic()
-    sender.engine.system.courtesy.give_way()
+    sender.engine.system.request_priority.give_way()
     return time.monotonic() - began
 
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_handed_over_is_answered_as_our_fault_too(sender, monkeyp
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.intake.landing.Landing.begin", exhausted)
+        patch.setattr("workers.intake.batching.RequestBatcher.begin", exhausted)
         answer = sender.hook()
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from integrations import cloudevents
 from integrations.base import EventType, InboundEvent
 from tests.kit.engine import START
-from workers.intake.receive import NotStored, Provenance, prepare, receive, store, summed_up
+from workers.intake.receive import NotStored, Provenance, prepare, receive, store, summary_of
 from workers.store import actions, audit, cases, events, parcels, proof
 from workers.store.database import StoreUnavailable
 from workers.store.records import ActionState, CaseState
@@ -36,7 +36,7 @@ def request(engine, *inbound, raw=b"{}", **more):
 
 
 def stored(engine, *requests):
-    return [found if isinstance(found, Exception) else summed_up(found) for found in store(engine.system, requests)]
+    return [found if isinstance(found, Exception) else summary_of(found) for found in store(engine.system, requests)]
 
 
 def look(engine, query, *arguments):

@@ -16,7 +16,7 @@ from tests.integration.limits.reading import read
 from tests.kit.engine import make_engine
 from workers.inbox.words import NotAllowed
 from workers.limits.reserving import holdings, refusing, rooms
-from workers.settlement import weigh
+from workers.settlement import consequences_of
 from workers.store import actions, audit, flow, limits, spending
 from workers.store.flow import Consent
 from workers.store.records import ActionState
@@ -44,33 +44,35 @@ def held(engine, action_id=None):
     return [(row.counter, row.limit_ref, row.minor, row.at) for row in rows if action_id in (None, row.action_id)]
 
 
-def consent(engine, errand):
+def consent(engine, snapshot):
     now = engine.clock()
-    changes = {"state": "approved", "approved_digest": errand.action.digest, "wake_at": now}
+    changes = {"state": "approved", "approved_digest": snapshot.action.digest, "wake_at": now}
     person = engine.person()
     decision = {
-        "id": f"dec_{errand.action.id[-8:]}",
-        "action_id": errand.action.id,
-        "case_id": errand.case.id,
-        "revision": errand.action.revision,
-        "digest": errand.action.digest,
+        "id": f"dec_{snapshot.action.id[-8:]}",
+        "action_id": snapshot.action.id,
+        "case_id": snapshot.case.id,
+        "revision": snapshot.action.revision,
+        "digest": snapshot.action.digest,
         "decision": "approve",
         "person_id": person.id,
         "actor": f"person:{person.email}",
         "channel": "api",
         "decided_at": now,
     }
-    standing = weigh(errand.case, [*errand.others, errand.action], now=now)
-    return Consent(changes, decision, errand.case, standing.case, errand.chain, [audit.Note("person", "decided", {})])
+    consequences = consequences_of(snapshot.case, [*snapshot.others, snapshot.action], now=now)
+    return Consent(
+        changes, decision, snapshot.case, consequences.case, snapshot.chain, [audit.Note("person", "decided", {})]
+    )
 
 
 def approve_at_once(engine, action):
     db = engine.system.db
-    errand = flow.errand(db, action.id)
-    uses = uses_of(errand.record)
+    snapshot = flow.snapshot(db, action.id)
+    uses = uses_of(snapshot.record)
     held_then = holdings(action.id, uses)
     return spending.approve(
-        db, errand.action, consent(engine, errand), held_then, rooms(refusing(uses)), now=engine.clock()
+        db, snapshot.action, consent(engine, snapshot), held_then, rooms(refusing(uses)), now=engine.clock()
     )
 
 
@@ -140,27 +142,27 @@ def test_at_once_it_is_one_commit(far_away):
 
 def test_at_once_nothing_is_held_where_the_action_changed_since_it_was_read(far_away):
     action, db = asked(far_away, 3_000, "1"), far_away.system.db
-    errand = flow.errand(db, action.id)
-    uses = uses_of(flow.errand(db, action.id).record)
+    snapshot = flow.snapshot(db, action.id)
+    uses = uses_of(flow.snapshot(db, action.id).record)
     with db.write() as tx:
         actions.change(tx, action, now=far_away.clock(), waiting_for="Something")
-    given = (consent(far_away, errand), holdings(action.id, uses))
+    given = (consent(far_away, snapshot), holdings(action.id, uses))
 
-    assert spending.approve(db, errand.action, *given, [], now=far_away.clock()) is None
+    assert spending.approve(db, snapshot.action, *given, [], now=far_away.clock()) is None
 
     assert held(far_away) == []
 
 
 def test_at_once_what_is_held_already_is_left_to_the_long_way(far_away):
     action, db = asked(far_away, 3_000, "1"), far_away.system.db
-    uses = uses_of(flow.errand(db, action.id).record)
+    uses = uses_of(flow.snapshot(db, action.id).record)
     with db.write() as tx:
         limits.hold(tx, holdings(action.id, uses), far_away.clock())
 
     assert approve_at_once(far_away, action) is None
 
     assert fresh(far_away, action).state == ActionState.PENDING
-    assert flow.errand(db, action.id) is not None, "the connection serves on"
+    assert flow.snapshot(db, action.id) is not None, "the connection serves on"
 
 
 def test_at_once_nothing_passes_that_the_long_way_would_not_let_pass(far_away):
@@ -168,7 +170,7 @@ def test_at_once_nothing_passes_that_the_long_way_would_not_let_pass(far_away):
     counts no longer may stand in the way at once; it never makes room."""
     engine, db = far_away, far_away.system.db
     action, now = asked(engine, 100, "1"), engine.clock()
-    (own,) = holdings(action.id, uses_of(flow.errand(db, action.id).record))
+    (own,) = holdings(action.id, uses_of(flow.snapshot(db, action.id).record))
     for number, state in enumerate(ActionState, start=2):
         other = asked(engine, 100, str(number))
         settled = now - timedelta(hours=number)
@@ -181,12 +183,12 @@ def test_at_once_nothing_passes_that_the_long_way_would_not_let_pass(far_away):
     since = now - timedelta(days=1)
     with db.read() as tx:
         (times, minor), total = limits.used(tx, own.counter, since=since), limits.total(tx, own.counter)
-    errand = flow.errand(db, action.id)
+    snapshot = flow.snapshot(db, action.id)
     assert 3 < times < total[0]
 
     def approved(most: int | None, at_most: int | None) -> bool:
         room = spending.Room(own.counter, most, at_most)
-        return spending.approve(db, errand.action, consent(engine, errand), [own], [room], now=now) is not None
+        return spending.approve(db, snapshot.action, consent(engine, snapshot), [own], [room], now=now) is not None
 
     refused = [approved(total[0], None), approved(None, total[1] - 1), approved(times + 1, minor)]
     with db.write() as tx:

@@ -44,14 +44,14 @@ def test_where_the_limit_is_full_nothing_is_begun(limited):
 
 
 def test_within_a_limit_a_switch_thrown_meanwhile_holds_it_with_what_it_reserved(limited):
-    ready = limited.hints.at_once
+    ready = limited.hints.begins_here
 
-    def thrown_meanwhile(errand):
+    def thrown_meanwhile(snapshot):
         with limited.system.db.write() as tx:
             switches.throw(tx, "all", reason="Something is odd", actor="person:ana", now=limited.clock())
-        return ready(errand)
+        return ready(snapshot)
 
-    limited.hints.at_once = thrown_meanwhile
+    limited.hints.begins_here = thrown_meanwhile
     (action,) = decided(limited, refund(**MONEY))
     assert action.state == ActionState.APPROVED
     assert not held(limited, action)

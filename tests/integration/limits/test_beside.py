@@ -18,7 +18,7 @@ from tests.integration.limits.spending import START, wanted
 from tests.integration.limits.test_at_once import PEOPLE, approve_at_once
 from tests.kit.engine import make_engine
 from workers.limits.reserving import holdings, reserve
-from workers.store import flow, limit_rows, limit_upkeep, limits
+from workers.store import flow, limit_cleanup, limit_rows, limits
 from workers.store.database import Database
 from workers.store.records import ActionState
 
@@ -63,7 +63,7 @@ def test_the_sweeper_and_those_who_reserve_leave_no_sum_behind(url):
         try:
             while not done.is_set():
                 with db.write() as tx:
-                    limit_upkeep.tidy(tx, START + timedelta(minutes=11), 2)
+                    limit_cleanup.tidy(tx, START + timedelta(minutes=11), 2)
         except BaseException as error:
             faults.append(error)
         finally:
@@ -99,7 +99,9 @@ def test_at_once_nobody_gets_between_somebody_who_may_come_back_for_more(far_awa
             waits = _waits_at_the_gate(db)
         assert waits
         # It holds no counter by then: this would wait for it, and it for us.
-        limits.take_turns(tx, holdings("act_other", uses_of(flow.errand(db, action.id).record)), now=START, alone=True)
+        limits.take_turns(
+            tx, holdings("act_other", uses_of(flow.snapshot(db, action.id).record)), now=START, alone=True
+        )
     approving.join()
 
     assert [one.state for one in answers] == [ActionState.APPROVED]

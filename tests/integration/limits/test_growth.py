@@ -15,7 +15,7 @@ from tests.kit.engine import make_engine
 from tests.kit.plans import watch
 from workers.limits import counters
 from workers.limits.reserving import counter_of, reserve
-from workers.store import limit_upkeep, limits
+from workers.store import limit_cleanup, limits
 from workers.store.limit_tables import limit_counters, limit_holds, limit_uses
 from workers.store.records import ActionState
 
@@ -110,7 +110,7 @@ def test_the_sweeper_drops_it_in_lots(engine):
 
     while True:
         with engine.system.db.write() as tx:
-            if not limit_upkeep.tidy(tx, later, 200):
+            if not limit_cleanup.tidy(tx, later, 200):
                 break
         lots += 1
         assert lots <= 100, "it does not come to an end"
@@ -126,7 +126,7 @@ def test_what_left_its_window_before_there_were_counters_is_not_even_taken_over(
     with engine.system.db.write() as tx:
         (record,) = reserve(tx, [("act_new", wanted("ana", 500))], now=START, once=True)
     with engine.system.db.write() as tx:
-        dropped = limit_upkeep.tidy(tx, START, 200)
+        dropped = limit_cleanup.tidy(tx, START, 200)
 
     assert [(tried.used_count, tried.held) for tried in record.reserved] == [(0, True), (0, True)]
     assert left(engine, limit_uses) == MANY / 2 - dropped

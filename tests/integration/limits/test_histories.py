@@ -22,7 +22,7 @@ from tests.integration.limits.reading import agree
 from tests.integration.limits.spending import ALL, EUROS, START, decision
 from tests.kit.migrated import migrate
 from workers.limits.reserving import counter_of, reserve
-from workers.store import action_rows, limit_upkeep, limits
+from workers.store import action_rows, limit_cleanup, limits
 from workers.store.database import Database
 from workers.store.limit_tables import limit_counters, limit_holds
 from workers.store.records import ActionState
@@ -116,14 +116,14 @@ class History:
         with self.db.write() as tx:
             present = set(tx.execute(select(actions.c.id).where(actions.c.id.in_(over))).scalars())
             tx.execute(update(actions).where(actions.c.id.in_(present)).values(case_id="case_over"))
-            limit_upkeep.wind_up(tx, ["case_over"])
+            limit_cleanup.wind_up(tx, ["case_over"])
             tx.execute(delete(actions).where(actions.c.case_id == "case_over"))
 
     def forget(self) -> None:
         """All that is settled loses its name; what it used up counts to the end of its minute, so no test can be exact after
         it but by the same minute."""
         with self.db.write() as tx:
-            limit_upkeep.forget(tx, [CASE], self.now)
+            limit_cleanup.forget(tx, [CASE], self.now)
             named = set(tx.execute(select(limit_holds.c.action_id)).scalars())
         for action, held in self.held.items():
             if held.state == ActionState.DONE and action not in named and not held.nameless:
@@ -134,7 +134,7 @@ class History:
     def tidy(self) -> None:
         for _ in range(20):
             with self.db.write() as tx:
-                if not limit_upkeep.tidy(tx, self.now, 100):
+                if not limit_cleanup.tidy(tx, self.now, 100):
                     return
         raise AssertionError("it does not come to an end")
 

@@ -16,7 +16,7 @@ from tests.kit.plans import watch
 from workers import renewal
 from workers.inbox.words import NotAllowed
 from workers.limits.reserving import reserve_for_approval
-from workers.store import actions, limit_upkeep, limits
+from workers.store import actions, limit_cleanup, limits
 from workers.store.limit_tables import limit_holds
 from workers.store.records import ActionState
 
@@ -222,15 +222,15 @@ def test_cleaning_up_changes_nothing_of_what_counts_and_leaves_nothing_in_the_en
     before = spent(engine)
 
     with engine.system.db.write() as tx:
-        limit_upkeep.tidy(tx, engine.clock(), 100)
+        limit_cleanup.tidy(tx, engine.clock(), 100)
 
     assert (before, spent(engine)) == (9_000, 9_000)
     engine.hints.waiting = [("action", waiting.id)]
     engine.drain()
     engine.clock.on(days=2)
     with engine.system.db.write() as tx:
-        limit_upkeep.tidy(tx, engine.clock(), 100)
-        limit_upkeep.tidy(tx, engine.clock(), 100)
+        limit_cleanup.tidy(tx, engine.clock(), 100)
+        limit_cleanup.tidy(tx, engine.clock(), 100)
         assert tx.execute(select(limit_holds)).all() == []
 
 

@@ -15,7 +15,7 @@ from tests.integration.limits.spending import ALL, EUROS, START, decision
 from tests.kit.engine import make_engine
 from workers import conclusion
 from workers.limits.reserving import reserve
-from workers.store import actions, limit_upkeep, limits
+from workers.store import actions, limit_cleanup, limits
 from workers.store.limit_tables import limit_counters, limit_holds
 from workers.store.records import ActionState
 
@@ -52,7 +52,7 @@ def tidy(engine, **later):
     engine.clock.on(**later)
     for _ in range(20):
         with engine.system.db.write() as tx:
-            if not limit_upkeep.tidy(tx, engine.clock(), 100):
+            if not limit_cleanup.tidy(tx, engine.clock(), 100):
                 return
     raise AssertionError("it does not come to an end")
 
@@ -183,7 +183,7 @@ def test_all_that_an_action_holds_counts_from_when_it_was_done_once_its_case_lea
     done = house.clock()
 
     with house.system.db.write() as tx:
-        limit_upkeep.wind_up(tx, [action.case_id])
+        limit_cleanup.wind_up(tx, [action.case_id])
 
     assert {one.limit_ref: one.leaves_at for one in shares(house, action)} == {
         "house/of-a-customer": done + timedelta(days=1),
@@ -198,7 +198,7 @@ def test_all_that_goes_on_counting_of_an_erased_customer_does_so_under_another_n
     house.clock.on(minutes=12)
 
     with house.system.db.write() as tx:
-        limit_upkeep.forget(tx, [action.case_id], house.clock())
+        limit_cleanup.forget(tx, [action.case_id], house.clock())
 
     assert shares(house, action) == []
     left = shares(house)
@@ -266,7 +266,7 @@ def test_who_meets_a_limit_waits_for_nobody_who_is_at_a_row_for_another(far_away
 
     assert [one.held for one in record.reserved] == [True, True]
     with db.write() as tx:
-        limit_upkeep.tidy(tx, later, 100)
+        limit_cleanup.tidy(tx, later, 100)
     with db.read() as tx:
         assert agree(tx)
         assert {one.action_id for one in read(tx)} == {"act_new"}

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from tests.integration.limits.house import a_day, asked, fresh, under, within
-from workers.store import actions, limit_upkeep, limits
+from workers.store import actions, limit_cleanup, limits
 from workers.store.limit_tables import limit_counters, limit_holds, limit_uses
 from workers.store.records import ActionState
 
@@ -86,7 +86,7 @@ def test_the_sweeper_takes_over_all_of_it(house):
     lots = 0
     while True:
         with house.system.db.write() as tx:
-            if not limit_upkeep.tidy(tx, house.clock(), 100):
+            if not limit_cleanup.tidy(tx, house.clock(), 100):
                 break
         lots += 1
         assert lots < 10
@@ -112,10 +112,10 @@ def test_what_a_case_used_up_before_leaves_with_it(house):
         with house.system.db.write() as tx:
             actions.change(tx, action, now=house.clock(), state=state, settled_at=house.clock())
     with house.system.db.read() as tx:
-        known = limit_upkeep.count_of(tx, [done.case_id, failed.case_id])
+        known = limit_cleanup.count_of(tx, [done.case_id, failed.case_id])
 
     with house.system.db.write() as tx:
-        limit_upkeep.forget(tx, [done.case_id, failed.case_id], house.clock())
+        limit_cleanup.forget(tx, [done.case_id, failed.case_id], house.clock())
 
     assert known == 2
     assert rows(house, limit_uses) == []

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from tests.integration.limits.house import a_day, asked, under, within
 from workers.memory.erasing import erase, survey
-from workers.store import actions, limit_upkeep, notices, people
+from workers.store import actions, limit_cleanup, notices, people
 from workers.store.limit_tables import limit_holds
 from workers.store.notice_tables import notices as told
 from workers.store.records import ActionState
@@ -88,10 +88,10 @@ def test_tidying_drops_what_was_renamed_when_its_window_is_over(engine):
     forget(engine)
 
     with engine.system.db.write() as tx:
-        limit_upkeep.tidy(tx, engine.clock() + timedelta(hours=23, minutes=59), 100)
+        limit_cleanup.tidy(tx, engine.clock() + timedelta(hours=23, minutes=59), 100)
     before = len(uses(engine))
     with engine.system.db.write() as tx:
-        limit_upkeep.tidy(tx, engine.clock() + timedelta(hours=24, minutes=2), 100)
+        limit_cleanup.tidy(tx, engine.clock() + timedelta(hours=24, minutes=2), 100)
 
     assert (before, uses(engine)) == (1, [])
 

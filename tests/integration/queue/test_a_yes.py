@@ -46,9 +46,9 @@ def test_a_yes_is_carried_out_once_by_whoever_is_told_before_its_commit(engine, 
     action = engine.action("refund_payment")
     assert action.state == ActionState.PENDING
 
-    errand = flow.errand(engine.system.db, action.id)
+    snapshot = flow.snapshot(engine.system.db, action.id)
     choice = Choice(Word.APPROVE, action.revision, action.digest)
-    assert service.approve(engine.system, engine.person(), errand, choice) is not None
+    assert service.approve(engine.system, engine.person(), snapshot, choice) is not None
 
     until(lambda: engine.action("refund_payment").state == ActionState.DONE, "it is not carried out")
     assert engine.house.done("refund") == [1200]

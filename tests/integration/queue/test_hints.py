@@ -80,7 +80,7 @@ def test_only_a_worker_of_actions_carries_them_out_whatever_it_could(tmp_path, m
     tasks.register(app, system, engine.writers)
     pool, answers = Threads(1, app=app), SimpleQueue()
     try:
-        pool.give(Job(lambda: answers.put(system.hints.at_hand("act_unknown", None))))
+        pool.give(Job(lambda: answers.put(system.hints.carries_out_here("act_unknown", None))))
         assert answers.get(timeout=60) is does
     finally:
         pool.on_stop()

@@ -32,8 +32,8 @@ class Worker:
         self.hints = Hints(self.app)
         self.begun, self.may_end = [], threading.Event()
         self._redis = redis.Redis.from_url(url)
-        hint_delivery.equip(self.app)
-        redis_consumer.equip(self.app)
+        hint_delivery.install(self.app)
+        redis_consumer.install(self.app)
         for name in (ADVANCE, EXECUTE):
             self.app.task(self._work, name=name, shared=False, **HINT)
         self.app.task(self._other, name="other", shared=False)

@@ -64,7 +64,7 @@ def test_where_hints_go_through_a_client_of_the_broker_nobody_is_told_before_the
 
 def test_the_line_is_open_before_there_is_anything_to_say(redis_broker):
     hints = Hints(make_app(redis_broker.url))
-    hints.get_ready()
+    hints.warm_up()
     until(lambda: "actions" in hints._line._declared and not hints._speaking.locked(), "the line is not opened")
 
     with hints._changed:

@@ -12,8 +12,8 @@ from tests.kit.ahead import clock_ahead, newest_here
 from tests.kit.engine import refund, reply, tags
 from tests.kit.revisions import in_rows
 from workers.rehearsal import shadow
+from workers.rehearsal.background import RehearsalThread
 from workers.rehearsal.shadow import Shadows, follow
-from workers.rehearsal.upkeep import Upkeep
 from workers.store import policy_sets, shadow_verdicts
 from workers.store.policy_sets import SetState
 from workers.store.tables import revisions
@@ -173,23 +173,23 @@ def test_a_policy_that_is_kept_can_be_the_shadow(engine):
         )
     drafted(engine, 1)
 
-    upkeep = Upkeep(engine.system)
-    upkeep.once()
+    rehearsal = RehearsalThread(engine.system)
+    rehearsal.once()
 
     assert [one.would_be for one in kept(engine)] == ["deny"]
 
 
 def test_upkeep_works_on_a_thread_and_ends_when_told(engine):
-    upkeep = Upkeep(engine.system)
+    rehearsal = RehearsalThread(engine.system)
 
-    upkeep.begin()
-    upkeep.begin()
-    upkeep.stop()
+    rehearsal.begin()
+    rehearsal.begin()
+    rehearsal.stop()
 
-    assert upkeep._thread is not None
-    assert not upkeep._thread.is_alive()
-    upkeep.begin()
-    assert not upkeep._thread.is_alive()
+    assert rehearsal._thread is not None
+    assert not rehearsal._thread.is_alive()
+    rehearsal.begin()
+    assert not rehearsal._thread.is_alive()
 
 
 def test_what_a_machine_whose_clock_is_ahead_did_hides_nothing_else(engine):

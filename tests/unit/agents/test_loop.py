@@ -17,7 +17,7 @@ from integrations.models.base import Interrupted, InvalidOutput, ModelAnswer, Mo
 from integrations.models.failures import Fruitless
 from workers.agents import recollection
 from workers.agents.loop import Limits, Loop
-from workers.agents.tools import Arguments, Lookup, NoArguments
+from workers.agents.tools import Arguments, Lookup
 
 NUMBERS = "".join(f"{n:04d} " for n in range(500))
 
@@ -98,7 +98,7 @@ def c(tool, own_id="c", /, **arguments):
 
 
 FIND = Lookup("find", "Finds.", Named, by_name)
-LONG = Lookup("long", "Is long.", NoArguments, lambda *_: [record("long", NUMBERS, trusted=False)])
+LONG = Lookup("long", "Is long.", Arguments, lambda *_: [record("long", NUMBERS, trusted=False)])
 
 
 def loop(model, *lookups, log=None, limits=None, look=None, **more):

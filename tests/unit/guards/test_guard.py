@@ -214,7 +214,7 @@ def test_whoever_waited_long_for_a_turn_keeps_the_quiet_that_was_asked_for_meanw
         time.now += seconds
         guards.ask_for_quiet(guards.of("desk"), 30)
 
-    with guards.as_one():
+    with guards.admit_once():
         desk.ticket("1")
         guards.sleep = somebody_else_is_told_to_wait
         with pytest.raises(Postponed, match="Desk asked us to wait"):

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from celery.worker import state
 
-from workers.hint_delivery import AHEAD, LOW, Job, Threads, carry_on
+from workers.hint_delivery import AHEAD, LOW, Job, Threads, do_next
 
 SOON = 10
 
@@ -140,8 +140,8 @@ def test_a_thread_goes_on_with_what_it_has_made_due_before_what_waits(threads):
 
     def first():
         order.append("first")
-        order.append(carry_on(Job(lambda: order.append("next"))))
-        order.append(carry_on(Job(lambda: order.append("never"))))
+        order.append(do_next(Job(lambda: order.append("next"))))
+        order.append(do_next(Job(lambda: order.append("never"))))
 
     work = Work()
     threads.give(work.job)
@@ -157,9 +157,9 @@ def test_told_to_stop_a_thread_gives_back_what_it_has_made_due(threads, monkeypa
     done, returned = [], threading.Event()
 
     def last():
-        assert carry_on(Job(lambda: done.append("next"), returned.set))
+        assert do_next(Job(lambda: done.append("next"), returned.set))
         monkeypatch.setattr(state, "should_stop", 0)
-        done.append(carry_on(Job(lambda: done.append("more"))))
+        done.append(do_next(Job(lambda: done.append("more"))))
 
     threads.give(Job(last))
 
@@ -168,4 +168,4 @@ def test_told_to_stop_a_thread_gives_back_what_it_has_made_due(threads, monkeypa
 
 
 def test_a_thread_of_no_worker_goes_on_with_nothing():
-    assert not carry_on(Job(lambda: None))
+    assert not do_next(Job(lambda: None))

@@ -1,7 +1,7 @@
 """How much is used up of each limit, kept as a sum instead of being added up at each decision. Only adds tables.
 
 What the version before has written of uses stays where it is and is taken over when its counter is next asked, or by the
-sweeper (`workers.store.limit_upkeep`).
+sweeper (`workers.store.limit_cleanup`).
 """
 
 from __future__ import annotations

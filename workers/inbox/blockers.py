@@ -16,7 +16,7 @@ from workers.switchboard import RULE, scopes_of
 
 
 @dataclass(frozen=True, slots=True)
-class Hindrance:
+class Blocker:
     """`kind`: switch, limit or passed_on."""
 
     at: datetime
@@ -27,12 +27,12 @@ class Hindrance:
     action_id: str
 
 
-def of_revision(revision: Revision) -> list[Hindrance]:
+def of_revision(revision: Revision) -> list[Blocker]:
     """The switches under which it was judged, and the limits that had no room for it."""
     record, at, of = revision.record, revision.created_at, revision.action_id
     thrown = facts_of(record).get("thrown_switches") or ()
     found = [
-        Hindrance(at, "switch", f"Judged while the switch “{scope}” was thrown", "caseworker", "", of)
+        Blocker(at, "switch", f"Judged while the switch “{scope}” was thrown", "caseworker", "", of)
         for scope in thrown
         if not scope.startswith(RULE)
     ]
@@ -41,14 +41,14 @@ def of_revision(revision: Revision) -> list[Hindrance]:
         if not tried.get("held"):
             limit = tried["limit"]
             said = next((reason for reason in reasons if reason.startswith(f"The limit {limit} ")), "")
-            found.append(Hindrance(at, "limit", f"The limit {limit} was reached", "caseworker", said, of))
+            found.append(Blocker(at, "limit", f"The limit {limit} was reached", "caseworker", said, of))
     return found
 
 
-def of_log(log: Sequence[AuditEntry]) -> list[Hindrance]:
+def of_log(log: Sequence[AuditEntry]) -> list[Blocker]:
     """Rungs: that further people were let in."""
     return [
-        Hindrance(
+        Blocker(
             entry.at,
             "passed_on",
             f"Passed on: {entry.data.get('role')} may decide too",
@@ -61,7 +61,7 @@ def of_log(log: Sequence[AuditEntry]) -> list[Hindrance]:
     ]
 
 
-def of_switches(case: Case, actions: Sequence[Action], thrown: Sequence[Switch]) -> list[Hindrance]:
+def of_switches(case: Case, actions: Sequence[Action], thrown: Sequence[Switch]) -> list[Blocker]:
     """The thrown switches that hold something of this case back now, each once."""
     found = []
     for switch in thrown:
@@ -69,7 +69,7 @@ def of_switches(case: Case, actions: Sequence[Action], thrown: Sequence[Switch])
         if held is not None:
             title = f"The switch “{switch.scope}” holds this back"
             found.append(
-                Hindrance(
+                Blocker(
                     max(switch.thrown_at, held.created_at), "switch", title, switch.actor, switch.reason or "", held.id
                 )
             )

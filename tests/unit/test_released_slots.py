@@ -1,4 +1,4 @@
-"""Who waits for threads of its own, or for a moment, keeps no place at work meanwhile, as who waits for a call keeps none."""
+"""Who waits for threads of its own, or for a moment, holds no slot meanwhile, as who waits for a call holds none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from integrations.errors import Temporary
 from tests.unit.agents.test_loop import Model, c, loop
 from tests.unit.models.routed import Scripted, request, router, seat
-from workers.turnstile import Turnstile
+from workers.work_slots import WorkSlots
 
 SOON = 5.0
 
@@ -34,48 +34,48 @@ def outside():
     made.given.set()
 
 
-def keeps_no_place(turnstile: Turnstile, outside: Outside, work: Callable[[], object]) -> object:
-    """What `work` gives, done inside, while somebody else goes through as it waits."""
+def holds_no_slot(slots: WorkSlots, outside: Outside, work: Callable[[], object]) -> object:
+    """What `work` gives, done with a slot, while somebody else takes that slot as it waits."""
 
-    def inside() -> object:
-        with turnstile.through():
+    def with_a_slot() -> object:
+        with slots.hold():
             return work()
 
     def another() -> None:
-        with turnstile.through():
+        with slots.hold():
             outside.given.set()
 
     with ThreadPoolExecutor(2) as pool:
-        working = pool.submit(inside)
+        working = pool.submit(with_a_slot)
         assert outside.asked.wait(SOON)
         pool.submit(another).result(2 * SOON)
         return working.result(SOON)
 
 
 def test_an_urgent_question_that_is_put_to_two(outside):
-    turnstile = Turnstile(1)
+    slots = WorkSlots(1)
     first, second = Scripted("alpha", script=[outside.wait]), Scripted("beta")
-    asked = router(seat(first, hedge_after=SOON), seat(second), aside=turnstile.aside)
+    asked = router(seat(first, hedge_after=SOON), seat(second), released_during=slots.released_during)
 
-    found = keeps_no_place(turnstile, outside, lambda: asked.answer(request(urgent=True)))
+    found = holds_no_slot(slots, outside, lambda: asked.answer(request(urgent=True)))
 
     assert found.output.by == "alpha"
 
 
 def test_the_moment_before_a_second_try(outside):
-    turnstile = Turnstile(1)
+    slots = WorkSlots(1)
     model = Scripted("alpha", script=[Temporary("Overloaded.")])
-    asked = router(seat(model), aside=turnstile.aside, sleep=outside.wait)
+    asked = router(seat(model), released_during=slots.released_during, sleep=outside.wait)
 
-    found = keeps_no_place(turnstile, outside, lambda: asked.answer(request()))
+    found = holds_no_slot(slots, outside, lambda: asked.answer(request()))
 
     assert (found.output.by, len(model.asked)) == ("alpha", 2)
 
 
 def test_look_ups_that_are_made_at_the_same_time(outside):
-    turnstile, model = Turnstile(1), Model([[c("find", name="a"), c("find", name="b")]])
-    looking = loop(model, look=lambda _lookup, _arguments: outside.wait() or [], aside=turnstile.aside)
+    slots, model = WorkSlots(1), Model([[c("find", name="a"), c("find", name="b")]])
+    looking = loop(model, look=lambda _lookup, _arguments: outside.wait() or [], released_during=slots.released_during)
 
-    keeps_no_place(turnstile, outside, looking.run)
+    holds_no_slot(slots, outside, looking.run)
 
     assert len(model.asked) == 2

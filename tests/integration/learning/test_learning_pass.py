@@ -1,11 +1,11 @@
-"""The sweeper has examples kept beside its own upkeep; what learning meets holds up nothing."""
+"""The sweeper begins the pass that keeps examples; what learning meets holds up nothing."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from workers.learning.background import LearningPass
 from workers.learning.candidate import Candidate
-from workers.learning.upkeep import Upkeep
 from workers.store import examples, shadows
 from workers.sweeper import Sweeper
 
@@ -40,7 +40,7 @@ def test_the_shadow_runs_where_it_is_set(pupil):
     system = with_shadow(pupil, "other/other-1")
     other = Other()
 
-    Upkeep(system, candidate=Candidate("other/other-1", system.policy, other)).run()
+    LearningPass(system, candidate=Candidate("other/other-1", system.policy, other)).run()
 
     with pupil.system.db.read() as tx:
         [answer] = shadows.listing(tx)
@@ -52,7 +52,7 @@ def test_a_shadow_that_cannot_be_had_does_not_keep_examples_from_being_kept(pupi
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     closed(pupil)
 
-    Upkeep(with_shadow(pupil, "anthropic/some-model 10%")).run()
+    LearningPass(with_shadow(pupil, "anthropic/some-model 10%")).run()
 
     with pupil.system.db.read() as tx:
         assert examples.count(tx)["approved"] == 1
@@ -61,10 +61,10 @@ def test_a_shadow_that_cannot_be_had_does_not_keep_examples_from_being_kept(pupi
 
 def test_it_works_on_a_thread_of_its_own_and_is_waited_for(pupil):
     closed(pupil)
-    upkeep = Upkeep(pupil.system)
+    learning = LearningPass(pupil.system)
 
-    upkeep.begin()
-    upkeep.begin()
-    upkeep.wait(30)
+    learning.begin()
+    learning.begin()
+    learning.wait(30)
 
     assert kept(pupil)["reply_to_customer"].verdict == "approved"

@@ -1,4 +1,4 @@
-"""A thread of a worker goes through the turnstile before it works on a case, and holds no place for an action."""
+"""A thread of a worker takes a slot before it works on a case, and holds none for an action."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.kit.engine import make_engine, tags
 from tests.kit.patience import until
 from workers import tasks
 from workers.queue import ADVANCE, EXECUTE, IN_PROCESS, make_app
-from workers.turnstile import PLACES, Turnstile
+from workers.work_slots import SLOTS, WorkSlots
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def engine(tmp_path):
 
 
 def test_a_case_is_worked_on_inside_and_an_action_is_not_held_up(engine):
-    turnstile, thinking, doing = engine.system.guards.turnstile, [], []
-    engine.model.during = lambda: thinking.append(turnstile._free)
-    engine.house.during_write = lambda: doing.append(turnstile._free)
+    slots, thinking, doing = engine.system.guards.slots, [], []
+    engine.model.during = lambda: thinking.append(slots._free)
+    engine.house.during_write = lambda: doing.append(slots._free)
     engine.event()
 
     engine.system.app.tasks[ADVANCE].run(engine.case().id)
@@ -36,19 +36,19 @@ def test_a_case_is_worked_on_inside_and_an_action_is_not_held_up(engine):
 
     assert engine.house.done("tag") == [["refund"]]
     # At triage and draft: the models of this engine are not guarded, so they are asked inside.
-    assert (thinking, doing) == ([PLACES - 1] * 2, [PLACES])
-    assert turnstile._free == PLACES
+    assert (thinking, doing) == ([SLOTS - 1] * 2, [SLOTS])
+    assert slots._free == SLOTS
 
 
 def test_where_no_place_is_free_a_case_waits_for_one(engine):
-    turnstile = Turnstile(1)
-    engine.system.guards.turnstile = turnstile
+    slots = WorkSlots(1)
+    engine.system.guards.slots = slots
     engine.event()
 
     with ThreadPoolExecutor(1) as pool:
-        with turnstile.through():
+        with slots.hold():
             worked = pool.submit(engine.system.app.tasks[ADVANCE].run, engine.case().id)
-            until(lambda: turnstile._waiting, "nobody waits")
+            until(lambda: slots._waiting, "nobody waits")
             assert engine.case().claims == 0
         worked.result(10)
 
@@ -65,4 +65,4 @@ def test_a_case_that_has_to_wait_leaves_its_place(engine):
     engine.system.app.tasks[ADVANCE].run(engine.case().id)
 
     assert engine.case().waiting_for == "no answer"
-    assert engine.system.guards.turnstile._free == PLACES
+    assert engine.system.guards.slots._free == SLOTS

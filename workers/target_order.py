@@ -1,4 +1,4 @@
-"""Whose turn it is at a target: a case's actions on one thing go one after the other, each from where the one before left it.
+"""The order of writes to one target: a case's actions on one thing go one after the other, each from where the one before left it.
 
 Two writes to one target at once would make each other stale. Called by `execute`; knows actions as they were read and asks nobody.
 """
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from workers.store.records import Action, ActionState
 
 
-def before(action: Action, others: Sequence[Action]) -> list[Action]:
-    """Those that write to the same target and whose turn comes first."""
+def ahead_of(action: Action, others: Sequence[Action]) -> list[Action]:
+    """Those that write to the same target and go before this one."""
     return [
         other
         for other in others
@@ -24,7 +24,7 @@ def before(action: Action, others: Sequence[Action]) -> list[Action]:
     ]
 
 
-def carried_forward(of_case: Sequence[Action], action: Action) -> str:
+def expected_version(of_case: Sequence[Action], action: Action) -> str:
     """The version token to expect: the one drafted against, moved on by this case's own writes to the same target."""
     moves = {
         str(other.receipt["version_before"]): str(other.receipt["version_after"])

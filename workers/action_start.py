@@ -1,4 +1,4 @@
-"""The outset of an action that a hint told of: read, and begun by the same statement where that is all that is missing.
+"""The start of an action that a hint told of: read, and begun by the same statement where that is all that is missing.
 
 Called by `execute` alone, which carries out what has begun and looks after all that has not, and by `celery_worker` as one starts.
 Nothing here sends anything: what only this process can tell is looked at before the call, and a crash in between leaves nothing
@@ -18,7 +18,7 @@ from workers.actions.catalogue import CATALOGUE
 from workers.log import logger
 from workers.store import flow
 from workers.store.database import UNANSWERED
-from workers.store.flow import Begun, Errand
+from workers.store.flow import ActionSnapshot, Begun
 from workers.store.records import Action, Attempt
 from workers.wiring import System
 
@@ -28,28 +28,28 @@ Prepared = TypeVar("Prepared")
 _NONE = ""
 
 
-def set_out(
-    system: System, action_id: str, *, approving: bool, prepare: Callable[[Errand], Prepared | None]
-) -> tuple[Errand | None, Begun | None, Prepared | None]:
+def start(
+    system: System, action_id: str, *, approving: bool, prepare: Callable[[ActionSnapshot], Prepared | None]
+) -> tuple[ActionSnapshot | None, Begun | None, Prepared | None]:
     """An action as it is read, what was begun of it, and what `prepare` made of that where there was time for it: it is called
     while the begin is committed. `approving`: the hint may have come before the yes was committed."""
     since = system.monotonic()
     faults.point("action.attempt_committing")
-    known: list[tuple[Errand, Prepared | None]] = []
+    known: list[tuple[ActionSnapshot, Prepared | None]] = []
 
-    def nearly(errand: Errand, action: Action, _attempt: Attempt) -> None:
-        begun = replace(errand, action=action)
+    def on_begin(snapshot: ActionSnapshot, action: Action, _attempt: Attempt) -> None:
+        begun = replace(snapshot, action=action)
         known.append((begun, prepare(begun)))
 
-    errand, started = flow.start(system.db, action_id, **_terms(system), approving=approving, nearly=nearly)
-    if errand is None or started is None:
-        return errand, None, None
+    snapshot, started = flow.start(system.db, action_id, **_terms(system), approving=approving, on_begin=on_begin)
+    if snapshot is None or started is None:
+        return snapshot, None, None
     action, attempt = started
-    begun, prepared = known[-1] if known else (replace(errand, action=action), None)
+    begun, prepared = known[-1] if known else (replace(snapshot, action=action), None)
     return begun, Begun(attempt, since), prepared
 
 
-def get_ready(system: System) -> None:
+def warm_up(system: System) -> None:
     """Ask for no action what is asked for each: the first one then finds a connection that is open, and a statement that the
     database has prepared and planned, which takes longer than all else until it is carried out."""
     if system.db.is_sqlite:

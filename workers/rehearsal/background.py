@@ -1,4 +1,4 @@
-"""The upkeep of rehearsal: backtests that were asked for, hits of rules, and the shadow policies. The sweeper starts it.
+"""The thread of rehearsal: backtests that were asked for, hits of rules, and the shadow policies. The sweeper starts it.
 
 On a thread of its own, because a backtest takes seconds and the sweeper must see who died within few. Whatever it meets, work
 goes on; what it could not do it does at the next turn. Several processes may run it: what one has begun, no other begins.
@@ -23,7 +23,7 @@ LOOK_SECONDS = 2.0
 FOLLOW_SECONDS = 15.0
 
 
-class Upkeep:
+class RehearsalThread:
     """Of one process. `begin` returns at once; `once` works in this thread."""
 
     def __init__(self, system: System) -> None:
@@ -75,5 +75,5 @@ class Upkeep:
                 logger.info("policy_shadow_judged", decisions=judged, policy=policy.name)
 
     def _go_on(self) -> bool:
-        self._system.courtesy.give_way()
+        self._system.request_priority.give_way()
         return not self._stop.is_set()

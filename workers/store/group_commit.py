@@ -21,7 +21,7 @@ import psycopg
 from psycopg.errors import LockNotAvailable
 from psycopg.pq.abc import PGresult
 
-from workers.store.direct import UNUSABLE, Early, Lending, Statements
+from workers.store.direct import UNUSABLE, BeforeCommit, Lending, Statements
 from workers.store.phrasing import Bound
 
 #: longest wait for others, where there are others
@@ -47,15 +47,17 @@ class Lost(psycopg.OperationalError):
     """The connection ended with a group on it: whether it was committed is not known."""
 
 
-class _Rider:
+class _Request:
     """A statement on its way; `order` is what groups are sorted by, so that no two of them wait for each other in a ring."""
 
-    __slots__ = ("asked", "came_at", "early", "error", "first", "leads", "order", "result", "woken")
+    __slots__ = ("asked", "before_commit", "came_at", "error", "first", "leads", "order", "result", "woken")
 
-    def __init__(self, order: str, asked: Bound, early: Early | None, first: Bound | None, now: float) -> None:
+    def __init__(
+        self, order: str, asked: Bound, before_commit: BeforeCommit | None, first: Bound | None, now: float
+    ) -> None:
         self.order = order
         self.asked = asked
-        self.early = early
+        self.before_commit = before_commit
         self.first = first
         self.came_at = now
         self.woken = threading.Lock()
@@ -65,7 +67,7 @@ class _Rider:
         self.error: psycopg.Error | None = None
 
 
-class Together:
+class GroupCommit:
     """One group on the way at a time, over connections that give up early on rows which somebody else holds."""
 
     def __init__(
@@ -81,7 +83,7 @@ class Together:
         self._most = most
         self._gathering, self._recently, self._busy = gathering, recently, busy
         self._guard = threading.Lock()
-        self._waiting: list[_Rider] = []
+        self._waiting: list[_Request] = []
         #: whether somebody leads: he gathers others, or is on the way
         self._led = False
         #: so many are waited for, and what wakes the leader then; 0 while nobody gathers
@@ -91,42 +93,42 @@ class Together:
         self._recent: deque[tuple[float, int]] = deque(maxlen=LOOKED_AT)
 
     def answer(
-        self, order: str, asked: Bound, early: Early | None = None, first: Bound | None = None
+        self, order: str, asked: Bound, before_commit: BeforeCommit | None = None, first: Bound | None = None
     ) -> PGresult | None:
         """What the server says to a statement, once it is committed. None where it must be asked for alone: nothing of it was
-        carried out then. `early` is told of its rows before that (`direct`), where nobody goes along; with `first`, which is
+        carried out then. `before_commit` is told of its rows before that (`direct`), where nobody goes along; with `first`, which is
         asked before it then, of the rows of that. Raise what psycopg raises."""
         now = time.monotonic()
-        rider = _Rider(order, asked, early, first, now)
+        request = _Request(order, asked, before_commit, first, now)
         with self._guard:
             self._recent.append((now, threading.get_ident()))
-            self._waiting.append(rider)
+            self._waiting.append(request)
             if not self._led:
-                self._led = rider.leads = True
+                self._led = request.leads = True
             elif self._enough and len(self._waiting) >= self._enough:
                 self._enough = 0
                 self._full.release()
-        if not rider.leads:
-            self._await(rider)
-        if rider.leads:
-            self._lead(rider)
-        if rider.error is not None:
-            raise rider.error
-        return rider.result
+        if not request.leads:
+            self._await(request)
+        if request.leads:
+            self._lead(request)
+        if request.error is not None:
+            raise request.error
+        return request.result
 
-    def _await(self, rider: _Rider) -> None:
+    def _await(self, request: _Request) -> None:
         try:
-            rider.woken.acquire()
+            request.woken.acquire()
         except BaseException:
             # A signal: nobody is left behind without a leader.
-            self._leave(rider)
+            self._leave(request)
             raise
 
-    def _leave(self, rider: _Rider) -> None:
+    def _leave(self, request: _Request) -> None:
         with self._guard:
-            if rider in self._waiting:
-                self._waiting.remove(rider)
-            if rider.leads:
+            if request in self._waiting:
+                self._waiting.remove(request)
+            if request.leads:
                 self._hand_over()
 
     def _hand_over(self) -> None:
@@ -136,11 +138,11 @@ class Together:
         else:
             self._led = False
 
-    def _lead(self, rider: _Rider) -> None:
+    def _lead(self, request: _Request) -> None:
         try:
-            group = self._gather(rider)
+            group = self._gather(request)
         except BaseException:
-            self._leave(rider)
+            self._leave(request)
             raise
         # Until it is known what became of the group.
         lost: str | None = "whoever sent it was interrupted"
@@ -154,11 +156,11 @@ class Together:
                     one.error = Lost(lost)
                 one.woken.release()
 
-    def _gather(self, rider: _Rider) -> list[_Rider]:
+    def _gather(self, request: _Request) -> list[_Request]:
         """Those that go together, the leader among them."""
         with self._guard:
-            self._enough = self._expected(rider)
-            patience = rider.came_at + self._gathering - time.monotonic() if self._enough else 0.0
+            self._enough = self._expected(request)
+            patience = request.came_at + self._gathering - time.monotonic() if self._enough else 0.0
         if patience > 0:
             self._full.acquire(timeout=patience)
         with self._guard:
@@ -167,17 +169,17 @@ class Together:
             self._full.acquire(blocking=False)
             if len(self._waiting) > self._most:
                 # Whoever leads goes along, however young his case is.
-                self._waiting.sort(key=lambda one: (one is not rider, one.order))
+                self._waiting.sort(key=lambda one: (one is not request, one.order))
             group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
         return group if len(group) == 1 else sorted(group, key=lambda one: one.order)
 
-    def _expected(self, rider: _Rider) -> int:
+    def _expected(self, request: _Request) -> int:
         """How many to wait for; 0 where the process is quiet, or so many are there."""
-        since = rider.came_at - self._recently
+        since = request.came_at - self._recently
         threads = len({thread for at, thread in self._recent if at >= since})
         return 0 if threads <= self._busy or threads <= len(self._waiting) else threads
 
-    def _send(self, group: Sequence[_Rider]) -> str | None:
+    def _send(self, group: Sequence[_Request]) -> str | None:
         """Give each its result; nobody has one where each must ask alone. What the driver says where the connection is lost."""
         try:
             lent, era = self._lending.borrow()
@@ -199,7 +201,7 @@ class Together:
         return None
 
 
-def _by_itself(lent: Statements, one: _Rider) -> PGresult:
-    if one.first is None or one.early is None:
-        return lent.answer(one.asked, one.early)
-    return lent.answers([one.first, one.asked], one.early, after=1)[-1]
+def _by_itself(lent: Statements, one: _Request) -> PGresult:
+    if one.first is None or one.before_commit is None:
+        return lent.answer(one.asked, one.before_commit)
+    return lent.answers([one.first, one.asked], one.before_commit, after=1)[-1]

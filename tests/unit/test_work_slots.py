@@ -1,4 +1,4 @@
-"""The turnstile: how many are inside, who comes next, and that no place is lost."""
+"""Work slots: how many work, who comes next, and that no slot is lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from workers.guards.guard import Guards
-from workers.turnstile import PLACES, Turnstile
+from workers.work_slots import SLOTS, WorkSlots
 
 SOON = 5.0
 
@@ -31,13 +31,13 @@ class Answer:
         return "answered"
 
 
-def free(turnstile: Turnstile) -> int:
-    return turnstile._free
+def free(slots: WorkSlots) -> int:
+    return slots._free
 
 
-def waiting(turnstile: Turnstile, count: int) -> bool:
+def waiting(slots: WorkSlots, count: int) -> bool:
     deadline = time.monotonic() + SOON
-    while len(turnstile._waiting) < count:
+    while len(slots._waiting) < count:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.001)
@@ -45,12 +45,12 @@ def waiting(turnstile: Turnstile, count: int) -> bool:
 
 
 def test_so_many_are_inside_and_no_more_and_all_get_through():
-    turnstile, guard = Turnstile(3), threading.Lock()
+    slots, guard = WorkSlots(3), threading.Lock()
     inside, most, through = 0, 0, 0
 
     def work() -> None:
         nonlocal inside, most, through
-        with turnstile.through():
+        with slots.hold():
             with guard:
                 inside += 1
                 most = max(most, inside)
@@ -64,80 +64,80 @@ def test_so_many_are_inside_and_no_more_and_all_get_through():
             pool.submit(work)
 
     assert (most, through) == (3, 60)
-    assert free(turnstile) == 3
+    assert free(slots) == 3
 
 
 def test_who_waits_for_an_answer_lets_another_in():
-    turnstile, answer = Turnstile(1), Answer()
-    ask = turnstile.aside(answer.wait)
+    slots, answer = WorkSlots(1), Answer()
+    ask = slots.released_during(answer.wait)
 
     def work() -> str:
-        with turnstile.through():
+        with slots.hold():
             return ask()
 
     with ThreadPoolExecutor(2) as pool:
         asking = pool.submit(work)
         assert answer.asked.wait(SOON)
-        with turnstile.through():
+        with slots.hold():
             answer.given.set()
-            assert waiting(turnstile, 1)
+            assert waiting(slots, 1)
             # Its answer is there, and its place is taken.
             assert not asking.done()
         assert asking.result(SOON) == "answered"
-    assert free(turnstile) == 1
+    assert free(slots) == 1
 
 
 def test_they_are_let_in_in_the_order_of_asking():
-    turnstile, answer = Turnstile(1), Answer()
+    slots, answer = WorkSlots(1), Answer()
     order: list[str] = []
 
     def begun() -> None:
-        with turnstile.through():
-            turnstile.aside(answer.wait)()
+        with slots.hold():
+            slots.released_during(answer.wait)()
             order.append("came back")
 
     def comes(name: str) -> None:
-        with turnstile.through():
+        with slots.hold():
             order.append(name)
 
     with ThreadPoolExecutor(3) as pool:
         pool.submit(begun)
         assert answer.asked.wait(SOON)
-        with turnstile.through():
+        with slots.hold():
             pool.submit(comes, "first")
-            assert waiting(turnstile, 1)
+            assert waiting(slots, 1)
             answer.given.set()
-            assert waiting(turnstile, 2)
+            assert waiting(slots, 2)
             pool.submit(comes, "last")
-            assert waiting(turnstile, 3)
+            assert waiting(slots, 3)
 
     assert order == ["first", "came back", "last"]
 
 
 def test_a_call_within_a_call_and_one_from_outside_take_and_give_nothing():
-    turnstile = Turnstile(1)
-    inner = turnstile.aside(lambda: "inner")
-    outer = turnstile.aside(inner)
+    slots = WorkSlots(1)
+    inner = slots.released_during(lambda: "inner")
+    outer = slots.released_during(inner)
 
     assert outer() == "inner"
-    with turnstile.through():
+    with slots.hold():
         assert outer() == "inner"
-        assert free(turnstile) == 0
-    assert free(turnstile) == 1
+        assert free(slots) == 0
+    assert free(slots) == 1
 
 
 def test_what_breaks_off_loses_no_place():
-    turnstile = Turnstile(1)
+    slots = WorkSlots(1)
 
-    @turnstile.aside
+    @slots.released_during
     def fails() -> None:
         raise ValueError("no answer")
 
-    with pytest.raises(ValueError, match="no answer"), turnstile.through():
+    with pytest.raises(ValueError, match="no answer"), slots.hold():
         fails()
-    with pytest.raises(KeyError), turnstile.through():
+    with pytest.raises(KeyError), slots.hold():
         raise KeyError
-    assert free(turnstile) == 1
+    assert free(slots) == 1
 
 
 class Interrupted(Exception):
@@ -147,10 +147,10 @@ class Interrupted(Exception):
 @pytest.mark.parametrize("back", [False, True], ids=["coming", "coming back"])
 def test_who_is_interrupted_while_waiting_leaves_the_place_to_others(back):
     """As a time limit does, which comes as a signal. The main thread alone hears it."""
-    turnstile, taken, over = Turnstile(1), threading.Event(), threading.Event()
+    slots, taken, over = WorkSlots(1), threading.Event(), threading.Event()
 
     def occupy() -> None:
-        with turnstile.through():
+        with slots.hold():
             taken.set()
             over.wait(SOON)
 
@@ -160,7 +160,7 @@ def test_who_is_interrupted_while_waiting_leaves_the_place_to_others(back):
     def interrupt_soon() -> None:
         threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGUSR1)).start()
 
-    @turnstile.aside
+    @slots.released_during
     def call() -> None:
         other.start()
         assert taken.wait(SOON)
@@ -170,20 +170,20 @@ def test_who_is_interrupted_while_waiting_leaves_the_place_to_others(back):
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
         if back:
-            with pytest.raises(Interrupted), turnstile.through():
+            with pytest.raises(Interrupted), slots.hold():
                 call()
         else:
             other.start()
             assert taken.wait(SOON)
             interrupt_soon()
-            with pytest.raises(Interrupted), turnstile.through():
+            with pytest.raises(Interrupted), slots.hold():
                 pytest.fail("there was no place")
     finally:
         over.set()
         other.join(SOON)
         signal.signal(signal.SIGUSR1, before)
 
-    assert free(turnstile) == 1
+    assert free(slots) == 1
 
 
 def test_what_is_asked_through_a_guard_is_asked_aside():
@@ -191,7 +191,7 @@ def test_what_is_asked_through_a_guard_is_asked_aside():
     vendor = guards.wrap("desk", answer)
 
     def work() -> str:
-        with guards.turnstile.through():
+        with guards.slots.hold():
             return vendor.wait()
 
     with ThreadPoolExecutor(40) as pool:
@@ -200,6 +200,6 @@ def test_what_is_asked_through_a_guard_is_asked_aside():
         deadline = time.monotonic() + SOON
         while answer.count < 40 and time.monotonic() < deadline:
             time.sleep(0.001)
-        assert (answer.count, free(guards.turnstile)) == (40, PLACES)
+        assert (answer.count, free(guards.slots)) == (40, SLOTS)
         answer.given.set()
         assert {asked.result(SOON) for asked in asking} == {"answered"}

@@ -1,6 +1,6 @@
-"""Group commit: requests that arrive while a commit is under way are stored together by the next one.
+"""Batching: requests that arrive while a commit is under way are stored together by the next one.
 
-The web's routes hand requests over (`Landing.land`, on the event loop) and are answered after the commit. A writer
+The web's routes hand requests over (`RequestBatcher.store`, on the event loop) and are answered after the commit. A writer
 thread takes what waits, as much of it as there is; what the loop reads in one turn comes to it as one, since each commit costs
 both sides a quarter of a millisecond, however little it holds. Whoever cannot be taken in time is told so and comes again: what waits
 is bounded in number, in bytes and in time, so that a slow database is a 503 at the door and never a growing queue.
@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.intake.receive import Received, Request, hint, store, summed_up, told
+from workers.intake.receive import Received, Request, hint, observe, store, summary_of
 from workers.log import logger
 from workers.wiring import System
 
@@ -43,7 +43,7 @@ class _Waiting:
     patience: asyncio.TimerHandle | None = None
 
 
-class Landing:
+class RequestBatcher:
     """One per web process. Its thread starts with the first request."""
 
     def __init__(self, system: System) -> None:
@@ -61,7 +61,7 @@ class Landing:
         self._threads: list[threading.Thread] = []
         self._closed = False
 
-    async def land(self, request: Request) -> Received:
+    async def store(self, request: Request) -> Received:
         """Store the events of a request and say what became of them, once it is committed.
 
         Raise `Busy` and `StoreUnavailable` (503 both), and `NotStored`.
@@ -69,7 +69,7 @@ class Landing:
         return await self.begin(request)
 
     def begin(self, request: Request) -> asyncio.Future[Received]:
-        """As `land`, for whoever goes on with something else meanwhile. Raise `Busy` when too much waits."""
+        """As `store`, for whoever goes on with something else meanwhile. Raise `Busy` when too much waits."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Received] = loop.create_future()
         one = _Waiting(request, sum(len(arrival.raw) for arrival in request), answer, loop)
@@ -118,22 +118,22 @@ class Landing:
     def _start(self) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for number in range(len(self._threads), WRITERS):
-            thread = threading.Thread(target=self._write, name=f"landing-{number}", daemon=True)
+            thread = threading.Thread(target=self._write, name=f"batcher-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def _write(self) -> None:
         while batch := self._take():
-            results = store(self._system, [one.request for one in batch])
-            for one, landed in zip(batch, results, strict=True):
-                if not isinstance(landed, Exception):
-                    told(one.request, landed)
-                    hint(self._system, landed)
+            stored = store(self._system, [one.request for one in batch])
+            for one, results in zip(batch, stored, strict=True):
+                if not isinstance(results, Exception):
+                    observe(one.request, results)
+                    hint(self._system, results)
             self._let_go(batch)
             answers: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Received | Exception]]] = {}
-            for one, landed in zip(batch, results, strict=True):
-                result = landed if isinstance(landed, Exception) else summed_up(landed)
-                answers.setdefault(one.loop, []).append((one, result))
+            for one, results in zip(batch, stored, strict=True):
+                answer = results if isinstance(results, Exception) else summary_of(results)
+                answers.setdefault(one.loop, []).append((one, answer))
             for loop, given in answers.items():
                 _wake(loop, given)
 

@@ -8,14 +8,15 @@ from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import func, select
 
 from integrations.base import EventType, InboundEvent
 from tests.kit.engine import START, make_engine
-from workers.intake import landing as landing_module
-from workers.intake.landing import Busy, Landing
+from workers.intake import batching as batching_module
+from workers.intake.batching import Busy, RequestBatcher
 from workers.intake.receive import Provenance, prepare, receive
 from workers.settings import Settings
-from workers.store import cases, events
+from workers.store import cases, tables
 from workers.store.database import StoreUnavailable
 
 
@@ -42,14 +43,15 @@ def request(engine, number, raw=b"{}"):
     return prepare(engine.system, [inbound(number)], Provenance("test", raw))
 
 
-def landing(engine, **settings):
+def batcher(engine, **settings):
     changed = engine.system.settings.model_copy(update=settings)
-    return Landing(replace(engine.system, settings=changed))
+    return RequestBatcher(replace(engine.system, settings=changed))
 
 
 def stored(engine):
     with engine.system.db.read() as tx:
-        return events.count_since(tx, START)
+        received = select(func.count()).where(tables.events.c.received_at >= START)
+        return tx.execute(received).scalar_one()
 
 
 class Held:
@@ -79,10 +81,10 @@ class Held:
 
 
 def test_what_comes_during_a_commit_is_stored_by_the_next_and_everybody_is_answered(engine):
-    door = landing(engine)
+    door = batcher(engine)
 
     async def come():
-        return await asyncio.gather(*(door.land(request(engine, n)) for n in range(200)))
+        return await asyncio.gather(*(door.store(request(engine, n)) for n in range(200)))
 
     answers = asyncio.run(come())
     door.close()
@@ -95,9 +97,9 @@ def test_what_comes_during_a_commit_is_stored_by_the_next_and_everybody_is_answe
 def test_what_a_loop_reads_in_one_turn_is_stored_together(engine, monkeypatch):
     """A writer that has nothing to do would otherwise take the first by itself, and each commit costs as much as many webhooks."""
     lots = []
-    kept = landing_module.store
-    monkeypatch.setattr(landing_module, "store", lambda system, lot: lots.append(len(lot)) or kept(system, lot))
-    door = landing(engine)
+    kept = batching_module.store
+    monkeypatch.setattr(batching_module, "store", lambda system, lot: lots.append(len(lot)) or kept(system, lot))
+    door = batcher(engine)
 
     async def come(numbers):
         return await asyncio.gather(*(door.begin(request(engine, n)) for n in numbers))
@@ -111,13 +113,13 @@ def test_what_a_loop_reads_in_one_turn_is_stored_together(engine, monkeypatch):
 
 
 def test_one_more_than_may_wait_is_turned_away_at_once_and_the_others_are_stored(engine):
-    door = landing(engine, door_waiting=5)
+    door = batcher(engine, door_waiting=5)
 
     async def come(held):
-        waiting = [asyncio.ensure_future(door.land(request(engine, n))) for n in range(5)]
+        waiting = [asyncio.ensure_future(door.store(request(engine, n))) for n in range(5)]
         await asyncio.sleep(0)
         with pytest.raises(Busy):
-            await door.land(request(engine, 5))
+            await door.store(request(engine, 5))
         assert stored(engine) == 0
         held.let_go()
         return await asyncio.gather(*waiting)
@@ -132,13 +134,13 @@ def test_one_more_than_may_wait_is_turned_away_at_once_and_the_others_are_stored
 
 
 def test_bodies_that_wait_are_bounded_in_bytes(engine, monkeypatch):
-    monkeypatch.setattr("workers.intake.landing.MOST_BYTES_WAITING", 1000)
-    door = landing(engine)
+    monkeypatch.setattr("workers.intake.batching.MOST_BYTES_WAITING", 1000)
+    door = batcher(engine)
 
     async def come():
         with pytest.raises(Busy):
-            await door.land(request(engine, 1, raw=b"x" * 1001))
-        return await door.land(request(engine, 2, raw=b"x" * 999))
+            await door.store(request(engine, 1, raw=b"x" * 1001))
+        return await door.store(request(engine, 2, raw=b"x" * 999))
 
     assert asyncio.run(come()).accepted
     door.close()
@@ -146,7 +148,7 @@ def test_bodies_that_wait_are_bounded_in_bytes(engine, monkeypatch):
 
 def test_no_body_may_be_larger_than_all_that_may_wait():
     """It would be answered with 503 however little waits, and its sender would come again for ever."""
-    most = landing_module.MOST_BYTES_WAITING
+    most = batching_module.MOST_BYTES_WAITING
 
     assert Settings(max_body_bytes=most).max_body_bytes == most
     with pytest.raises(ValidationError, match="max_body_bytes"):
@@ -154,10 +156,10 @@ def test_no_body_may_be_larger_than_all_that_may_wait():
 
 
 def test_a_slow_database_is_told_in_time_and_the_sender_who_comes_again_finds_its_event_once(engine):
-    door = landing(engine, door_wait_seconds=0.1)
+    door = batcher(engine, door_wait_seconds=0.1)
 
     async def come():
-        return await asyncio.gather(*(door.land(request(engine, n)) for n in range(3)), return_exceptions=True)
+        return await asyncio.gather(*(door.store(request(engine, n)) for n in range(3)), return_exceptions=True)
 
     with Held(engine):
         assert [type(answer) for answer in asyncio.run(come())] == [Busy] * 3
@@ -173,13 +175,13 @@ def test_a_slow_database_is_told_in_time_and_the_sender_who_comes_again_finds_it
 
 
 def test_a_database_that_is_away_is_everybodys_answer_and_the_door_serves_when_it_is_back(engine, monkeypatch):
-    door = landing(engine)
+    door = batcher(engine)
 
     def away(_):
         raise StoreUnavailable("gone")
 
     async def come(numbers):
-        return await asyncio.gather(*(door.land(request(engine, n)) for n in numbers), return_exceptions=True)
+        return await asyncio.gather(*(door.store(request(engine, n)) for n in numbers), return_exceptions=True)
 
     with monkeypatch.context() as patched:
         patched.setattr(type(engine.system.db), "write", away)
@@ -192,16 +194,16 @@ def test_a_database_that_is_away_is_everybodys_answer_and_the_door_serves_when_i
 
 
 def test_closing_stores_what_waits_and_lets_nothing_more_in(engine):
-    door = landing(engine)
+    door = batcher(engine)
 
     async def come(held):
-        waiting = [asyncio.ensure_future(door.land(request(engine, n))) for n in range(10)]
+        waiting = [asyncio.ensure_future(door.store(request(engine, n))) for n in range(10)]
         await asyncio.sleep(0)
         closing = asyncio.get_running_loop().run_in_executor(None, door.close)
         held.let_go()
         await closing
         with pytest.raises(Busy):
-            await door.land(request(engine, 11))
+            await door.store(request(engine, 11))
         return await asyncio.gather(*waiting)
 
     with Held(engine) as held:
@@ -212,7 +214,7 @@ def test_closing_stores_what_waits_and_lets_nothing_more_in(engine):
 
 
 def test_closing_stores_what_a_loop_has_only_just_read(engine):
-    door = landing(engine)
+    door = batcher(engine)
 
     async def come():
         waiting = [door.begin(request(engine, n)) for n in range(3)]
@@ -224,11 +226,11 @@ def test_closing_stores_what_a_loop_has_only_just_read(engine):
 
 
 def test_an_end_is_not_held_up_by_a_database_that_hangs(engine):
-    door = landing(engine, door_wait_seconds=0.05)
+    door = batcher(engine, door_wait_seconds=0.05)
 
     async def come():
         with pytest.raises(Busy):
-            await door.land(request(engine, 1))
+            await door.store(request(engine, 1))
 
     with Held(engine) as held:
         asyncio.run(come())

@@ -16,10 +16,10 @@ from workers.log import logger
 from workers.renewal import judge_again
 from workers.store import actions, cases, flow, switches
 from workers.store.database import StoreUnavailable
-from workers.store.flow import Errand
+from workers.store.flow import ActionSnapshot
 from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
-from workers.turns import before
+from workers.target_order import ahead_of
 from workers.wiring import System
 
 SWITCH_CHECK_SECONDS = 5.0
@@ -31,21 +31,21 @@ KEYS_LAST = timedelta(hours=23)
 FORGOTTEN = "It may have been carried out so long ago that the other side has forgotten our key: it would do it again."
 
 
-def postpone_if_stopped(system: System, errand: Errand, *, doubtful: bool = False) -> bool:
+def postpone_if_stopped(system: System, snapshot: ActionSnapshot, *, doubtful: bool = False) -> bool:
     """A thrown switch holds the action where it is; releasing the switch lets it go on. Where the permission of the rule that
     allowed it is suspended, the policy is asked again, and people with it."""
-    switch = errand.switch
+    switch = snapshot.switch
     if switch is None:
         return False
     if switch.scope.startswith(RULE):
-        if errand.action.state == ActionState.APPROVED:
+        if snapshot.action.state == ActionState.APPROVED:
             system.switchboard.forget()
-            judge_again(system, errand.action)
+            judge_again(system, snapshot.action)
             return True
         if doubtful:
             # What may have been done under a rule is brought to its end, though the rule allows nothing new.
             return False
-    try_later(system, errand, Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS), doubtful=doubtful)
+    try_later(system, snapshot, Postponed(switches.held(switch), retry_after=SWITCH_CHECK_SECONDS), doubtful=doubtful)
     return True
 
 
@@ -62,7 +62,7 @@ def wait_for_turn(system: System, action: Action) -> bool:
     now = system.clock()
     with system.db.write() as tx:
         cases.lock(tx, action.case_id)
-        first = before(action, actions.unsettled(tx, action.case_id))
+        first = ahead_of(action, actions.unsettled(tx, action.case_id))
         if first:
             waits = f"Waits its turn after “{first[0].sentence}”."
             actions.change(tx, action, now=now, wake_at=None, waiting_for=waits)
@@ -83,10 +83,10 @@ def redraft_if_changed(system: System, action: Action) -> bool:
     return True
 
 
-def rejudge_if_unreserved(system: System, errand: Errand) -> bool:
+def rejudge_if_unreserved(system: System, snapshot: ActionSnapshot) -> bool:
     """True when what it uses up of limits is not reserved: then it is judged anew, and reserved or not."""
-    action = errand.action
-    if errand.held or not action.verdict.get("limits"):
+    action = snapshot.action
+    if snapshot.held or not action.verdict.get("limits"):
         return False
     logger.warning("reservation_missing", action_id=action.id)
     judge_again(system, action)
@@ -99,12 +99,12 @@ def is_what_was_approved(action: Action) -> bool:
 
 def postpone_if_stopped_meanwhile(system: System, action: Action, *, doubtful: bool) -> None:
     """The attempt was not begun: somebody else has it, or a switch was thrown since the action was read."""
-    errand = flow.errand(system.db, action.id)
-    if errand is not None and errand.action == action:
-        postpone_if_stopped(system, errand, doubtful=doubtful)
+    snapshot = flow.snapshot(system.db, action.id)
+    if snapshot is not None and snapshot.action == action:
+        postpone_if_stopped(system, snapshot, doubtful=doubtful)
 
 
-def refuse_if_late(system: System, errand: Errand, since: float, *, doubtful: bool) -> None:
+def refuse_if_late(system: System, snapshot: ActionSnapshot, since: float, *, doubtful: bool) -> None:
     """A process that was stopped since it wrote its attempt down may have been taken for dead, or lost its lease: another one may
     have looked, found nothing and done it. So it does not send what it has not sent, and says so if the action is still its own.
 
@@ -114,13 +114,13 @@ def refuse_if_late(system: System, errand: Errand, since: float, *, doubtful: bo
     took = system.monotonic() - since
     _refuse_if_it_stood_still(system, took)
     if took > LONG_BEGUN:
-        _refuse_if_stopped(system, errand, doubtful=doubtful)
+        _refuse_if_stopped(system, snapshot, doubtful=doubtful)
 
 
-def refuse_after_waiting(system: System, errand: Errand, overslept: float, *, doubtful: bool) -> None:
+def refuse_after_waiting(system: System, snapshot: ActionSnapshot, overslept: float, *, doubtful: bool) -> None:
     """The same of an attempt that had to wait for its turn at the vendor, and slept so much longer than it wanted."""
     _refuse_if_it_stood_still(system, overslept)
-    _refuse_if_stopped(system, errand, doubtful=doubtful)
+    _refuse_if_stopped(system, snapshot, doubtful=doubtful)
 
 
 def _refuse_if_it_stood_still(system: System, seconds: float) -> None:
@@ -128,9 +128,9 @@ def _refuse_if_it_stood_still(system: System, seconds: float) -> None:
         raise Postponed("This process stood still before it could send it.")
 
 
-def _refuse_if_stopped(system: System, errand: Errand, *, doubtful: bool) -> None:
+def _refuse_if_stopped(system: System, snapshot: ActionSnapshot, *, doubtful: bool) -> None:
     try:
-        found = flow.errand(system.db, errand.action.id)
+        found = flow.snapshot(system.db, snapshot.action.id)
     except StoreUnavailable as error:
         raise Postponed("Nobody can tell just now whether this may be sent.", retry_after=1.0) from error
     switch = found.switch if found is not None else None
