@@ -3,7 +3,7 @@
 The effect ledger (DESIGN invariant 5): an attempt is committed before the call and completed after it, so that after a
 crash at any place we know that a call *may* have been made, and what its kind of delivery allows:
 
-- idempotent: the other side takes our key, so it is asked again with the same key;
+- idempotent: the other side takes our key, so it is asked again with the same key, for as long as it surely knows it;
 - reconcilable: we look for the mark that we sent, and do it only where it is not there;
 - at most once: nobody can know. The action is `uncertain` and goes back to people. Never a blind retry.
 
@@ -20,17 +20,16 @@ between that and the call then, and where a crash came in between, by who finds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from math import isfinite
 from typing import Any
 
 from structlog.contextvars import bound_contextvars
 
-from integrations.base import Receipt, VersionReader
-from integrations.errors import Permanent, Stale, Temporary, legible
+from integrations.base import VersionReader
+from integrations.errors import Permanent, Stale, Temporary
 from integrations.registry import Writers
 from workers import action_start, faults
 from workers.actions.base import ActionKind, Delivery, Effect
@@ -61,8 +60,8 @@ from workers.preconditions import (
     rejudge_if_unreserved,
     wait_for_turn,
 )
+from workers.receipts import as_json
 from workers.store import actions, flow
-from workers.store.action_rows import short_receipt
 from workers.store.flow import ActionSnapshot, Begun
 from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
@@ -82,7 +81,6 @@ CRASH_POINTS = (
 #: what was written longer ago is read again before anything rests on it
 JUST_NOW = timedelta(seconds=1)
 _UNKNOWN_KIND = "The catalogue no longer has {!r}."
-_RECEIPT = tuple(field.name for field in fields(Receipt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +312,7 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
     else:
         faults.point("action.called")
         logger.info("action_done", action_id=action.id, attempt=attempt.number)
-        record_end(system, snapshot, ActionState.DONE, receipt=_as_json(receipt))
+        record_end(system, snapshot, ActionState.DONE, receipt=as_json(receipt))
 
 
 def _recover(system: System, writers: Writers, snapshot: ActionSnapshot) -> None:
@@ -346,7 +344,7 @@ def _recover(system: System, writers: Writers, snapshot: ActionSnapshot) -> None
             look_again_later(system, claimed, _broke(error))
             return
         if receipt is not None:
-            record_end(system, snapshot, ActionState.DONE, receipt=_as_json(receipt))
+            record_end(system, snapshot, ActionState.DONE, receipt=as_json(receipt))
             return
         if kind.look is not None:
             record_not_done(system, claimed, begun)
@@ -381,24 +379,3 @@ def _claim(system: System, action: Action) -> tuple[Action | None, list[Attempt]
 def _broke(error: Exception) -> Temporary:
     """What a person reads of an error that nobody foresaw; its words stay in the log."""
     return Temporary(f"Something broke on our side ({type(error).__name__}); the log says what.")
-
-
-def _as_json(receipt: Receipt) -> dict[str, Any]:
-    return short_receipt({name: _storable(getattr(receipt, name)) for name in _RECEIPT})
-
-
-def _storable(told: Any) -> Any:
-    """What a system told of what it did, as both databases keep it: what is done must not go round because of how it was told."""
-    match told:
-        case str():
-            return legible(told)
-        case bool() | int() | None:
-            return told
-        case Mapping():
-            return {legible(str(name)): _storable(value) for name, value in told.items()}
-        case list() | tuple():
-            return [_storable(value) for value in told]
-        case float() if isfinite(told):
-            return told
-        case _:
-            return legible(str(told))

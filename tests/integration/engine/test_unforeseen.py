@@ -149,7 +149,7 @@ def test_after_its_deadline_nothing_is_decided_though_no_worker_wrote_its_end_do
 def test_a_claim_that_is_lost_to_an_event_is_let_go_of_at_once(engine, monkeypatch):
     """Whoever lost it may still be named on the row, and is alive."""
     engine.event()
-    monkeypatch.setattr("workers.pipeline._next", lost)
+    monkeypatch.setattr("workers.pipeline._next_step", lost)
 
     engine.drain()
     engine.system.leases.close()
