@@ -6,6 +6,7 @@ Agents propose arguments, the inbox edits them, `execute` hands them to `perform
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,10 @@ from policies import messages
 #: arguments that name what an action is about, whatever its kind. They are no text: nothing is said in them, and to replace a
 #: part of one would be to act on something else
 NAMING = frozenset({"charge_id", "currency", "slug", "to", "team", "url"})
+#: what turns or splits a line under its reader's eyes; the joiners of emojis and of Persian words are none of it
+_TURNING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
 
 
 class Delivery(StrEnum):
@@ -106,9 +111,11 @@ class ActionKind:
             raise ValueError(f"{self.name!r} weighs much and cannot be taken back: it must be marked never_automatic")
 
     def describe(self, arguments: Mapping[str, Any], customer: str) -> str:
-        """The sentence that tells a person what will happen, from the arguments alone, never from the model's prose."""
+        """The sentence that tells a person what will happen, from the arguments alone, never from the model's prose. Characters by
+        which an argument would turn it round are written as ``\\u202e``."""
         shown = {name: _shown(value) for name, value in arguments.items()}
-        return self.sentence.format_map({"customer": customer or "the customer", "amount": money(arguments), **shown})
+        said = self.sentence.format_map({"customer": customer or "the customer", "amount": money(arguments), **shown})
+        return said if said.isprintable() else _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
 
 
 def vendor_of(target: str) -> str:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -79,8 +79,19 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        # Imported now, as the commands are: `--help` need not.
+        typer.echo(import_module("importlib.metadata").version("caseworker"))
+        raise typer.Exit
+
+
 @app.callback()
-def caseworker() -> None:
+def caseworker(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
     """Turns business events into finished work: agents draft, a policy judges, people decide, actions run once.
 
     [bold]caseworker up[/bold] runs all of it here and now. Settings are environment variables (docs/settings.md);

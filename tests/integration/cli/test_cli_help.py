@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 
 import pytest
@@ -20,6 +21,13 @@ def test_help_loads_nothing_that_is_slow():
 
     assert not {"sqlalchemy", "celery", "sklearn", "fastapi", "pydantic"} & set(ran.stderr.split())
     assert all(f" {name} " in ran.stdout for name in cli.COMMANDS)
+
+
+def test_it_says_which_version_it_is(caseworker):
+    ran = caseworker("--version")
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (ran.status, ran.out) == (0, f"{project['version']}\n")
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
