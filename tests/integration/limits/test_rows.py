@@ -70,7 +70,7 @@ def as_before(engine):
 @pytest.mark.parametrize("way", ["straight", "long"])
 def test_what_an_action_holds_of_three_limits_is_one_row(house, way, monkeypatch):
     if way == "long":
-        monkeypatch.setattr(conclusion, "_at_once", lambda *_: None)
+        monkeypatch.setattr(conclusion, "_store_and_reserve", lambda *_: None)
 
     first, second = asked(house, 3_000, "1"), asked(house, 3_000, "2")
 

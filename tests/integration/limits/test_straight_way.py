@@ -43,7 +43,7 @@ def test_it_makes_what_the_long_way_makes(engine, monkeypatch):
     under(engine, within(a_day(10_000)))
     straight = asked(engine, 3_000, "1")
 
-    monkeypatch.setattr(conclusion, "_at_once", lambda *_: None)
+    monkeypatch.setattr(conclusion, "_store_and_reserve", lambda *_: None)
     long = asked(engine, 3_000, "2")
 
     assert told(engine, straight) == told(engine, long)
