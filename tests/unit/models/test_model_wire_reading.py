@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import ipaddress
 import ssl
 import threading
 import tracemalloc
-from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from integrations.models import connections, wire
 from integrations.models.wire import Wire
+from tests.kit.certificates import self_signed
 from tests.servers.raw_http import CLOSE, RawHttp, ok
 
 LARGE = bytes(range(256)) * 2000
@@ -39,26 +35,7 @@ def client():
 @pytest.fixture
 def certificate(tmp_path):
     """One for 127.0.0.1, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path / "both.pem"
-    file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    return file
+    return self_signed(tmp_path / "both.pem", IPv4Address("127.0.0.1"))
 
 
 @pytest.mark.parametrize(
