@@ -21,8 +21,9 @@ class BackgroundPass(ABC):
     def begin(self) -> None:
         """Work once more on a thread of its own, unless it still works."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self.run, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self.run, name=self._name, daemon=True)
+            thread.start()
+            self._thread = thread
 
     def wait(self, seconds: float) -> None:
         """Until it is done, or so long."""

@@ -35,8 +35,9 @@ class RehearsalThread:
     def begin(self) -> None:
         """Go on working on a thread of its own, unless it does already."""
         if not self._stop.is_set() and (self._thread is None or not self._thread.is_alive()):
-            self._thread = threading.Thread(target=self._run, name="rehearsal", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="rehearsal", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def stop(self, timeout: float = 5.0) -> None:
         self._stop.set()

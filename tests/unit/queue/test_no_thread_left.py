@@ -9,12 +9,15 @@ import pytest
 from celery import Celery
 from celery.worker import state
 
+from tests.kit.engine import make_engine
+from workers.background import BackgroundPass
 from workers.exposition import FleetNumbers
 from workers.hint_delivery import Job, Threads
 from workers.inbox.live import Listener, Live
 from workers.lease import Leases
 from workers.memory.keeper import Keeper
 from workers.memory.terms import Terms
+from workers.rehearsal.background import RehearsalThread
 from workers.store.database import Database
 
 SOON = 60
@@ -113,3 +116,34 @@ def test_what_cases_taught_is_remembered_as_soon_as_there_is_a_thread(db, none_l
     keeper.wake()
 
     assert ran.wait(SOON)
+
+
+class Pass(BackgroundPass):
+    def __init__(self):
+        super().__init__("pass")
+        self.ran = threading.Event()
+
+    def _work(self):
+        self.ran.set()
+
+
+def test_a_pass_beside_the_sweeper_ends_well_and_is_made_as_soon_as_there_is_a_thread(none_left):
+    made = Pass()
+    none_left(1)
+    with pytest.raises(RuntimeError):
+        made.begin()
+    made.wait(0)
+    made.begin()
+
+    assert made.ran.wait(SOON)
+
+
+def test_a_backtest_waits_for_a_thread_and_keeps_nobody_from_stopping(tmp_path, none_left):
+    engine = make_engine(tmp_path)
+    made = RehearsalThread(engine.system)
+    none_left(1)
+    with pytest.raises(RuntimeError):
+        made.begin()
+
+    made.stop(0)
+    engine.system.close()
