@@ -24,7 +24,8 @@ from integrations.models.wire_format import PORTS, head, is_plain, is_stream
 
 #: Idle connections are closed after half a minute, before most services do.
 KEPT_SECONDS: Final = 30.0
-#: As much as is read at once, in bytes. What waits for an answer reserves that much; answers come in pieces of a few KB anyway.
+#: As much as is read at once, in bytes. Whoever waits reserves that much, and hundreds wait for the beginning of an answer.
+READ_AT_FIRST: Final = 2048
 READ_AT_ONCE: Final = 8192
 #: Bytes of an answer, which a whole process would else be lost to. Services take no batch that is larger.
 LARGEST: Final = 256 * 2**20
@@ -154,7 +155,7 @@ class Connection:
             raise httpx2.ReadTimeout("It did not all come in time.")
         self._wait_at_most(seconds)
         try:
-            data = self._sock.recv(READ_AT_ONCE)
+            data = self._sock.recv(READ_AT_ONCE if self.begun else READ_AT_FIRST)
         except TimeoutError as error:
             raise httpx2.ReadTimeout("Nothing came in time.") from error
         except OSError as error:
@@ -288,6 +289,8 @@ class Host:
         connection = self.lend(patience.connect)
         try:
             connection.send(sent, patience.write)
+            # Hundreds wait at once, each for seconds: what was sent is kept by nobody meanwhile.
+            del sent
             since = self.monotonic()
             connection.receive(patience.read)
             while not connection.done:
@@ -341,6 +344,7 @@ class Wire(httpx2.BaseTransport):
         connection = host.lend(patience.connect)
         try:
             connection.send(sent, patience.write)
+            del sent
             since = self._monotonic()
             while not connection.begun:
                 connection.receive(patience.left(since, self._monotonic()))

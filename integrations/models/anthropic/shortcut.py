@@ -62,9 +62,9 @@ class Shortcut(anthropic.Middleware):
                 self._known = self._kept(response.http_request)
             return response
         lines = "".join([f"{name}: {seconds}\r\n" for name in known.waits])
-        sent = b"%b%bcontent-length: %d\r\n\r\n%b" % (known.head, lines.encode(), len(content), content)
+        own = b"%bcontent-length: %d\r\n\r\n" % (lines.encode(), len(content))
         try:
-            answer = known.host.ask(sent, Patience(seconds, seconds, seconds))
+            answer = known.host.ask(b"%b%b%b" % (known.head, own, content), Patience(seconds, seconds, seconds))
             if 200 <= answer.status < 300 and "content-encoding" not in answer.headers:
                 return cast("anthropic.APIResponse[Any]", answer)
             if 300 <= answer.status < 400:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 
 import httpx2
 import pytest
 
 from integrations.models.wire import KEPT_SECONDS, Connection, Patience, Wire, disown_all
+from tests.kit.patience import until
 from tests.servers.raw_http import CLOSE, RawHttp, ok
 
 SOON = Patience(60.0, 60.0, 60.0)
+#: how often something is known that one name stands for, and `getrefcount` is asked about
+KNOWN_HERE = 2
 HEAD = b"POST /v1 HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"
 
 
@@ -57,6 +61,21 @@ def test_calls_one_after_the_other_share_a_connection(wire, server):
     assert [(answer.status, answer.read()) for answer in answers] == [(200, b"ok")] * 5
     assert server.connections == 1
     assert server.requests == [HEAD + b"{}"] * 5
+
+
+def test_a_question_is_kept_by_nobody_while_its_answer_is_waited_for(wire, server):
+    """A thousand wait at once, and a question is as long as what it is about."""
+    question, go = HEAD + bytes(2), threading.Event()
+    handed = [question]
+    server.answers[:] = [[lambda: go.wait(300), *ok()]]
+    host = wire.host(httpx2.URL(server.url))
+    asking = threading.Thread(target=lambda: host.ask(handed.pop(), SOON))
+    asking.start()
+    try:
+        until(lambda: not handed and sys.getrefcount(question) == KNOWN_HERE)
+    finally:
+        go.set()
+        asking.join()
 
 
 def test_as_many_as_ask_at_once_have_one_each_and_go_on_with_these(wire, server):
