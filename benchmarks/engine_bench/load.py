@@ -106,7 +106,8 @@ async def approve(
     approvals: list[dict[str, Any]],
     pace: float,
 ) -> dict[str, Any]:
-    """Approve one after another at a pace; from the request's first byte to the effect's arrival."""
+    """Approve one after another at a pace, or each as soon as the one before has had its effect at 0; from the request's first
+    byte to the effect's arrival."""
     (line,) = await _lines(port, 1)
     loop = asyncio.get_running_loop()
     effects: list[float] = []
@@ -114,7 +115,7 @@ async def approve(
     missing = 0
     began = time.monotonic()
     for position, one in enumerate(approvals):
-        if (early := began + position / pace - time.monotonic()) > 0:
+        if pace and (early := began + position / pace - time.monotonic()) > 0:
             await asyncio.sleep(early)
         body = json.dumps(one["body"])
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -139,25 +139,26 @@ def fast(world: World, running: Running, sizes: Sizes) -> Figures:
 
 
 def approvals(world: World, running: Running, sizes: Sizes) -> Figures:
-    """Cases that a person must approve, approved one after another while nothing else happens."""
+    """Cases that a person must approve, approved one after another while nothing else happens: the first half each after a pause
+    in which everything has fallen asleep, the second half each right after the one before."""
     world("reset", delay=0.0)
-    first = 500_000
-    world.send(running, "r", first, sizes.approvals, pace=50)
-    wanted = 2 * sizes.approvals
-    until(lambda: (seen := world("summary"))["calls"] >= wanted and not seen["open_now"], 30)
+    first, count = 500_000, 2 * sizes.approvals
+    world.send(running, "r", first, count, pace=50)
+    until(lambda: (seen := world("summary"))["calls"] >= 2 * count and not seen["open_now"], 30)
     time.sleep(1.0)
-    markers = [f"r{number}" for number in range(first, first + sizes.approvals)]
+    markers = [f"r{number}" for number in range(first, first + count)]
     asked = running.contender.approvals(running.place, running.dsn, running.environment, markers)
     if not asked:
         raise SystemExit(f"{running.contender.title}: no case waits for approval: {world('summary')}")
     headers = asked[0]["headers"]
-    found = world("approve", port=running.port, headers=headers, approvals=asked, pace=20)
-    return {
-        "approval_p50_ms": found["p50_ms"],
-        "approval_p99_ms": found["p99_ms"],
-        "approval_answer_p50_ms": found["answer_p50_ms"],
-        "approvals_without_effect": sizes.approvals - found["count"],
-    }
+    parts = {"approval": (asked[: sizes.approvals], 20), "approval_in_a_row": (asked[sizes.approvals :], 0)}
+    figures = {"approvals_without_effect": float(count)}
+    for name, (part, pace) in parts.items():
+        found = world("approve", port=running.port, headers=headers, approvals=part, pace=pace)
+        figures[f"{name}_p50_ms"], figures[f"{name}_p99_ms"] = found["p50_ms"], found["p99_ms"]
+        figures[f"{name}_answer_p50_ms"] = found["answer_p50_ms"]
+        figures["approvals_without_effect"] -= found["count"]
+    return figures
 
 
 def slow(world: World, running: Running, *, delay: float, backlog: int, ramp: float, window: float) -> Figures:
