@@ -41,7 +41,9 @@ class Shared(Generic[C]):
             found: C | None = self._made.get((key, address))
             if found is None:
                 wire = None if getproxies() else Wire()
-                http = self._http(limits=LIMITS) if wire is None else self._http(transport=wire)
+                # A question holds what customers wrote, and its headers a key: neither goes on to wherever an answer points.
+                way: dict[str, Any] = {"limits": LIMITS} if wire is None else {"transport": wire}
+                http = self._http(**way, follow_redirects=False)
                 found = self._make(key, address, http, wire)
                 self._made[key, address] = found
                 weakref.finalize(found, http.close)

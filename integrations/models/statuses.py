@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from integrations.errors import Permanent, Temporary
 from integrations.models.base import TooLong
@@ -40,6 +41,10 @@ class Names:
 
 def consequence(status: int, said: str, headers: Mapping[str, str], names: Names) -> Temporary | Permanent:
     """The error of a call that was answered with `status`."""
+    if 300 <= status < 400:
+        return Permanent(
+            f"The model's service says that it is elsewhere ({status}): check {names.address}.{_pointed(headers)}"
+        )
     if status == 401:
         return Permanent(f"The model's service refused our key: check {names.key}.")
     if status == 402:
@@ -83,6 +88,14 @@ def _moment(written: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _pointed(headers: Mapping[str, str]) -> str:
+    try:
+        host = urlsplit(headers.get("location", "")).hostname
+    except ValueError:
+        host = None
+    return f" It points to {host[:_LONGEST_REASON]}." if host else ""
 
 
 def _quoted(said: str) -> str:

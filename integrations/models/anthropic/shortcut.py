@@ -2,8 +2,8 @@
 
 Middleware of the SDK's client, which `client` gives it. Our questions are one JSON text each, to one address, so request line and
 headers are the same every time but for a length and the time-out. They are the SDK's own, kept from its first request; making them
-took it longer than all else that a call costs. Streams, lists, batches and redirections go the SDK's way, and so does a question as
-long as none has been answered. Errors are the SDK's, too.
+took it longer than all else that a call costs. Streams, lists and batches go the SDK's way, and so does a question as long as none
+has been answered. Errors are the SDK's, too.
 """
 
 from __future__ import annotations
@@ -67,8 +67,6 @@ class Shortcut(anthropic.Middleware):
             answer = known.host.ask(b"%b%b%b" % (known.head, own, content), Patience(seconds, seconds, seconds))
             if 200 <= answer.status < 300 and "content-encoding" not in answer.headers:
                 return cast("anthropic.APIResponse[Any]", answer)
-            if 300 <= answer.status < 400:
-                return call_next(request)
             return cast("anthropic.APIResponse[Any]", _response(answer, known.request))
         except httpx2.TimeoutException as error:
             raise anthropic.APITimeoutError(request=known.request) from error

@@ -103,14 +103,6 @@ def test_a_packed_answer_that_cannot_be_unpacked_is_temporary(server, model):
         model.answer(request())
 
 
-def test_a_redirection_is_followed(server, model):
-    model.answer(request())
-    server.answers[:] = [*[ok(b"", "location: /new", status="307 Temporary Redirect")] * 2, GIVEN]
-
-    assert model.answer(request()).output.score == 7
-    assert server.requests[-1].startswith(b"POST /new HTTP/1.1")
-
-
 def test_a_question_that_broke_off_is_temporary_and_not_put_twice(server, model):
     model.answer(request())
     server.answers[:] = [[b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{", CLOSE], GIVEN]
