@@ -28,6 +28,8 @@ _WINDOW: Final = (
 )
 #: what OpenAI says, with 429, of a request that is larger than all tokens of a minute: no patience makes it smaller
 _OF_A_MINUTE: Final = "request too large"
+#: where it is told how long to wait, and how many of those make a second
+_WAITS: Final = (("retry-after-ms", 1000), ("retry-after", 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,19 @@ def consequence(status: int, said: str, headers: Mapping[str, str], names: Names
 
 
 def wait(headers: Mapping[str, str]) -> float | None:
-    """The seconds of a retry-after header, which holds seconds or, of some gateways, a date."""
-    said = headers.get("retry-after", "").strip()
-    try:
-        asked = float(said)
-    except ValueError:
-        until = _moment(said)
-        if until is None:
-            return None
-        # By the clock that the date is of, where it is told.
-        asked = max(0.0, (until - (_moment(headers.get("date", "")) or datetime.now(UTC))).total_seconds())
-    return asked if 0 <= asked < float("inf") else None
+    """The seconds that a service asks for: exactly where it tells milliseconds too, as OpenAI's and Azure's do, else by a
+    retry-after header, which holds seconds or, of some gateways, a date."""
+    for name, in_a_second in _WAITS:
+        try:
+            asked = float(headers.get(name, "")) / in_a_second
+        except ValueError:
+            continue
+        return asked if 0 <= asked < float("inf") else None
+    until = _moment(headers.get("retry-after", "").strip())
+    if until is None:
+        return None
+    # By the clock that the date is of, where it is told.
+    return max(0.0, (until - (_moment(headers.get("date", "")) or datetime.now(UTC))).total_seconds())
 
 
 def _moment(written: str) -> datetime | None:

@@ -44,3 +44,8 @@ def test_a_date_of_a_service_that_does_not_tell_the_time_is_taken_by_our_clock()
 @pytest.mark.parametrize("said", ["", "soon", "-1", "nan", "inf", "1e999", "Fri, 99 Nov 2026 12:00:00 GMT", "\x00"])
 def test_what_says_nothing_is_no_wait(said):
     assert asked(said, date=NOW) is None
+
+
+@pytest.mark.parametrize(("exact", "seconds"), [("1500", 1.5), ("0", 0), ("soon", 30), ("-1", None), ("inf", None)])
+def test_thousandths_of_a_second_go_before_whole_ones(exact, seconds):
+    assert asked("30", **{"retry-after-ms": exact}) == seconds
