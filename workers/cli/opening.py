@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from workers.store.database import Database, sqlite_file
 from workers.store.records import Person
 from workers.store.schema import Standing
 
+#: Files and connections that a process may have open, where the system lets it: a thousand calls, and as many streams, are none too many.
+MOST_FILES = 16_384
 #: of a database that shares sessions, and what to do about it
 SHARED = "is behind a proxy that lends connections out by the transaction, where one process runs another's statements."
 SHARED_REMEDY = "Give CASEWORKER_DATABASE_URL a direct connection or one of PgBouncer's with pool_mode = session."
@@ -58,6 +61,14 @@ def log_to(level: str, output: str, **about: str) -> None:
     log.configure(level, output, **about)
     for library in ("alembic", "uvicorn.error"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def as_many_files_as_allowed() -> None:
+    """What most systems begin with, 1,024, is kept low for programs that wait with `select`; ours do not."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def needs_a_broker(found: Settings, command: str) -> None:

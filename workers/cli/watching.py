@@ -1,6 +1,7 @@
 """What a long-running command opens so that it can be watched: its log, its traces, and the port for its metrics.
 
-Called once by ``up``, ``web``, ``worker`` and ``sweep``, before they work. Opens nothing that is not asked for by a setting.
+Called once by ``up``, ``web``, ``worker`` and ``sweep``, before they work. Opens nothing that is not asked for by a setting; what
+they will open is let through.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ SHOWING_ALL = ("up", "web")
 
 def begin(found: Settings, system: System, process: str) -> None:
     """`process` is the command's name. Ends with the process; spans that wait are sent then."""
+    opening.as_many_files_as_allowed()
     opening.log_to(found.log_level, found.log_format, process=process, worker=system.worker)
     traces.configure(found.traces, process=process, worker=system.worker)
     if not found.metrics_port:

@@ -19,6 +19,7 @@ import pytest
 from tests.architecture.source import ROOT
 from tests.servers.messages_api import MessagesApi
 from tests.servers.redis import RedisServer, installed
+from workers.cli.opening import MOST_FILES
 
 pytestmark = pytest.mark.slow
 
@@ -78,12 +79,12 @@ def call(environment, *arguments, stdin=""):
 
 
 @contextmanager
-def running(environment, *arguments) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """A command that runs until it is told to end, and its log."""
+def running(environment, *arguments, limits="true") -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A command that runs until it is told to end, within `limits` of a shell, and its log."""
     log = Path(environment["HOME"]) / f"{arguments[0]}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers.cli", *arguments],
+            ["sh", "-c", f'{limits} && exec "$@"', "sh", sys.executable, "-m", "workers.cli", *arguments],
             env=environment,
             cwd=environment["HOME"],
             stdout=file,
@@ -146,3 +147,18 @@ def test_an_event_goes_from_one_process_to_the_other_and_all_end_when_told(envir
     assert (found["state"], found["attention"]) == ("inbox", "The shop is not connected.")
     assert codes == {"web": 0, "worker": 0, "sweep": 0}
     assert "Traceback" not in "".join(log.read_text() for _, log in started.values())
+
+
+@pytest.mark.parametrize("most", ["400", "$(ulimit -H -n)"], ids=["few", "as the system has it"])
+def test_a_process_opens_as_many_files_as_it_is_allowed(environment, most):
+    """And not the few that a shell begins with, which a worker with a thousand calls has used up."""
+    call(environment, "migrate")
+
+    with running(environment, "sweep", limits=f"ulimit -S -n 256 && ulimit -H -n {most}") as (process, log):
+        said(log, '"event": "(sweeper_started)"')
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+    allowed, hard = re.search(r"Max open files +(\d+) +(\d+|unlimited)", limits).groups()
+    assert int(allowed) == min(MOST_FILES, int(hard.replace("unlimited", "99999"))) > 256
