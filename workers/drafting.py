@@ -21,7 +21,7 @@ from policies.approvals import first_wake
 from policies.record import kept_json
 from policies.rules import Policy
 from policies.types import COUNTERS
-from workers.actions.base import ActionKind
+from workers.actions.base import ActionKind, first_flaw
 from workers.actions.catalogue import CATALOGUE
 from workers.agents.base import Agent, Draft, Proposal
 from workers.circumstances import Circumstances
@@ -170,9 +170,7 @@ def checked(agent: Agent, proposal: Proposal) -> tuple[ActionKind, dict[str, Any
     try:
         return kind, kind.arguments.model_validate(proposal.arguments).model_dump(mode="json")
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Permanent(f"The agent's {proposal.kind} does not fit its schema: {where}: {first['msg']}.") from error
+        raise Permanent(f"The agent's {proposal.kind} does not fit its schema: {first_flaw(error)}.") from error
 
 
 def state_columns(system: System, kind: ActionKind, judged: Judged, *, waits: bool, now: datetime) -> dict[str, Any]:

@@ -26,13 +26,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
-from integrations.base import VersionReader
-from integrations.errors import Permanent, Stale, Temporary
+from integrations.base import Receipt, VersionReader
+from integrations.errors import IntegrationError, Permanent, Stale, Temporary
 from integrations.registry import Writers
 from workers import action_start, faults
-from workers.actions.base import ActionKind, Delivery, Effect
+from workers.actions.base import ActionKind, Delivery, Effect, first_flaw
 from workers.actions.catalogue import CATALOGUE
 from workers.deadlines import lapse
 from workers.ledger import (
@@ -60,8 +61,9 @@ from workers.preconditions import (
     rejudge_if_unreserved,
     wait_for_turn,
 )
-from workers.receipts import as_json
+from workers.receipts import as_json, checked_receipt
 from workers.store import actions, flow
+from workers.store.database import StoreUnavailable
 from workers.store.flow import ActionSnapshot, Begun
 from workers.store.records import Action, ActionState, Attempt
 from workers.switchboard import RULE
@@ -90,11 +92,8 @@ class _Call:
     snapshot: ActionSnapshot
     kind: ActionKind
     writer: Any
+    arguments: Any
     effect: Effect
-
-    @property
-    def arguments(self) -> Any:
-        return self.kind.arguments.model_validate(dict(self.snapshot.action.arguments))
 
 
 def carry_out(
@@ -239,7 +238,12 @@ def _prepare(writers: Writers, snapshot: ActionSnapshot) -> _Call:
         if_version=expected_version(snapshot.others, action) if kind.guarded else "",
         customer=case.customer,
     )
-    return _Call(snapshot, kind, writer, effect)
+    try:
+        arguments = kind.arguments.model_validate(dict(action.arguments))
+    except ValidationError as error:
+        # As after an upgrade that changed the kind while this waited.
+        raise Permanent(f"Its arguments do not fit what {kind.name!r} takes now: {first_flaw(error)}.") from error
+    return _Call(snapshot, kind, writer, arguments, effect)
 
 
 def _refuse_if_stale(system: System, call: _Call) -> None:
@@ -293,7 +297,7 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
             traces.span("write", case_id=action.case_id, action_id=action.id, attempt=attempt.number),
             system.guards.recheck_after_waiting(partial(refuse_after_waiting, system, snapshot, doubtful=doubtful)),
         ):
-            receipt = call.kind.perform(call.writer, call.arguments, call.effect)
+            receipt = _perform(call)
     except Stale as error:
         if doubtful:
             record_uncertain(system, action, f"An earlier try may have been carried out, and now: {error}")
@@ -315,6 +319,17 @@ def _send(system: System, call: _Call, attempt: Attempt, *, since: float, doubtf
         record_end(system, snapshot, ActionState.DONE, receipt=as_json(receipt))
 
 
+def _perform(call: _Call) -> Receipt:
+    """Make the call. What nobody foresaw is told as an answer that never came: whatever broke may have broken after the effect."""
+    try:
+        return checked_receipt(call.kind.perform(call.writer, call.arguments, call.effect))
+    except (IntegrationError, StoreUnavailable):
+        raise
+    except Exception as error:
+        logger.exception("write_broke", action_id=call.snapshot.action.id)
+        raise _broke(error, maybe_done=True) from error
+
+
 def _recover(system: System, writers: Writers, snapshot: ActionSnapshot) -> None:
     """An attempt was begun and its end was never recorded."""
     action = snapshot.action
@@ -332,7 +347,8 @@ def _recover(system: System, writers: Writers, snapshot: ActionSnapshot) -> None
     with system.leases.action(claimed.id, claimed.version):
         try:
             call = _prepare(writers, snapshot)
-            receipt = kind.look(call.writer, call.arguments, call.effect) if kind.look is not None else None
+            seen = kind.look(call.writer, call.arguments, call.effect) if kind.look is not None else None
+            receipt = checked_receipt(seen) if seen is not None else None
         except Temporary as error:
             look_again_later(system, claimed, error)
             return
@@ -376,6 +392,7 @@ def _claim(system: System, action: Action) -> tuple[Action | None, list[Attempt]
         return claimed, actions.attempts_of(tx, action.id)
 
 
-def _broke(error: Exception) -> Temporary:
+def _broke(error: Exception, *, maybe_done: bool = False) -> Temporary:
     """What a person reads of an error that nobody foresaw; its words stay in the log."""
-    return Temporary(f"Something broke on our side ({type(error).__name__}); the log says what.")
+    told = f"Something broke on our side ({type(error).__name__}); the log says what."
+    return Temporary(told, maybe_done=maybe_done)

@@ -14,6 +14,13 @@ from workers.store.action_rows import short_receipt
 _NAMES = tuple(field.name for field in fields(Receipt))
 
 
+def checked_receipt(told: object) -> Receipt:
+    """Raise TypeError for anything else: neither that it was done nor that it was not can be read out of it."""
+    if not isinstance(told, Receipt):
+        raise TypeError(f"a {type(told).__name__} where a Receipt was due")
+    return told
+
+
 def as_json(receipt: Receipt) -> dict[str, Any]:
     """What both databases can keep, whatever a system says: what is done must not go round because of how it was told."""
     return short_receipt({name: _storable(getattr(receipt, name)) for name in _NAMES})

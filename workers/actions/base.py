@@ -13,7 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from integrations.base import Receipt
 from policies import messages
@@ -116,6 +116,12 @@ class ActionKind:
         shown = {name: _shown(value) for name, value in arguments.items()}
         said = self.sentence.format_map({"customer": customer or "the customer", "amount": money(arguments), **shown})
         return said if said.isprintable() else _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
+
+
+def first_flaw(error: ValidationError) -> str:
+    """Where arguments do not fit their schema, and how: the first place."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def vendor_of(target: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from integrations.errors import Permanent, Temporary
 from integrations.registry import Readers
 from tests.integration.engine.test_withdrawn import die_in
-from tests.kit.engine import START, make_engine, refund, reply
+from tests.kit.engine import START, documents, make_engine, refund, reply
 from tests.kit.house import House
 from tests.kit.patience import LONG, until, waits_for_a_lock
 from workers import execute, renewal, switchboard
@@ -57,6 +57,70 @@ def test_a_look_that_breaks_each_time_is_given_to_people(engine):
 
     assert engine.action("reply_to_customer").state == ActionState.UNCERTAIN
     assert engine.house.effects == []
+
+
+@pytest.mark.parametrize("garbage", [False, True, {"ref": "house:reply1"}], ids=repr)
+def test_a_look_that_answers_neither_yes_nor_no_is_given_to_people(engine, garbage):
+    engine.model.drafts = [[reply()]]
+    engine.event()
+    engine.drain()
+    engine.decide(engine.action("reply_to_customer"))
+    die_in(engine, "reply_to_customer")
+    engine.house.find_reply = lambda *_: garbage
+
+    go_round(engine)
+
+    assert engine.action("reply_to_customer").state == ActionState.UNCERTAIN
+    assert engine.house.effects == []
+
+
+@pytest.mark.parametrize("told", [None, True], ids=repr)
+def test_a_write_that_gives_no_receipt_is_done_where_it_can_be_seen_and_else_given_to_people(engine, told, monkeypatch):
+    engine.model.drafts = [[refund(), reply()]]
+    engine.event()
+    engine.drain()
+    inner = House._write
+
+    def write(*told_of, **more):
+        inner(*told_of, **more)
+        return told
+
+    monkeypatch.setattr(House, "_write", write)
+    engine.decide(engine.action("refund_payment"))
+    engine.drain()
+
+    waiting = engine.action("refund_payment")
+    assert (waiting.state, "TypeError" in waiting.waiting_for) == (ActionState.EXECUTING, True)
+
+    go_round(engine)
+
+    assert engine.action("refund_payment").state == ActionState.UNCERTAIN
+    assert engine.house.done("refund") == [4000]
+
+
+@pytest.mark.parametrize("proposed", [refund(), reply(), documents()], ids=lambda one: one["kind"])
+def test_a_writer_that_breaks_is_told_at_once_and_its_words_stay_in_the_log(engine, proposed):
+    """Nobody knows whether it broke before or after the effect."""
+    kind = proposed["kind"]
+    engine.model.drafts = [[proposed]]
+    engine.alert() if kind == "request_documents" else engine.event()
+    engine.drain()
+    engine.decide(engine.action(kind))
+    engine.house.after = [KeyError("etag")]
+
+    engine.drain()
+
+    action = engine.action(kind)
+    once = kind == "request_documents"
+    assert action.state == (ActionState.UNCERTAIN if once else ActionState.EXECUTING)
+    told = action.reason if once else action.waiting_for
+    assert "KeyError" in told
+    assert "etag" not in told
+
+    go_round(engine, 2)
+
+    assert engine.action(kind).state == (ActionState.UNCERTAIN if once else ActionState.DONE)
+    assert len(engine.house.effects) == 1
 
 
 TOLD = {
@@ -128,6 +192,30 @@ def test_a_kind_that_is_gone_fails_also_under_another_policy(approved, monkeypat
 
     assert approved.action("refund_payment").state == ActionState.FAILED
     assert approved.case().attention
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["as it was read", "begun with the decision"])
+def test_what_no_longer_fits_its_kind_fails_before_anything_is_tried(engine, monkeypatch, begun):
+    """As after an upgrade that changed the kind while it waited."""
+
+    class Narrower(CATALOGUE["refund_payment"].arguments):
+        why: str
+
+    narrower = {**CATALOGUE, "refund_payment": replace(CATALOGUE["refund_payment"], arguments=Narrower)}
+    engine.model.drafts = [[refund()]]
+    engine.event()
+    engine.drain()
+    if begun:
+        engine.begins_at_once()
+    monkeypatch.setattr(execute, "CATALOGUE", narrower)
+    engine.decide(engine.action("refund_payment"))
+
+    engine.drain()
+
+    failed = engine.action("refund_payment")
+    assert failed.state == ActionState.FAILED
+    assert "why: Field required" in failed.reason
+    assert engine.house.effects == []
 
 
 @pytest.mark.parametrize("word", ["approve", "reject", "snooze", "request_changes"])
