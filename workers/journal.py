@@ -6,13 +6,14 @@ The pipeline and `workers.deliberation` commit these rows with `record`, and rea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from integrations.base import Record
-from integrations.errors import Permanent
+from integrations.errors import IntegrationError, Permanent
 from integrations.models.base import ModelAnswer, ToolUse, Usage
 from workers import faults
 from workers.actions.digest import rough_digest_of
@@ -171,7 +172,9 @@ def gathered(made: Entry, facts: Sequence[Fact]) -> Entry:
 def found_as_fact(
     case: Case, round_: int, position: int, name: str, record: Record, now: datetime, *, known_as: str = ""
 ) -> Fact:
-    """A record that was read, as evidence of a case. What is gathered is known by its place (`findings.id_of`)."""
+    """A record that was read, as evidence of a case. What is gathered is known by its place (`findings.id_of`). Raise
+    `IntegrationError` for what cannot be kept: that must be known before a model is paid to draw on it."""
+    _refuse_unfit(name, record)
     return Fact(
         id=known_as or new_id("fact"),
         case_id=case.id,
@@ -187,6 +190,15 @@ def found_as_fact(
         url=record.url,
         fetched_at=now,
     )
+
+
+def _refuse_unfit(name: str, read: object) -> None:
+    if not isinstance(read, Record):
+        raise IntegrationError(f"What “{name}” read is a {type(read).__name__} and no Record.")
+    try:
+        json.dumps(read.data, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise IntegrationError(f"What “{name}” read as {read.ref} is no plain JSON: {error}.") from error
 
 
 def output_of(step: Step | None) -> Mapping[str, Any]:

@@ -56,6 +56,7 @@ from workers.store import actions, audit, cases, children, events, findings, flo
 from workers.store.arrivals import customer_of
 from workers.store.audit import Note
 from workers.store.cases import LostClaim
+from workers.store.database import StoreUnavailable
 from workers.store.flow import Caps
 from workers.store.records import ActionState, Case, CaseState
 from workers.telemetry import metrics, observed, traces
@@ -108,6 +109,18 @@ def _work_on(system: System, work: Work) -> None:
         outage.with_retries(_wait, system, record_findings(system, work).case, error)
     except IntegrationError as error:
         outage.with_retries(_ask_for_help, system, record_findings(system, work).case, str(error), paid(error))
+    except (LostClaim, StoreUnavailable):
+        raise
+    except Exception as error:
+        if work.case.claims < system.settings.max_claims:
+            raise
+        logger.exception("step_broke", case_id=work.case.id, step=work.case.step)
+        told = f"{_without_result(work.case.claims, work.case)} The last broke ({type(error).__name__}); the log says what."
+        outage.with_retries(_ask_for_help, system, work.case, told)
+
+
+def _without_result(tries: int, case: Case) -> str:
+    return f"{tries} tries at the step “{case.step}” ended without a result."
 
 
 def _next_step(system: System, work: Work) -> Work:
@@ -117,7 +130,7 @@ def _next_step(system: System, work: Work) -> Work:
     if agent is None:
         raise Permanent(f"No agent is installed for the domain {case.domain!r}.")
     if case.claims > system.settings.max_claims:
-        raise Permanent(f"{case.claims - 1} tries at the step “{case.step}” ended without a result.")
+        raise Permanent(_without_result(case.claims - 1, case))
     if case.source == CONSULTATION and (ended := close_if_withdrawn(system, work)) is not None:
         return ended
     if case.events_total > case.events_worked and case.step != "triage":
@@ -216,8 +229,12 @@ def draft(system: System, work: Work, agent: Agent) -> Work:
         return thought.work
     try:
         return _decide(system, thought.work, agent, thought.draft, thought.model, thought.made)
-    except (Permanent, LostClaim):
+    except StoreUnavailable:
+        raise
+    except Exception as error:
         # It cannot be decided as it is, but it was paid for: it is written down by itself, if this is still our case.
+        if not isinstance(error, Permanent | LostClaim):
+            logger.exception("deciding_broke", case_id=work.case.id)
         return record(system, thought.work, {"step": "decide", "instruction": None}, [thought.made])
 
 
