@@ -231,7 +231,7 @@ def draft(system: System, work: Work, agent: Agent) -> Work:
         return _decide(system, thought.work, agent, thought.draft, thought.model, thought.made)
     except StoreUnavailable:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a bug of a kind, which is not asked of a model again
         # It cannot be decided as it is, but it was paid for: it is written down by itself, if this is still our case.
         if not isinstance(error, Permanent | LostClaim):
             logger.exception("deciding_broke", case_id=work.case.id)

@@ -7,10 +7,11 @@ Agents propose arguments, the inbox edits them, `execute` hands them to `perform
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from string import Formatter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +25,26 @@ NAMING = frozenset({"charge_id", "currency", "slug", "to", "team", "url"})
 #: what turns or splits a line under its reader's eyes; the joiners of emojis and of Persian words are none of it
 _TURNING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
+
+
+#: what pydantic calls types whose values are other ones, or have no single written form, once they were JSON
+_NOT_PLAIN = frozenset(
+    [
+        "bytes",
+        "date",
+        "datetime",
+        "decimal",
+        "enum",
+        "float",
+        "frozenset",
+        "is-instance",
+        "set",
+        "time",
+        "timedelta",
+        "tuple",
+        "uuid",
+    ]
 )
 
 
@@ -105,8 +126,21 @@ class ActionKind:
     def __post_init__(self) -> None:
         if (self.delivery is Delivery.RECONCILABLE) != (self.look is not None):
             raise ValueError(f"{self.name!r}: exactly the reconcilable kinds can look for their effect")
-        if self.letter and self.letter not in self.arguments.model_fields:
-            raise ValueError(f"{self.name!r} has no argument {self.letter!r}")
+        told = {
+            name.partition(".")[0].partition("[")[0]
+            for _, name, _, _ in Formatter().parse(self.sentence)
+            if name is not None
+        }
+        for named in sorted({*told - {"amount", "customer"}, *self.long_fields, *filter(None, [self.letter])}):
+            if named not in self.arguments.model_fields:
+                raise ValueError(f"{self.name!r} has no argument {named!r}")
+        for where, what in _unfit(self.arguments.__pydantic_core_schema__):
+            raise ValueError(
+                f"{self.name!r}: the argument {where!r} is of a type ({what}) that does not come back from JSON as it was; use "
+                "str, int, bool, Literal, list, or a model of these"
+            )
+        if getattr(self.writer, "_is_protocol", False) and not getattr(self.writer, "_is_runtime_protocol", False):
+            raise ValueError(f"{self.name!r}: its writer {self.writer.__name__} must be marked @runtime_checkable")
         if self.risk is Risk.HIGH and not self.reversible and not self.never_automatic:
             raise ValueError(f"{self.name!r} weighs much and cannot be taken back: it must be marked never_automatic")
 
@@ -116,6 +150,22 @@ class ActionKind:
         shown = {name: _shown(value) for name, value in arguments.items()}
         said = self.sentence.format_map({"customer": customer or "the customer", "amount": money(arguments), **shown})
         return said if said.isprintable() else _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", said)
+
+
+def _unfit(schema: object, where: str = "") -> Iterator[tuple[str, str]]:
+    """The arguments of a type that an approved action could not be read back as, with that type."""
+    if isinstance(schema, Mapping):
+        if schema.get("type") in _NOT_PLAIN:
+            yield where, str(schema["type"])
+        for name, part in schema.items():
+            if name == "fields" and isinstance(part, Mapping):
+                for field, inner in part.items():
+                    yield from _unfit(inner, field)
+            elif name not in ("serialization", "metadata"):
+                yield from _unfit(part, where)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            yield from _unfit(part, where)
 
 
 def first_flaw(error: ValidationError) -> str:

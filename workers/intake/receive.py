@@ -32,6 +32,11 @@ DOMAINS: Mapping[EventType, str] = {
     EventType.STOCK_SHORT: "supply",
 }
 
+if unassigned := set(EventType) - set(DOMAINS):
+    raise ValueError(
+        f"nobody works on events of type {', '.join(sorted(unassigned))}: name a domain for each in DOMAINS"
+    )
+
 PIPELINE_VERSION = 1
 
 #: how often a request is tried that two doors keep from each other

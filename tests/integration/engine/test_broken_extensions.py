@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -36,10 +37,8 @@ def work(engine, times=12):
     """As the task's edge does: what broke is tried again when the lease is over, not for ever."""
     engine.event()
     for _ in range(times):
-        try:
+        with suppress(KeyError):
             engine.sweep()
-        except KeyError:
-            pass
         engine.clock.on(hours=3)
 
 
