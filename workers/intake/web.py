@@ -153,6 +153,7 @@ class Doors:
                 secret_id, inbound = _prove_and_parse(source, delivery)
             else:
                 secret_id, inbound = await self._threads.run(_prove_and_parse, source, delivery)
+            request = self._prepared(source, delivery, secret_id, inbound)
         except NotAuthentic as error:
             if error.reason == Reason.EXCEPTION:
                 # Nobody but us can mend that, and what was wrong is told nowhere else.
@@ -165,7 +166,13 @@ class Doors:
             logger.error("authentic_but_malformed", source=name, reason=str(error))
             await self._put_aside(delivery, "malformed")
             raise _say(HTTPStatus.BAD_REQUEST, str(error)) from error
-        return self.accepted(await self.batcher.store(self._prepared(source, delivery, secret_id, inbound)))
+        except Busy:
+            raise
+        except Exception:
+            # A bug of the source's own code. The sender is told to come back, which not every one does.
+            await self._put_aside(delivery, Reason.EXCEPTION)
+            raise
+        return self.accepted(await self.batcher.store(request))
 
     def _prepared(
         self, source: WebhookSource, delivery: Delivery, secret_id: str, inbound: Sequence[InboundEvent]

@@ -107,6 +107,25 @@ def test_the_same_delivery_again_is_answered_200_and_opens_nothing(door):
     assert door.opened() == 1
 
 
+def test_what_a_source_itself_breaks_over_is_kept_and_let_in_when_it_is_mended(door, monkeypatch):
+    """Not every vendor comes back after a 503."""
+
+    def broken(*_):
+        raise KeyError("title")
+
+    with monkeypatch.context() as bug:
+        bug.setattr(SampleWebhook, "parse", broken)
+        answer = door.post(door.body())
+        [kept] = door.kept()
+        still = quarantining.replay(door.engine.system, door.webhooks, kept.id, operator="ops")
+
+    mended = quarantining.replay(door.engine.system, door.webhooks, kept.id, operator="ops")
+
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+    assert (still[0], "KeyError" in still[1]) == (False, True)
+    assert (mended[0], door.opened()) == (True, 1)
+
+
 def test_an_unknown_source_is_404_and_one_without_a_secret_is_our_fault(door):
     assert door.post(door.body(), path="/hooks/nobody").status_code == 404
     answer = door.post(door.body(), path="/hooks/stripe")
