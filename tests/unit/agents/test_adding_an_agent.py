@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.kit.walking import ROOT, blocks, passes_the_checks, run, walk
+
 PAGE = ROOT / "docs" / "adding-an-agent.md"
-BLOCK = re.compile(r"^`(?P<path>[\w./-]+)`\n\n```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+#: what the walk imports beside the project
+HERE = (Path(__file__).parent,)
 
 WALK = """
 import json, sys
@@ -81,54 +78,14 @@ print(json.dumps({
 """
 
 
-def blocks() -> list[tuple[str, str, str]]:
-    return [(match["path"], match["kind"], match["text"]) for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
-
-
-def change(file: Path, diff: str) -> None:
-    """Replace each run of `-` lines by the `+` lines after it. Every one must be there, once."""
-    text = file.read_text(encoding="utf-8")
-    for old, new in re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)+)", diff, re.MULTILINE):
-        before, after = (re.sub(r"^[-+]", "", part, flags=re.MULTILINE) for part in (old, new))
-        assert text.count(before) == 1, f"{file.name} has no longer exactly one {before!r}"
-        text = text.replace(before, after)
-    file.write_text(text, encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the three packages with every block of the page put where the page says."""
-    copy = tmp_path_factory.mktemp("project")
-    for package in ("workers", "integrations", "policies"):
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for path, kind, text in blocks():
-        file = copy / path
-        assert file.exists() is (kind == "diff"), f"the page treats {path} as {'changed' if kind == 'diff' else 'new'}"
-        if kind == "diff":
-            change(file, text)
-        else:
-            file.write_text(text, encoding="utf-8")
-    return copy
-
-
-def run(copy: Path, *command: str) -> str:
-    paths = os.pathsep.join([str(copy), str(Path(__file__).parent)])
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return done.stdout
+    return walk(PAGE, tmp_path_factory.mktemp("project"))
 
 
 def test_the_page_has_all_its_files() -> None:
     """Agent, prompt, macros, examples and the policy with its tests are new; four lists gain a line."""
-    assert [(Path(path).name, kind) for path, kind, _ in blocks()] == [
+    assert [(Path(path).name, kind) for path, kind, _ in blocks(PAGE)] == [
         ("returns.py", "python"),
         ("returns.md", "markdown"),
         ("returns.yaml", "yaml"),
@@ -146,7 +103,7 @@ def test_the_new_agent_works(walked: Path) -> None:
     """It classifies, looks up, drafts a letter from records, and hands over what it does not know."""
     written = [["The boots are too small", "ana@example.com"], ["The boots are too small", "nobody@example.com"]]
 
-    said: dict[str, Any] = json.loads(run(walked, "-c", WALK, json.dumps(written)))
+    said: dict[str, Any] = json.loads(run(walked, "-c", WALK, json.dumps(written), beside=HERE))
 
     known, unknown = said["answers"]
     assert said["domain"] == "returns"
@@ -160,7 +117,7 @@ def test_the_new_agent_works(walked: Path) -> None:
 
 def test_an_event_is_taken_through_to_an_action_that_a_person_decided(walked: Path, tmp_path: Path) -> None:
     """Received, classified, looked up, drafted by the local model, judged by the policy, approved by a person."""
-    said: dict[str, Any] = json.loads(run(walked, "-c", THROUGH, str(tmp_path / "data")).splitlines()[-1])
+    said: dict[str, Any] = json.loads(run(walked, "-c", THROUGH, str(tmp_path / "data"), beside=HERE).splitlines()[-1])
 
     assert (said["domain"], said["queue"]) == ("returns", True)
     assert (said["kind"], said["drafted"], said["verdict"]) == ("reply_to_customer", "pending", "review")
@@ -169,9 +126,4 @@ def test_an_event_is_taken_through_to_an_action_that_a_person_decided(walked: Pa
 
 
 def test_the_agent_on_the_page_is_typed(walked: Path) -> None:
-    """What people copy from the page passes the checks that their own code must pass."""
-    rules, agent = str(ROOT / "pyproject.toml"), "workers/agents/returns.py"
-
-    run(walked, "-m", "mypy", "--config-file", rules, "--cache-dir", os.devnull, "--follow-imports=silent", agent)
-    run(walked, "-m", "ruff", "check", "--no-cache", "--config", rules, agent)
-    run(walked, "-m", "ruff", "format", "--no-cache", "--check", "--config", rules, agent)
+    passes_the_checks(walked, "workers/agents/returns.py")
