@@ -97,7 +97,10 @@ class _Work:
 
 
 def register(app: Celery, system: System, writers: Writers | None) -> Post:
-    """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to."""
+    """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to. Raise what
+    `Agent.check_files` does."""
+    for agent in system.agents.values():
+        agent.check_files()
     post = Post(system, writers)
     work = _Work(app, post)
     hint_delivery.install(app)

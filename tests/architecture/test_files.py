@@ -20,9 +20,13 @@ MAY_CATCH_ALL = {
     "integrations/models/hedge.py",
     # between a commit and its answer; and a bug of what looks or reads is told to people, in the end
     "workers/execute.py",
+    # told to who replays, for whom the other requests are not kept waiting
+    "workers/intake/quarantining.py",
     "workers/intake/receive.py",
     "workers/intake/shortcut.py",
     "workers/intake/web.py",
+    # logged, and met again where the paid draft that is written down first is judged
+    "workers/pipeline.py",
     # told to who asked for the run, which would else begin again for ever
     "workers/rehearsal/jobs.py",
     "workers/sweeper.py",

@@ -11,6 +11,7 @@ from integrations.base import VersionReader
 from tests.kit.engine import Hints as Kept
 from tests.kit.engine import make_engine, tags
 from workers import tasks
+from workers.agents import library
 from workers.queue import ADVANCE, EXECUTE, IN_PROCESS, Hints, make_app
 from workers.store import flow
 from workers.store.records import ActionState
@@ -105,3 +106,20 @@ def test_what_breaks_right_after_the_commit_leaves_it_to_be_taken_up_again(decid
     engine.system = replace(engine.system, hints=Kept())
     engine.sweep()
     assert engine.house.done("tag") == [["refund"]]
+
+
+@pytest.mark.parametrize("flaw", ["no prompt", "an unknown kind"])
+def test_a_worker_with_an_agent_whose_files_cannot_be_right_does_not_start(tmp_path, monkeypatch, flaw):
+    """Else each of its cases would find out, five times."""
+    engine = make_engine(tmp_path)
+    domain = "nowhere" if flaw == "no prompt" else "support"
+    if flaw == "an unknown kind":
+        monkeypatch.setattr(library, "CATALOGUE", {})
+        library.macros.cache_clear()
+    agents = {domain: replace(engine.system.agents["support"], domain=domain)}
+    engine.system = replace(engine.system, agents=agents)
+
+    with pytest.raises((OSError, ValueError), match=r"nowhere\.md|proposes unknown kind"):
+        tasks.register(make_app(IN_PROCESS), engine.system, engine.writers)
+
+    engine.system.close()
