@@ -125,7 +125,15 @@ def record_uncertain(system: System, action: Action, why: str) -> None:
     logger.warning("action_uncertain", action_id=action.id, reason=why)
     with system.db.write() as tx:
         changed = actions.change(
-            tx, action, now=now, state=ActionState.UNCERTAIN, reason=why, claimed_by=None, wake_at=None
+            tx,
+            action,
+            now=now,
+            state=ActionState.UNCERTAIN,
+            reason=why,
+            claimed_by=None,
+            wake_at=None,
+            # What was put off was another question.
+            snoozed_until=None,
         )
         if changed is None:
             return
