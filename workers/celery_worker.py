@@ -24,6 +24,7 @@ from workers import action_start
 from workers.hint_delivery import RECONNECT_SECONDS, Threads
 from workers.log import logger, told
 from workers.tasks import Post, register
+from workers.telemetry import traces
 from workers.wiring import System
 
 #: each process of a pool builds what it works on: connections and threads do not survive a fork
@@ -158,6 +159,8 @@ def _in_each_process(post: Post, anew: Anew) -> None:
 
     def end(**_: object) -> None:
         post.system.close()
+        # A process of a pool leaves without what others do at their end.
+        traces.close()
 
     worker_process_init.connect(begin, weak=False)
     worker_process_shutdown.connect(end, weak=False)

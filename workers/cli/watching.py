@@ -20,8 +20,7 @@ SHOWING_ALL = ("up", "web")
 def begin(found: Settings, system: System, process: str) -> None:
     """`process` is the command's name. Ends with the process; spans that wait are sent then."""
     opening.as_many_files_as_allowed()
-    opening.log_to(found.log_level, found.log_format, process=process, worker=system.worker)
-    traces.configure(found.traces, process=process, worker=system.worker)
+    speak_as(found, system, process)
     if not found.metrics_port:
         return
     numbers = FleetNumbers(system.db, system.clock) if process in SHOWING_ALL else None
@@ -32,3 +31,9 @@ def begin(found: Settings, system: System, process: str) -> None:
             f"Metrics cannot be shown on {found.metrics_host}, port {found.metrics_port}: {error.strerror or error}. "
             "Each process of a machine needs a CASEWORKER_METRICS_PORT of its own; 0 opens none."
         ) from error
+
+
+def speak_as(found: Settings, system: System, process: str) -> None:
+    """What this process logs and traces bears the name that it has in the database: a fork would go by its parent's."""
+    opening.log_to(found.log_level, found.log_format, process=process, worker=system.worker)
+    traces.configure(found.traces, process=process, worker=system.worker)

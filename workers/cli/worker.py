@@ -75,6 +75,7 @@ def _in_a_process(found: Settings, chosen: Sequence[str]) -> tuple[System, Write
     """What one process of a pool works on: it has one case at a time, and needs few connections."""
     env = wiring.environment(found)
     system = wiring.build(found.model_copy(update={"database_connections": FEW}), environment=env)
+    watching.speak_as(found, system, "worker")
     system.rulebook.begin()
     system.leases.begin(chosen)
     return system, wiring.hands(found, environment=env, guards=system.guards) if "actions" in chosen else None
