@@ -17,6 +17,7 @@ from celery.exceptions import Reject
 
 from integrations.registry import Writers
 from workers import event_messages, execute, hint_delivery, pipeline, redis_consumer
+from workers.actions.catalogue import CATALOGUE
 from workers.consumer import event_message_of, listen, with_arguments
 from workers.event_messages import EventMessage, PutBack
 from workers.hint_delivery import Job, do_next, stopping
@@ -121,6 +122,7 @@ def register(app: Celery, system: System, writers: Writers | None) -> Post:
         def carry_out_approved(action_id: str) -> None:
             work.carry_out(action_id, approving=True)
 
+        metrics.may_fail(*CATALOGUE)
         system.hints.carries_out_here = work.carries_out_here
         system.hints.begins_here = work.begins_here
 

@@ -77,6 +77,7 @@ class Doors:
             (b"content-type", b"application/json"),
             *((name.lower().encode(), value.encode()) for name, value in headers.items()),
         ]
+        metrics.may_break("hooks", "events")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not (scope["path"].startswith(HOOKS) or scope["path"] == EVENTS):

@@ -115,6 +115,19 @@ def answered(door: str, status: int, seconds: float) -> None:
     _series(_requests, door, str(status)).observe(seconds)
 
 
+def may_break(*doors: str) -> None:
+    """These doors are open here: their errors are shown as none so far. Prometheus sees no rise in a series that begins with one."""
+    for door in doors:
+        for status in ("500", "503"):
+            _series(_requests, door, status)
+
+
+def may_fail(*kinds: str) -> None:
+    """Actions of these kinds are carried out here; `may_break` says why that is told."""
+    for kind in kinds:
+        _series(_actions, kind, "failed")
+
+
 def received(door: str, *, accepted: int = 0, duplicates: int = 0, refused: int = 0) -> None:
     """Events came in through a door: ``webhook``, ``events``, ``task``, ``exchange``. `refused` is what is not taken as it is, and
     will not be at the next try."""
@@ -211,3 +224,7 @@ def policy_kept_back(kept_back: bool) -> None:
 def hints(result: str, count: int = 1) -> None:
     """Hints were ``published``, ``failed`` to be, or ``dropped`` because too many waited."""
     _series(_hints, result).inc(count)
+
+
+for _result in ("published", "failed", "dropped"):
+    hints(_result, 0)

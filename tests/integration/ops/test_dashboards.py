@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.architecture.source import ROOT
 from tests.integration.ops.deployment import OURS
+from tests.kit.installation import Installation
+from tests.servers.ports import free_port
 from workers import exposition
+from workers.actions.catalogue import CATALOGUE
 from workers.store.figures import Figures
 from workers.telemetry import metrics, serving
 
@@ -98,3 +102,24 @@ def test_prometheus_looks_at_every_process_of_the_compose_file():
     assert set(found["names"]) == set(OURS) - {"migrate"}
     assert {str(found["port"])} == {service["environment"]["CASEWORKER_METRICS_PORT"] for service in OURS.values()}
     assert CONFIG["rule_files"] == ["caseworker.rules.yml"]
+
+
+def test_what_alerts_look_for_a_rise_in_is_shown_before_the_first_one(tmp_path):
+    """Of a series that begins with a hundred failures Prometheus says that none were added, and nobody is told."""
+    port = free_port()
+    installation = Installation(tmp_path, CASEWORKER_METRICS_PORT=str(port))
+    try:
+        installation.start()
+        installation.ready()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            shown = set(answer.read().decode().splitlines())
+    finally:
+        installation.close()
+
+    assert {f'caseworker_actions_total{{kind="{kind}",outcome="failed"}} 0.0' for kind in CATALOGUE} <= shown
+    assert {
+        f'caseworker_request_seconds_count{{door="{door}",status="{status}"}} 0.0'
+        for door in ("hooks", "events")
+        for status in (500, 503)
+    } <= shown
+    assert {f'caseworker_hints_total{{result="{result}"}} 0.0' for result in ("failed", "dropped")} <= shown
