@@ -74,7 +74,11 @@ class SampleCompany(HelpdeskReads, CrmReads, ShopReads, PaymentsReads, WatchList
         patience: float = 5.0,
     ) -> None:
         database = Database(path, patience=patience)
-        database.prepare(lambda: generate(today or clock().date(), seed))
+        try:
+            database.prepare(lambda: generate(today or clock().date(), seed))
+        except BaseException:
+            database.close()
+            raise
         super().__init__(database, Weather(database), clock)
 
     def __enter__(self) -> Self:

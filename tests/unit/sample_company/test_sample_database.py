@@ -98,9 +98,11 @@ def test_a_file_of_another_version_is_refused_and_kept(tmp_path: Path) -> None:
     old.execute("PRAGMA user_version = 99")
     old.close()
 
-    with pytest.raises(Permanent, match="another version"):
+    with pytest.raises(Permanent, match="another version") as raised:
         SampleCompany(path)
 
+    # Looked at while the error is held: what it came from has not been collected.
+    assert str(path) not in {str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}, raised
     kept = sqlite3.connect(path)
     assert kept.execute("PRAGMA user_version").fetchone() == (99,)
     kept.close()
