@@ -102,7 +102,8 @@ def test_a_file_of_another_version_is_refused_and_kept(tmp_path: Path) -> None:
         SampleCompany(path)
 
     # Looked at while the error is held: what it came from has not been collected.
-    assert str(path) not in {str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}, raised
+    opened = {str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}
+    assert str(path) not in opened, raised
     kept = sqlite3.connect(path)
     assert kept.execute("PRAGMA user_version").fetchone() == (99,)
     kept.close()
