@@ -9,7 +9,6 @@ import base64
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from integrations.base import WebhookSource
@@ -95,7 +94,7 @@ def readers(
     *,
     data: Path,
     sample_company: bool,
-    wrap: Wrap | None = None,
+    wrap: Wrap,
 ) -> Readers:
     return Readers({SAMPLE: company(data)} if sample_company else {}, wrap)
 
@@ -105,8 +104,8 @@ def writers(
     *,
     data: Path,
     sample_company: bool,
-    own: Mapping[str, object] = MappingProxyType({}),
-    wrap: Wrap | None = None,
+    own: Mapping[str, object],
+    wrap: Wrap,
 ) -> Writers:
     """`own` are this installation's own books, by the name that their targets begin with."""
     return Writers({**own, SAMPLE: SampleWriters(company(data))} if sample_company else own, wrap)

@@ -253,7 +253,7 @@ def close_if_withdrawn(system: System, work: Work) -> Work | None:
     return _end(system, work, asked, None, "It was no longer needed.", "cancelled", [])
 
 
-def give_up_answer(system: System, case: Case, reason: str, paid: Sequence[Usage] = ()) -> bool:
+def give_up_answer(system: System, case: Case, reason: str, paid: Sequence[Usage]) -> bool:
     """Tell the asking case that no answer can be given. False for a case that answers no question."""
     asked = asked_of(system, case)
     if asked is None:

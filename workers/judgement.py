@@ -193,7 +193,7 @@ def seal(
     return Judged(record, found, digest, arguments, verdict, changed)
 
 
-def as_stored(record: DecisionRecord, changed: Sequence[str] = ()) -> dict[str, Any]:
+def as_stored(record: DecisionRecord, changed: Sequence[str]) -> dict[str, Any]:
     """A verdict as it is kept beside its action: what people and `execute` go by. Says itself which terms its digest covers."""
     stored = {
         **verdict_json(record.verdict),

@@ -120,7 +120,7 @@ class Position:
             who = "You" if own else person.name
             if "initiator" in self.verdict.exclude and person.email.casefold() in self.waiting.initiators:
                 return f"{who} brought this about, so somebody else must approve it."
-            if "editor" in self.verdict.exclude and f"person:{person.email}" in self.waiting.editors:
+            if "editor" in self.verdict.exclude and person.actor in self.waiting.editors:
                 return f"{who} edited this draft, so somebody else must approve it."
             if "last_approver" in self.verdict.exclude and person_id in self.waiting.last_approvers:
                 return (

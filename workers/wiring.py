@@ -95,12 +95,11 @@ def environment(settings: Settings, vendors: Mapping[str, str] | None = None) ->
     return env
 
 
-def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -> System:
+def build(settings: Settings, *, environment: Mapping[str, str]) -> System:
     """Open the database, connect the readers. Raise what is wrong, before anything is served.
 
     The policy is in the database, which may have to be migrated first: `Book.begin` takes it up.
     """
-    env = vendor_environment() if environment is None else environment
     cel.choose(settings.policy_engine)
     db = Database(settings.database, connections=settings.database_connections)
     app = make_app(settings.broker_url, stop_seconds=settings.stop_seconds)
@@ -109,7 +108,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     guards = guard(settings, db)
     limits = Limits.of(settings)
     model = registry.models(
-        env,
+        environment,
         data=settings.data,
         learned=lambda: learned_examples(db),
         timeout=settings.model_timeout_seconds,
@@ -126,7 +125,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         None
         if redaction.keeps()
         else registry.embedder(
-            env,
+            environment,
             timeout=settings.model_timeout_seconds,
             routing=settings.models_file,
             wrap=guards.wrap,
@@ -141,7 +140,7 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
         rulebook=Book(db, settings.policy_dir, folder_wins=settings.policy_changes == FOLDER_WINS, clock=utc_now),
         agents=AGENTS,
         readers=with_memory(
-            registry.readers(env, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
+            registry.readers(environment, data=settings.data, sample_company=settings.sample_company, wrap=guards.wrap),
             settings,
             db,
             utc_now,
@@ -166,11 +165,12 @@ def build(settings: Settings, *, environment: Mapping[str, str] | None = None) -
     )
 
 
-def hands(settings: Settings, *, guards: Guards, environment: Mapping[str, str] | None = None) -> Writers:
+def hands(settings: Settings, *, guards: Guards, environment: Mapping[str, str]) -> Writers:
     """The Writers, for the worker of the ``actions`` queue alone; under the same `guards` as its readers."""
-    env = vendor_environment() if environment is None else environment
     own = {SYSTEM_NAME: Enacting(settings.database, utc_now)}
-    return registry.writers(env, data=settings.data, sample_company=settings.sample_company, own=own, wrap=guards.wrap)
+    return registry.writers(
+        environment, data=settings.data, sample_company=settings.sample_company, own=own, wrap=guards.wrap
+    )
 
 
 def redaction_of(settings: Settings) -> Redaction:

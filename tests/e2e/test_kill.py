@@ -13,6 +13,7 @@ import pytest
 from integrations.sample_company.cast import ANA
 from integrations.sample_company.faults import Fault as Weather
 from tests.kit.installation import Installation
+from tests.kit.workers import TRIAGE
 from tests.servers.messages_api import MessagesApi
 from workers.execute import CRASH_POINTS as ACTION_POINTS
 from workers.pipeline import CALLING
@@ -22,17 +23,6 @@ from workers.store.records import ActionState
 #: where an answer has come and is not yet committed: that one call, and no other, may be asked again
 UNRECORDED = {f"case.{step}.{when}" for step in (*CALLING, "decide") for when in ("called", "committing")}
 CHARGE = f"sample:charge:{ANA.charge_id}"
-TRIAGE = {
-    "summary": "A torn rain cover",
-    "language": "en",
-    "risk_flags": [],
-    "abstain": False,
-    "intent": "damaged_item",
-    "sentiment": "neutral",
-    "urgency": "normal",
-    "entities": {},
-    "confidence": {"intent": 0.95, "sentiment": 0.9, "urgency": 0.9, "language": 0.99},
-}
 DRAFT = {
     "summary": "Refund and say so",
     "unsure": None,

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from integrations.sample_company.outbox import Outbox
 from integrations.sample_company.shopfront import Shopfront
 from integrations.sample_company.webhook import SampleWebhook
 from policies.loader import load
-from policies.rules import Policy
 from tests.kit.engine import Hints
 from workers import execute, pipeline
 from workers.agents.roster import AGENTS
@@ -52,14 +51,6 @@ class Stage:
     writers: Writers
     clock: Clock
     seen: int = 0
-
-    def with_model(self, model: Model) -> Stage:
-        self.system = replace(self.system, model=model)
-        return self
-
-    def with_policy(self, policy: Policy) -> Stage:
-        self.system = self.system.under(policy)
-        return self
 
     def play(self) -> None:
         """Deliver what the company has to tell, think about it, and carry out whatever needed no person."""

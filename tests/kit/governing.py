@@ -133,8 +133,16 @@ def lay(folder: Path, files: dict[str, str]) -> Path:
 
 
 def govern(engine: Engine, folder: Path, *, ticks: Ticks | None = None, folder_wins: bool = False) -> Engine:
-    """The engine with a book on its own database, whose first policy lies in `folder`, and with the hand that changes it."""
-    book = Book(engine.system.db, folder, folder_wins=folder_wins, clock=engine.clock, monotonic=ticks or Ticks())
+    """The engine with a book on its own database, whose first policy lies in `folder`, and with the hand that changes it.
+
+    The book goes by `ticks`, or else by the engine's clock: half a second on, it asks again what is in force."""
+    book = Book(
+        engine.system.db,
+        folder,
+        folder_wins=folder_wins,
+        clock=engine.clock,
+        monotonic=ticks or engine.system.monotonic,
+    )
     book.begin()
     engine.system = replace(engine.system, rulebook=book)
     enacting = Enacting(engine.system.db.url, engine.clock)

@@ -16,7 +16,7 @@ from typing import Any
 
 from workers.actions.base import NAMING
 from workers.agents.library import house, prompt
-from workers.agents.origins import INVISIBLE, Evidence, exact, leaves, normal, readable, unknowns
+from workers.agents.origins import Evidence, exact, leaves, normal, readable, unknowns
 
 _SECRETS = {
     "a private key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY",
@@ -170,7 +170,7 @@ def _others(plain: str, evidence: Evidence) -> Iterator[str]:
 def _markup(text: str, plain: str) -> Iterator[str]:
     if _MARKUP.search(plain):
         yield "markup that can load or link something"
-    if _HIDING.search(text if text.isascii() else _FLAG.sub("", text)) and INVISIBLE.search(text):
+    if _HIDING.search(text if text.isascii() else _FLAG.sub("", text)):
         yield "characters that hide something"
 
 

@@ -53,7 +53,7 @@ def ask_plan(draft: ModelRequest[Any], tools: Sequence[Tool]) -> ModelRequest[Pl
 
 
 def ask_with_plan(
-    draft: ModelRequest[Any], plan: Plan | None, tools: Sequence[Tool], *, asking: bool = False
+    draft: ModelRequest[Any], plan: Plan | None, tools: Sequence[Tool], *, asking: bool
 ) -> ModelRequest[Any]:
     """`draft` with the look-ups that may be asked for, and the plan among its material."""
     planned = () if plan is None else (Material("plan", "plan", trusted=False, data=plan.model_dump(mode="json")),)

@@ -133,7 +133,7 @@ def _count_sampled(system: System) -> int:
         since = keeping.begins(written, system.clock())
         for _ in range(LOTS):
             with system.db.write() as tx:
-                found = autonomy_watches.decided_since(tx, domain, since, LOT)
+                found = autonomy.decided_since(tx, domain, since, LOT)
                 counted += _add(tx, system, [row for one in found for row in _looked_at(one)])
                 if found:
                     keeping.set_mark(tx, mark, found[-1].decided_at, system.clock())

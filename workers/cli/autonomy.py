@@ -94,7 +94,7 @@ def _whoever(system: System, as_person: str | None, *, send: bool) -> str:
     person = opening.person(system.db, as_person)
     if send and not may_propose(person):
         raise Failure(f"{person.email} may not propose a policy: that is for leads.")
-    return f"person:{person.email}"
+    return person.actor
 
 
 def _show(looked: Looked, chosen: list[Suggestion], opened: dict[str, str], out: Path | None) -> None:

@@ -7,7 +7,6 @@ be read is discarded, and stays on record.
 from __future__ import annotations
 
 import base64
-import sys
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ import typer
 from workers import event_messages
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
-from workers.cli.screen import AsJson, say, show_json, show_table, when
+from workers.cli.screen import AsJson, say, show_json, show_replayed, show_table, when
 from workers.store import deadletters
 from workers.store.deadletters import DeadLetter
 
@@ -79,15 +78,7 @@ def replay(
             # Oldest first, as they came.
             ids = [letter_id] if letter_id else deadletters.waiting_ids(tx)
         results = [(one, *event_messages.replay(system, one, operator=opening.operator())) for one in ids]
-    if as_json:
-        show_json([{"id": one, "ok": ok, "result": result} for one, ok, result in results])
-    elif not results:
-        say("Nothing is to be replayed.")
-    else:
-        for one, _, result in results:
-            say(f"{one}: {result}")
-    if not all(ok for _, ok, _ in results):
-        sys.exit(1)
+    show_replayed(results, as_json=as_json)
 
 
 @app.command()

@@ -116,7 +116,7 @@ def propose_one(
             with system.db.read() as tx:
                 files = dict(policy_sets.of_hash(tx, _kept(tx, which).hash) or {})
         try:
-            case = propose(system, files, why, f"person:{person.email}")
+            case = propose(system, files, why, person.actor)
         except NotProposed as error:
             raise Failure(str(error)) from error
         with system.db.read() as tx:
@@ -138,7 +138,7 @@ def withdraw_one(which: Hash, why: Annotated[str, typer.Option(help="Why.")] = "
         with system.db.read() as tx:
             kept = _kept(tx, which)
         try:
-            case = withdraw(system, kept.hash, why, f"person:{person.email}")
+            case = withdraw(system, kept.hash, why, person.actor)
         except NotProposed as error:
             raise Failure(str(error)) from error
     say(f"Withdrawn: {kept.hash[:SHORT]}, case {case.id}.")

@@ -5,14 +5,13 @@ Made for a botched rotation of a secret: mend the secret, then replay. What is l
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from workers.cli import opening, wired
 from workers.cli.failures import Failure
-from workers.cli.screen import AsJson, say, show_json, show_table, when
+from workers.cli.screen import AsJson, say, show_json, show_replayed, show_table, when
 from workers.intake import quarantining
 from workers.store import quarantine
 
@@ -74,12 +73,4 @@ def replay(
             # Oldest first, as they came.
             ids = [item_id] if item_id else quarantine.ids(tx, source=source)
         results = [(one, *quarantining.replay(system, sources, one, operator=opening.operator())) for one in ids]
-    if as_json:
-        show_json([{"id": one, "ok": ok, "result": result} for one, ok, result in results])
-    elif not results:
-        say("Nothing is to be replayed.")
-    else:
-        for one, _, result in results:
-            say(f"{one}: {result}")
-    if not all(ok for _, ok, _ in results):
-        sys.exit(1)
+    show_replayed(results, as_json=as_json)

@@ -59,6 +59,19 @@ def show_table(
     console().print(table)
 
 
+def show_replayed(results: Sequence[tuple[str, bool, str]], *, as_json: bool) -> None:
+    """What came of each that was received again: its id, whether it came in, and a sentence. Exit status 1 if one did not."""
+    if as_json:
+        show_json([{"id": one, "ok": ok, "result": result} for one, ok, result in results])
+    elif not results:
+        say("Nothing is to be replayed.")
+    else:
+        for one, _, result in results:
+            say(f"{one}: {result}")
+    if not all(ok for _, ok, _ in results):
+        sys.exit(1)
+
+
 def plain(value: Any) -> Any:
     """Records as JSON values."""
     if is_dataclass(value) and not isinstance(value, type):

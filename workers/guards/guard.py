@@ -10,10 +10,9 @@ from __future__ import annotations
 import inspect
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -42,17 +41,6 @@ LONGEST_IN_HAND = 10.0
 _admitted: ContextVar[set[str] | None] = ContextVar("admitted", default=None)
 #: what this thread looks at once more where it had to wait for its turn (`Guards.recheck_after_waiting`)
 _recheck: ContextVar[Callable[[float], None] | None] = ContextVar("recheck", default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class VendorState:
-    """How a vendor stands in this process, for metrics and `doctor`."""
-
-    vendor: str
-    breaker: str
-    failures: int
-    quiet_seconds: float
-    limit: str
 
 
 class Guard:
@@ -221,19 +209,6 @@ class Guards:
         """Around a call that has been looked at a moment ago: where it has to wait long for its turn, `look` is called just before it
         is made, with how many seconds longer than it wanted it slept, and may raise."""
         return _recheck_after_waiting(look) if self.limits else nullcontext()
-
-    def states(self) -> Sequence[VendorState]:
-        now = self.monotonic()
-        return [
-            VendorState(
-                vendor,
-                guard.breaker.state,
-                guard.breaker.failures,
-                round(max(0.0, guard.quiet_until - now), 3),
-                str(guard.limit or ""),
-            )
-            for vendor, guard in sorted(self._guards.items())
-        ]
 
     def ask_for_quiet(self, guard: Guard, seconds: float) -> None:
         """The vendor said when to come back: that holds for every process."""

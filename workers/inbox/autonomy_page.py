@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from markupsafe import Markup
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -25,23 +23,18 @@ from workers.autonomy.watching import MOST
 from workers.governance import NotProposed
 from workers.governance.rights import may_propose
 from workers.inbox import curves
-from workers.inbox.identity import Identity, form_of, poster, system_of, visitor
-from workers.inbox.pages import pages_of
+from workers.inbox.identity import Form, Identity, Poster, Visitor, system_of
+from workers.inbox.pages import GET, SEE_OTHER, pages_of
 from workers.store import actions, autonomy, autonomy_watches
 from workers.store.autonomy import Proposed
 from workers.store.autonomy_watches import Outcome, Watch
 from workers.store.database import Tx
 
-SEE_OTHER = 303
 MOST_BYTES = 4096
 #: outcomes that went wrong and are listed with a rule
 LISTED = 12
 
 router = APIRouter(include_in_schema=False)
-
-Form = Annotated[FormData, Depends(form_of)]
-Poster = Annotated[Identity, Depends(poster)]
-Visitor = Annotated[Identity, Depends(visitor)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +59,21 @@ class Kept:
     standing: str
 
 
-@router.api_route("/policy/autonomy", methods=["GET", "HEAD"])
+@router.api_route("/policy/autonomy", methods=GET)
 def show_autonomy(request: Request, identity: Visitor) -> Response:
     return _page(request, identity)
 
 
 @router.post("/policy/autonomy/look", max_body_size=MOST_BYTES)
 def look_for_more(request: Request, identity: Poster) -> Response:
-    return _page(request, identity, looked=look(system_of(request), _actor(identity)))
+    return _page(request, identity, looked=look(system_of(request), identity.person.actor))
 
 
 @router.post("/policy/autonomy/propose", max_body_size=MOST_BYTES)
 def propose_one(request: Request, identity: Poster, form: Form) -> Response:
     system = system_of(request)
     rule = str(form.get("rule") or "")
-    looked = look(system, _actor(identity))
+    looked = look(system, identity.person.actor)
     found = next((one for one in looked.suggestions if one.rule == rule), None)
     if not may_propose(identity.person) or found is None:
         told = (
@@ -90,7 +83,7 @@ def propose_one(request: Request, identity: Poster, form: Form) -> Response:
         )
         return _page(request, identity, looked=looked, problem=told)
     try:
-        case = propose(system, found, _actor(identity))
+        case = propose(system, found, identity.person.actor)
     except (PolicyError, NotProposed) as error:
         return _page(request, identity, looked=looked, problem=str(error))
     with system.db.read() as tx:
@@ -146,7 +139,3 @@ def _kept(tx: Tx, one: Proposed, wanted: float) -> Kept:
         action_id=action.id if action is not None else None,
         standing=str(action.state) if action is not None else "",
     )
-
-
-def _actor(identity: Identity) -> str:
-    return f"person:{identity.person.email}"

@@ -101,7 +101,7 @@ def name_stand_in(request: Request, body: StandInIn, me: Annotated[Person, Depen
     absence = Absence.of_days(body.first or now.astimezone(ZoneInfo(zone)).date(), body.last, zone)
     with system.db.write() as tx:
         made = arrange(
-            tx, body.person or me.id, body.stand_in, absence, by=me, reason=body.reason, actor=_actor(me), now=now
+            tx, body.person or me.id, body.stand_in, absence, by=me, reason=body.reason, actor=me.actor, now=now
         )
         everyone = Staff.at(tx, now).everyone
     return _shown(made, everyone, zone, now)
@@ -119,7 +119,7 @@ def end_stand_in(request: Request, delegation_id: str, me: Annotated[Person, Dep
     """End it before its time, or call it off before it begins. For those two, and for leads."""
     system = system_of(request)
     with system.db.write() as tx:
-        call_off(tx, delegation_id, actor=_actor(me), by=me, now=system.clock())
+        call_off(tx, delegation_id, actor=me.actor, by=me, now=system.clock())
 
 
 def _shown(one: Delegation, everyone: Mapping[str, Person], zone: str, now: datetime) -> StandInOut:
@@ -144,7 +144,3 @@ def _somebody(person_id: str, everyone: Mapping[str, Person]) -> Somebody:
     if person is None:
         return Somebody(id=person_id, name="somebody who is gone", email="")
     return Somebody(id=person.id, name=person.name, email=person.email)
-
-
-def _actor(person: Person) -> str:
-    return f"person:{person.email}"

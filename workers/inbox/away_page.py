@@ -6,32 +6,25 @@ GET shows; the forms carry the session's CSRF token and lead back to the page. `
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends
-from starlette.datastructures import FormData
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from workers.inbox.absence import Absence, arrange, call_off, may_arrange
-from workers.inbox.identity import Identity, form_of, line_of, poster, system_of, visitor
-from workers.inbox.pages import pages_of
+from workers.inbox.identity import Form, Identity, Poster, Visitor, line_of, system_of
+from workers.inbox.pages import GET, SEE_OTHER, pages_of
 from workers.inbox.words import DecisionError, Invalid, NotAllowed, NotFound
 from workers.quorum import LEAD, Staff
 from workers.store import delegations
 
 MOST_BYTES = 16_384
-SEE_OTHER = 303
 
 router = APIRouter(include_in_schema=False)
 
-Form = Annotated[FormData, Depends(form_of)]
-Poster = Annotated[Identity, Depends(poster)]
-Visitor = Annotated[Identity, Depends(visitor)]
 
-
-@router.api_route("/away", methods=["GET", "HEAD"])
+@router.api_route("/away", methods=GET)
 def show_away(request: Request, identity: Visitor) -> Response:
     return _page(request, identity)
 
@@ -51,7 +44,7 @@ def go_away(request: Request, identity: Poster, form: Form) -> Response:
                 absence,
                 by=me,
                 reason=typed["reason"],
-                actor=f"person:{me.email}",
+                actor=me.actor,
                 now=now,
             )
     except DecisionError as error:
@@ -65,7 +58,7 @@ def come_back(request: Request, delegation_id: str, identity: Poster) -> Respons
     me = identity.person
     try:
         with system.db.write() as tx:
-            call_off(tx, delegation_id, actor=f"person:{me.email}", by=me, now=system.clock())
+            call_off(tx, delegation_id, actor=me.actor, by=me, now=system.clock())
     except DecisionError as error:
         return _page(request, identity, problem=error)
     return RedirectResponse("/away", SEE_OTHER)

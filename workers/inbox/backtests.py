@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from workers.inbox import schemas
 from workers.inbox.backtest_report import by_rule, sides
 from workers.inbox.explanation import REFUSALS
-from workers.inbox.identity import Identity, Refused, decider, form_of, poster, reader, system_of
-from workers.inbox.pages import Visitor, pages_of
+from workers.inbox.identity import Form, Identity, Poster, Refused, Visitor, decider, reader, system_of
+from workers.inbox.pages import GET, SEE_OTHER, pages_of
 from workers.inbox.schemas import TOO_LARGE, Files, Moment, Problem, Text
 from workers.rehearsal import folder, jobs
 from workers.rehearsal.folder import MOST_TOGETHER, Unfit
@@ -37,12 +37,8 @@ from workers.store.records import Person
 MAY = "lead"
 MOST_BYTES = MOST_TOGETHER + 64 * 1024
 SPANS = (7, 30, 90, 365)
-SEE_OTHER = 303
 
 router = APIRouter()
-_GET = ["GET", "HEAD"]
-Form = Annotated[FormData, Depends(form_of)]
-Poster = Annotated[Identity, Depends(poster)]
 
 
 class BacktestIn(BaseModel):
@@ -92,7 +88,7 @@ class Problems(schemas.Unfit):
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.api_route("/policy/backtests", methods=_GET, include_in_schema=False)
+@router.api_route("/policy/backtests", methods=GET, include_in_schema=False)
 def show_backtests(request: Request, identity: Visitor) -> Response:
     return _page(request, identity)
 
@@ -105,7 +101,7 @@ def ask_on_page(request: Request, identity: Poster, form: Form) -> Response:
         _may(identity.person)
         with system.db.write() as tx:
             files = _chosen(tx, str(form.get("hash") or ""), _uploads(form))
-            made = jobs.ask(tx, files, _window(form, system.clock()), by=_name(identity.person), now=system.clock())
+            made = jobs.ask(tx, files, _window(form, system.clock()), by=identity.person.actor, now=system.clock())
     except Unfit as error:
         return _page(request, identity, status=422, problems=error.problems)
     except TooMany as error:
@@ -115,7 +111,7 @@ def ask_on_page(request: Request, identity: Poster, form: Form) -> Response:
     return RedirectResponse(f"/policy/backtests/{made}", SEE_OTHER)
 
 
-@router.api_route("/policy/backtests/{backtest_id}", methods=_GET, include_in_schema=False)
+@router.api_route("/policy/backtests/{backtest_id}", methods=GET, include_in_schema=False)
 def show_backtest(request: Request, backtest_id: str, identity: Visitor) -> Response:
     """How far it is, or its report."""
     job = _found(request, backtest_id)
@@ -126,7 +122,7 @@ def show_backtest(request: Request, backtest_id: str, identity: Visitor) -> Resp
     return pages_of(request).page(request, "policy_backtest.html", context, identity=identity)
 
 
-@router.api_route("/policy/backtests/{backtest_id}/progress", methods=_GET, include_in_schema=False)
+@router.api_route("/policy/backtests/{backtest_id}/progress", methods=GET, include_in_schema=False)
 def show_progress(request: Request, backtest_id: str, identity: Visitor) -> Response:
     """The part of the page that follows the run; once it is over the page is loaded anew."""
     job = _found(request, backtest_id)
@@ -174,7 +170,7 @@ def ask_for_backtest(request: Request, body: BacktestIn, person: Annotated[Perso
     try:
         with system.db.write() as tx:
             files = _chosen(tx, body.hash or "", uploads)
-            made = jobs.ask(tx, files, window, by=_name(person), now=system.clock())
+            made = jobs.ask(tx, files, window, by=person.actor, now=system.clock())
     except Unfit as error:
         return JSONResponse({"detail": "The policy is not sound.", "problems": list(error.problems)}, status_code=422)
     except TooMany as error:
@@ -188,10 +184,6 @@ def ask_for_backtest(request: Request, body: BacktestIn, person: Annotated[Perso
 def _may(person: Person) -> None:
     if MAY not in person.groups:
         raise Refused(403, f"Only people of the group “{MAY}” ask for backtests.")
-
-
-def _name(person: Person) -> str:
-    return f"person:{person.email}"
 
 
 def _chosen(tx: Tx, hash_: str, uploads: Sequence[tuple[str, bytes]]) -> dict[str, str]:

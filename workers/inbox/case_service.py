@@ -88,7 +88,7 @@ def decide_case(system: System, person: Person, case_id: str, word: str, reason:
         else:
             raise Invalid(f"{word!r} is no decision on a case; there are retry, take_over, close.")
         data = {"decision": word, "reason": reason}
-        audit.append(tx, case.id, now, Note(f"person:{person.email}", "decided_case", data))
+        audit.append(tx, case.id, now, Note(person.actor, "decided_case", data))
         after = cases.get(tx, case.id)
     if hint:
         system.hints.case(case.id, case.domain)

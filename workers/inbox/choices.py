@@ -46,10 +46,6 @@ class Deciding:
     #: what was judged anew on the way, for the audit log
     judged: list[Note] = field(default_factory=list)
 
-    @property
-    def actor(self) -> str:
-        return f"person:{self.person.email}"
-
     def settle_as(self, state: ActionState, reason: str | None, **more: Any) -> Action | None:
         return actions.change(
             self.tx,
@@ -57,7 +53,7 @@ class Deciding:
             now=self.now,
             state=state,
             reason=reason,
-            decided_by=self.actor,
+            decided_by=self.person.actor,
             decided_at=self.now,
             settled_at=self.now,
             wake_at=None,
@@ -97,7 +93,7 @@ def approve(d: Deciding) -> Taken | None:
         changes = {"waiting_for": waits, "wake_at": _next_look(action, stands, given, d.now)}
     else:
         _reserve(d, action)
-        changes = approved(action, actor=d.actor, now=d.now)
+        changes = approved(action, actor=d.person.actor, now=d.now)
     changed = actions.change(d.tx, action, now=d.now, **changes)
     if changed is None:
         return None
@@ -244,7 +240,7 @@ def _edit(d: Deciding, arguments: Mapping[str, Any]) -> Action | None:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise Invalid(f"The changed draft does not fit: {problems}") from error
-    edited = _anew(d, d.action, plain, author=d.actor, edited=True)
+    edited = _anew(d, d.action, plain, author=d.person.actor, edited=True)
     if edited is not None:
         _have_read_again(d, edited)
     return edited

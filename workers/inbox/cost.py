@@ -17,8 +17,8 @@ from starlette.responses import Response
 
 from workers.bill.budgets import Limits
 from workers.inbox.bars import Bar, Plot, draw
-from workers.inbox.identity import system_of
-from workers.inbox.pages import Visitor, pages_of
+from workers.inbox.identity import Visitor, system_of
+from workers.inbox.pages import GET, pages_of
 from workers.store import bill, cases
 from workers.store.bill import Line
 from workers.store.database import Tx
@@ -68,7 +68,7 @@ class Bill:
     cases: Sequence[CaseCost]
 
 
-@router.api_route("/cost", methods=["GET", "HEAD"])
+@router.api_route("/cost", methods=GET)
 def show_cost(request: Request, identity: Visitor, days: Annotated[int, Query(ge=1, le=366)] = 30) -> Response:
     system = system_of(request)
     with system.db.read() as tx:

@@ -24,8 +24,8 @@ from policies.messages import money
 from policies.types import DecisionRecord, Enforcement, Reserved, RuleAnswer, Use
 from workers.inbox.explained import value_of
 from workers.inbox.forms import label
-from workers.inbox.identity import Refused, reader, system_of
-from workers.inbox.pages import Visitor, pages_of
+from workers.inbox.identity import Refused, Visitor, reader, system_of
+from workers.inbox.pages import GET, pages_of
 from workers.inbox.rules_page import asked, limited
 from workers.inbox.schemas import Problem
 from workers.rehearsal.earlier import known
@@ -37,7 +37,6 @@ from workers.store.records import Action
 from workers.wiring import System
 
 router = APIRouter()
-_GET = ["GET", "HEAD"]
 #: names of facts that say nothing by themselves
 _INNER = {"draw"}
 
@@ -103,7 +102,7 @@ class ReplayOut(BaseModel):
     record: Standing
 
 
-@router.api_route("/actions/{action_id}/explanation", methods=_GET, include_in_schema=False)
+@router.api_route("/actions/{action_id}/explanation", methods=GET, include_in_schema=False)
 def show_explanation(request: Request, action_id: str, identity: Visitor, revision: Revision = None) -> Response:
     system = system_of(request)
     action, kept = kept_of(system, action_id)

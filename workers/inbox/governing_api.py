@@ -121,7 +121,7 @@ def propose_one(request: Request, body: ProposalIn, person: Annotated[Person, De
             raise Refused(404, "There is no such policy.")
         files = dict(kept)
     try:
-        case = propose(system, files, body.why, f"person:{person.email}")
+        case = propose(system, files, body.why, person.actor)
     except (PolicyError, NotProposed) as error:
         raise Refused(422, str(error)) from error
     with system.db.read() as tx:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -21,22 +21,15 @@ from workers.governance.folder import Folder, differing
 from workers.governance.proposing import DOMAIN, MOST_BYTES
 from workers.governance.rights import may_propose
 from workers.inbox.changed_policy import compared
-from workers.inbox.identity import Identity, Refused, form_of, poster, system_of, visitor
-from workers.inbox.pages import pages_of
+from workers.inbox.identity import Form, Identity, Poster, Refused, Visitor, system_of
+from workers.inbox.pages import GET, SEE_OTHER, pages_of
 from workers.store import actions, inbox, policy_sets
 from workers.store.database import Tx
 from workers.store.policy_sets import Activation, PolicySet
 from workers.store.records import Action, Case
 from workers.wiring import System
 
-SEE_OTHER = 303
-
 router = APIRouter(include_in_schema=False)
-_GET = ["GET", "HEAD"]
-
-Form = Annotated[FormData, Depends(form_of)]
-Poster = Annotated[Identity, Depends(poster)]
-Visitor = Annotated[Identity, Depends(visitor)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +49,12 @@ class Open:
     action: Action | None
 
 
-@router.api_route("/policy/history", methods=_GET)
+@router.api_route("/policy/history", methods=GET)
 def show_history(request: Request, identity: Visitor) -> Response:
     return _history(request, identity)
 
 
-@router.api_route("/policy/sets/{hash_}", methods=_GET)
+@router.api_route("/policy/sets/{hash_}", methods=GET)
 def show_set(request: Request, hash_: str, identity: Visitor) -> Response:
     system = system_of(request)
     with system.db.read() as tx:
@@ -90,7 +83,7 @@ def propose_one(request: Request, identity: Poster, form: Form) -> Response:
     try:
         files = _files(system, form)
         _allowed(identity)
-        case = propose(system, files, why, f"person:{identity.person.email}")
+        case = propose(system, files, why, identity.person.actor)
     except (PolicyError, NotProposed) as error:
         return _history(request, identity, problem=str(error), why=why)
     with system.db.read() as tx:
@@ -102,7 +95,7 @@ def propose_one(request: Request, identity: Poster, form: Form) -> Response:
 def withdraw_one(request: Request, hash_: str, identity: Poster, form: Form) -> Response:
     try:
         _allowed(identity)
-        withdraw(system_of(request), hash_, str(form.get("why") or ""), f"person:{identity.person.email}")
+        withdraw(system_of(request), hash_, str(form.get("why") or ""), identity.person.actor)
     except NotProposed as error:
         return _history(request, identity, problem=str(error))
     return RedirectResponse("/policy/history", SEE_OTHER)

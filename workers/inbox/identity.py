@@ -101,6 +101,12 @@ def poster(request: Request, form: Annotated[FormData, Depends(form_of)]) -> Ide
     return identity
 
 
+#: as endpoints ask for them
+Visitor = Annotated[Identity, Depends(visitor)]
+Form = Annotated[FormData, Depends(form_of)]
+Poster = Annotated[Identity, Depends(poster)]
+
+
 def same_origin(request: Request) -> None:
     """Raise `Refused` for a form that another site made the browser send. Programs send neither header."""
     site = request.headers.get("sec-fetch-site")

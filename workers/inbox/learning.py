@@ -17,8 +17,8 @@ from starlette.responses import Response
 
 from integrations.models.amendments import Amendment
 from workers.inbox.bars import Bar, Plot, draw
-from workers.inbox.identity import system_of
-from workers.inbox.pages import Visitor, pages_of
+from workers.inbox.identity import Visitor, system_of
+from workers.inbox.pages import GET, pages_of
 from workers.learning.measure import Measured
 from workers.learning.report import Report, of_shadow
 from workers.lessons.habits import found_in
@@ -60,7 +60,7 @@ class View:
     beside: Sequence[Beside]
 
 
-@router.api_route("/learning", methods=["GET", "HEAD"])
+@router.api_route("/learning", methods=GET)
 def show_learning(request: Request, identity: Visitor, days: Annotated[int, Query(ge=1, le=366)] = 30) -> Response:
     system = system_of(request)
     with system.db.read() as tx:

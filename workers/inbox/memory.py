@@ -6,35 +6,28 @@ case. What was done stands in the audit log with ids.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
-from starlette.datastructures import FormData
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from workers.inbox import timeline
 from workers.inbox.case_service import may_decide
-from workers.inbox.identity import Identity, form_of, line_of, poster, system_of
-from workers.inbox.pages import case_page
+from workers.inbox.identity import Form, Poster, line_of, system_of
+from workers.inbox.pages import SEE_OTHER, case_page
 from workers.inbox.remembered import remembered
 from workers.inbox.words import NotAllowed
 from workers.memory import keeping
 
 MOST_BYTES = 16_384
-SEE_OTHER = 303
 
 router = APIRouter(include_in_schema=False)
-
-Form = Annotated[FormData, Depends(form_of)]
-Poster = Annotated[Identity, Depends(poster)]
 
 
 @router.post("/cases/{case_id}/memory", max_body_size=MOST_BYTES)
 def change_memory(request: Request, case_id: str, identity: Poster, form: Form) -> Response:
     system = system_of(request)
     memory_id, word, said = (line_of(form, name) for name in ("memory", "change", "text"))
-    by, now = f"person:{identity.person.email}", system.clock()
+    by, now = identity.person.actor, system.clock()
     with system.db.read() as tx:
         life = timeline.load(tx, case_id)
     if life is None:

@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from workers.access import Scope, bearer_of
 from workers.inbox.api import MOST_BYTES
-from workers.inbox.identity import Identity, Refused, decider, form_of, poster, reader, signed_in, system_of, visitor
-from workers.inbox.pages import pages_of
+from workers.inbox.identity import Form, Poster, Refused, Visitor, decider, reader, signed_in, system_of
+from workers.inbox.pages import GET, SEE_OTHER, pages_of
 from workers.inbox.schemas import TOO_LARGE, Out, Problem, Text
 from workers.obligations import telling
 from workers.store import notices
@@ -26,7 +25,6 @@ from workers.store.notices import Notice
 from workers.store.records import Person
 from workers.wiring import System
 
-SEE_OTHER = 303
 #: shown on the page at most: of those that are new, and of all
 MOST = 100
 
@@ -37,15 +35,14 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"model": Problem, "description": "The token lacks the scope, or it stands for nobody."},
 }
 
-Form = Annotated[FormData, Depends(form_of)]
 Id = Annotated[Text, Field(max_length=40)]
 
 
 # ── the page ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.api_route("/notices", methods=["GET", "HEAD"], include_in_schema=False)
-def show_notices(request: Request, identity: Annotated[Identity, Depends(visitor)]) -> Response:
+@router.api_route("/notices", methods=GET, include_in_schema=False)
+def show_notices(request: Request, identity: Visitor) -> Response:
     system = system_of(request)
     with system.db.read() as tx:
         who = notices.reader(tx, identity.person, system.clock())
@@ -56,7 +53,7 @@ def show_notices(request: Request, identity: Annotated[Identity, Depends(visitor
 
 
 @router.post("/notices/read", max_body_size=MOST_BYTES, include_in_schema=False)
-def read_notices(request: Request, identity: Annotated[Identity, Depends(poster)], form: Form) -> Response:
+def read_notices(request: Request, identity: Poster, form: Form) -> Response:
     """One, or all up to the newest that was shown."""
     ids = [one[:40] for one in form.getlist("notice") if isinstance(one, str)]
     _mark(system_of(request), identity.person, ids, _time(form.get("upto")))

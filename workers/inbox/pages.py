@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from workers import renewal
 from workers.inbox import cards, lists, timeline
 from workers.inbox.changed_policy import changed_policy
-from workers.inbox.identity import Identity, Refused, system_of, visitor
+from workers.inbox.identity import Identity, Refused, Visitor, system_of
 from workers.inbox.lists import Tab
 from workers.inbox.offers import groups_to_ask, snooze_until
 from workers.inbox.remembered import remembered
@@ -26,11 +26,11 @@ from workers.store.database import Tx
 from workers.store.records import Action, ActionState, CaseState, Decision
 
 PAGE = 50
+#: the methods of whatever shows a page
+GET = ["GET", "HEAD"]
+SEE_OTHER = 303
 
 router = APIRouter(include_in_schema=False)
-_GET = ["GET", "HEAD"]
-
-Visitor = Annotated[Identity, Depends(visitor)]
 Domain = Annotated[str, Query(max_length=32)]
 After = Annotated[str, Query(max_length=40)]
 
@@ -40,7 +40,7 @@ def pages_of(request: Request) -> Pages:
     return pages
 
 
-@router.api_route("/", methods=_GET)
+@router.api_route("/", methods=GET)
 def show_inbox(
     request: Request, identity: Visitor, tab: Tab = Tab.MINE, domain: Domain = "", after: After = ""
 ) -> Response:
@@ -52,7 +52,7 @@ def show_inbox(
     return pages_of(request).page(request, "inbox.html", context, identity=identity)
 
 
-@router.api_route("/actions/{action_id}", methods=_GET)
+@router.api_route("/actions/{action_id}", methods=GET)
 def show_action(
     request: Request, action_id: str, identity: Visitor, tab: Tab = Tab.MINE, domain: Domain = "", after: After = ""
 ) -> Response:
@@ -104,7 +104,7 @@ def card_page(
     )
 
 
-@router.api_route("/actions/{action_id}/changes", methods=_GET)
+@router.api_route("/actions/{action_id}/changes", methods=GET)
 def show_changes(
     request: Request,
     action_id: str,
@@ -136,7 +136,7 @@ def show_changes(
     return pages_of(request).page(request, "_changed.html", context, identity=identity)
 
 
-@router.api_route("/cases", methods=_GET)
+@router.api_route("/cases", methods=GET)
 def show_cases(
     request: Request,
     identity: Visitor,
@@ -164,7 +164,7 @@ def show_cases(
     return pages_of(request).page(request, "cases.html", context, identity=identity)
 
 
-@router.api_route("/cases/{case_id}", methods=_GET)
+@router.api_route("/cases/{case_id}", methods=GET)
 def show_case(request: Request, case_id: str, identity: Visitor) -> Response:
     return case_page(request, identity, case_id)
 

@@ -7,10 +7,9 @@ the page with the reason, and with what was typed.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,18 +18,9 @@ from workers.actions.catalogue import CATALOGUE
 from workers.inbox import lists, service
 from workers.inbox.case_service import decide_case
 from workers.inbox.forms import Filled, read
-from workers.inbox.identity import (
-    Identity,
-    cookie_name,
-    form_of,
-    is_https,
-    poster,
-    same_origin,
-    signed_in,
-    system_of,
-)
+from workers.inbox.identity import Form, Identity, Poster, cookie_name, is_https, same_origin, signed_in, system_of
 from workers.inbox.lists import Tab
-from workers.inbox.pages import card_page, case_page, pages_of
+from workers.inbox.pages import GET, SEE_OTHER, card_page, case_page, pages_of
 from workers.inbox.preview import preview
 from workers.inbox.signin import Door, TooManyTries, WrongCredentials
 from workers.inbox.words import AlreadyDecided, Choice, Invalid, NotAllowed, NotFound, Word
@@ -38,12 +28,9 @@ from workers.store import actions
 from workers.store.records import ActionState
 
 MOST_BYTES = 262_144
-SEE_OTHER = 303
 
 router = APIRouter(include_in_schema=False)
 
-Form = Annotated[FormData, Depends(form_of)]
-Poster = Annotated[Identity, Depends(poster)]
 
 #: what the buttons say, as decisions
 WORDS = {
@@ -64,7 +51,7 @@ WORDS = {
 # ── signing in and out ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@router.api_route("/sign-in", methods=["GET", "HEAD"])
+@router.api_route("/sign-in", methods=GET)
 def show_sign_in(request: Request, next: str = "/") -> Response:  # noqa: A002 - the address says next
     if signed_in(request) is not None:
         return RedirectResponse(_within(next), SEE_OTHER)

@@ -60,7 +60,7 @@ def _counts(system: System, tx: Tx, case: Case, edited: Action, person: Person) 
     """Whether the editor's own yes would count for the revision that their edit makes."""
     now = system.clock()
     waiting = inbox.standing_of(tx, edited, case)
-    waiting = replace(waiting, asked_at=now, editors=(*waiting.editors, f"person:{person.email}"))
+    waiting = replace(waiting, asked_at=now, editors=(*waiting.editors, person.actor))
     return position(waiting, Staff.at(tx, now), now).voice(person) is not None
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workers.inbox.identity import signed_in
-from workers.inbox.pages import pages_of
+from workers.inbox.pages import GET, pages_of
 
 router = APIRouter(include_in_schema=False)
 _MOST_DEPTH = 4
@@ -44,7 +44,7 @@ class Operation:
         return f"{self.method}-{self.path.strip('/').replace('/', '-').replace('{', '').replace('}', '')}".lower()
 
 
-@router.api_route("/docs", methods=["GET", "HEAD"])
+@router.api_route("/docs", methods=GET)
 def show_reference(request: Request) -> Response:
     description: Mapping[str, Any] = request.app.openapi()
     context = {"operations": operations(description), "about": description["info"]}

@@ -20,8 +20,8 @@ from policies.messages import money
 from policies.rules import Bundle, Policy, Rule
 from policies.types import Limit, Outcome, Requirement
 from workers.inbox.bars import Bar, Plot, draw
-from workers.inbox.identity import Refused, system_of
-from workers.inbox.pages import Visitor, pages_of
+from workers.inbox.identity import Refused, Visitor, system_of
+from workers.inbox.pages import GET, pages_of
 from workers.rehearsal import hits
 from workers.store import decided
 from workers.store.database import Tx
@@ -32,7 +32,6 @@ DAYS = 30
 LISTED = 50
 
 router = APIRouter(include_in_schema=False)
-_GET = ["GET", "HEAD"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class View:
     behind: bool
 
 
-@router.api_route("/policy", methods=_GET)
+@router.api_route("/policy", methods=GET)
 def show_rules(request: Request, identity: Visitor) -> Response:
     system = system_of(request)
     policy = system.policy
@@ -75,7 +74,7 @@ def show_rules(request: Request, identity: Visitor) -> Response:
     return pages_of(request).page(request, "policy.html", {"policy": policy, "view": view}, identity=identity)
 
 
-@router.api_route("/policy/rules/{bundle}/{rule}", methods=_GET)
+@router.api_route("/policy/rules/{bundle}/{rule}", methods=GET)
 def show_rule(request: Request, bundle: str, rule: str, identity: Visitor) -> Response:
     """One rule and the last actions that it matched, as far as they are not archived."""
     system = system_of(request)

@@ -108,7 +108,7 @@ def approve(system: System, person: Person, snapshot: ActionSnapshot | None, cho
     untouched = action.revision == 1 and not action.tries
     if not (seen and untouched and not _over(action, now) and _suffices(person, action, now)):
         return None
-    changes = approved(action, actor=_actor(person), now=now)
+    changes = approved(action, actor=person.actor, now=now)
     consequences = consequences_of(snapshot.case, [*snapshot.others, replace(action, **changes)], now=now)
     if consequences.actions.keys() - {action.id}:
         return None
@@ -142,7 +142,7 @@ def consent(
         case=snapshot.case,
         case_changes=consequences.case,
         chain=snapshot.chain,
-        notes=[Note(_actor(person), "decided", told), *consequences.notes],
+        notes=[Note(person.actor, "decided", told), *consequences.notes],
     )
 
 
@@ -221,10 +221,6 @@ def _suffices(person: Person, action: Action, now: datetime) -> bool:
     return not tally(Asked.of(verdict, action.created_at), [yes]).missing
 
 
-def _actor(person: Person) -> str:
-    return f"person:{person.email}"
-
-
 def _too_late(tx: Tx, action_id: str, word: Word) -> AlreadyDecided:
     action = actions.get(tx, action_id)
     taken = actions.decisions_of(tx, action_id)
@@ -265,7 +261,7 @@ def _write_down(
         tx, {**_row(before, after, taken.word, person, choice, now), "on_behalf_of": taken.on_behalf_of}
     )
     told = _told(before, after, taken.word, choice) | ({"for": taken.for_whom} if taken.for_whom else {})
-    audit.append(tx, after.case_id, now, *judged, Note(_actor(person), "decided", told))
+    audit.append(tx, after.case_id, now, *judged, Note(person.actor, "decided", told))
 
 
 def _row(before: Action, after: Action, word: str, person: Person, choice: Choice, now: datetime) -> dict[str, Any]:
@@ -278,7 +274,7 @@ def _row(before: Action, after: Action, word: str, person: Person, choice: Choic
         "digest": after.digest,
         "decision": str(word),
         "person_id": person.id,
-        "actor": _actor(person),
+        "actor": person.actor,
         "reason": choice.reason,
         "before": dict(before.arguments) if edited else None,
         "after": dict(after.arguments) if edited else None,

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workers.inbox.bars import Bar, Plot, draw
-from workers.inbox.identity import system_of
-from workers.inbox.pages import Visitor, pages_of
+from workers.inbox.identity import Visitor, system_of
+from workers.inbox.pages import GET, pages_of
 from workers.rehearsal import beside
 from workers.rehearsal.beside import Beside
 from workers.store import shadow_verdicts
@@ -25,7 +25,7 @@ LISTED = 50
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route("/policy/shadow", methods=["GET", "HEAD"])
+@router.api_route("/policy/shadow", methods=GET)
 def show_shadow(request: Request, identity: Visitor, days: Annotated[int, Query(ge=1, le=90)] = 30) -> Response:
     system = system_of(request)
     now = system.clock()

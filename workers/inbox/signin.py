@@ -93,7 +93,7 @@ class Door:
             people.open_session(tx, session)
             if renewed is not None:
                 people.change(tx, person.id, {"password_hash": renewed})
-            audit.append(tx, SYSTEM, now, Note(f"person:{person.email}", "signed_in", {"person": person.id}))
+            audit.append(tx, SYSTEM, now, Note(person.actor, "signed_in", {"person": person.id}))
         return SignedIn(token, session, person)
 
     def sign_out(self, token: str) -> None:
@@ -104,7 +104,7 @@ class Door:
             people.close_session(tx, hash_token(token))
             if found is not None:
                 person = found[1]
-                audit.append(tx, SYSTEM, now, Note(f"person:{person.email}", "signed_out", {"person": person.id}))
+                audit.append(tx, SYSTEM, now, Note(person.actor, "signed_out", {"person": person.id}))
 
 
 def _house(address: str) -> str:

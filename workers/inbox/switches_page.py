@@ -10,15 +10,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from workers.inbox import switching
-from workers.inbox.identity import Identity, system_of
-from workers.inbox.pages import Visitor, pages_of
-from workers.inbox.posting import MOST_BYTES, SEE_OTHER, Form, Poster
+from workers.inbox.identity import Form, Identity, Poster, Visitor, system_of
+from workers.inbox.pages import GET, SEE_OTHER, pages_of
+from workers.inbox.posting import MOST_BYTES
 from workers.inbox.words import DecisionError, Invalid, NotAllowed, NotFound
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route("/switches", methods=["GET", "HEAD"])
+@router.api_route("/switches", methods=GET)
 def show_switches(request: Request, identity: Visitor) -> Response:
     return _page(request, identity)
 

@@ -92,7 +92,7 @@ def throw(system: System, person: Person, scope: str, reason: str) -> Switch:
         )
     now = system.clock()
     with system.db.write() as tx:
-        switchboard.throw(tx, scope, reason=told, actor=_actor(person), now=now)
+        switchboard.throw(tx, scope, reason=told, actor=person.actor, now=now)
         thrown = switches.thrown(tx, [scope])
     system.switchboard.forget()
     assert thrown is not None
@@ -106,7 +106,7 @@ def release(system: System, person: Person, scope: str, reason: str) -> None:
     if len(reason) > MOST_REASON:
         raise Invalid(f"At most {MOST_REASON} letters, please.")
     with system.db.write() as tx:
-        if not switchboard.release(tx, scope, reason=reason.strip(), actor=_actor(person), now=system.clock()):
+        if not switchboard.release(tx, scope, reason=reason.strip(), actor=person.actor, now=system.clock()):
             raise NotFound("This switch is not thrown. Somebody may have released it already.")
     system.switchboard.forget()
 
@@ -127,7 +127,3 @@ def _moving(outgoing: Sequence[Stopped], scope: str) -> int:
     return sum(
         some.count for some in outgoing if scope == "all" or (named is not None and getattr(some, named) == name)
     )
-
-
-def _actor(person: Person) -> str:
-    return f"person:{person.email}"

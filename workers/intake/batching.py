@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ MOST_TOGETHER = 64
 #: bytes of bodies in one commit, and in all that waits
 MOST_BYTES_TOGETHER = 4 * 1024 * 1024
 MOST_BYTES_WAITING = 64 * 1024 * 1024
-#: a second one makes the lots smaller and each webhook a fifth dearer, and accepts no more
-WRITERS = 1
 
 
 class Busy(Exception):
@@ -44,7 +41,8 @@ class _Waiting:
 
 
 class RequestBatcher:
-    """One per web process. Its thread starts with the first request."""
+    """One per web process. Its one thread starts with the first request: a second one made the lots smaller and each webhook a
+    fifth dearer, and accepted no more."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -56,9 +54,8 @@ class RequestBatcher:
         self._bytes = 0
         #: handed over and not yet answered: waiting, or in a writer's hands
         self._open = 0
-        self._idle = 0
         self._changed = threading.Condition(threading.Lock())
-        self._threads: list[threading.Thread] = []
+        self._writer: threading.Thread | None = None
         self._closed = False
 
     async def store(self, request: Request) -> Received:
@@ -89,9 +86,8 @@ class RequestBatcher:
                 self._waiting.extend(turn)
             self._read.clear()
             self._changed.notify_all()
-        until = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        if self._writer is not None:
+            self._writer.join(timeout)
 
     def _hand_over(self, one: _Waiting) -> None:
         with self._changed:
@@ -99,8 +95,10 @@ class RequestBatcher:
                 raise Busy("this process is ending")
             if self._open >= self._most or self._bytes + one.size > MOST_BYTES_WAITING:
                 raise Busy(f"{self._open} requests wait to be stored")
-            if not (self._threads and all(thread.is_alive() for thread in self._threads)):
-                self._start()
+            if self._writer is None or not self._writer.is_alive():
+                writer = threading.Thread(target=self._write, name="batcher", daemon=True)
+                writer.start()
+                self._writer = writer
             self._open += 1
             self._bytes += one.size
             turn = self._read.get(one.loop)
@@ -112,15 +110,7 @@ class RequestBatcher:
     def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._changed:
             self._waiting.extend(self._read.pop(loop, ()))
-            if self._idle:
-                self._changed.notify()
-
-    def _start(self) -> None:
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        for number in range(len(self._threads), WRITERS):
-            thread = threading.Thread(target=self._write, name=f"batcher-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._changed.notify()
 
     def _write(self) -> None:
         while batch := self._take():
@@ -155,9 +145,7 @@ class RequestBatcher:
                     size += one.size
                 if batch or self._closed:
                     break
-                self._idle += 1
                 self._changed.wait()
-                self._idle -= 1
         return batch
 
     def _let_go(self, batch: Sequence[_Waiting]) -> None:

@@ -114,8 +114,8 @@ def with_memory(
     settings: Settings,
     db: Database,
     clock: Callable[[], datetime],
-    embedder: Embedder | None = None,
-    slots: WorkSlots | None = None,
+    embedder: Embedder | None,
+    slots: WorkSlots,
 ) -> Readers:
     """These readers and memory, where the settings want it. While a question is embedded its slot is free for others."""
     if not settings.memory:

@@ -104,10 +104,6 @@ class Book:
                 self._until = self._monotonic() + EVERY_SECONDS
             return self._held
 
-    def look_again(self) -> None:
-        """Ask at the next use, whenever that is: something was just put in force here."""
-        self._until = 0.0
-
     def _first(self) -> Policy:
         with self._db.read() as tx:
             current = policy_sets.in_force(tx)

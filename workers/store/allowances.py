@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.database import Tx
 from workers.store.tables import allowances
+from workers.store.upsert import insert_into
 
 T = TypeVar("T")
 #: what is in the bucket and how long ago that was -> what is in it now, and the answer
@@ -76,5 +75,4 @@ def _moment(tx: Tx, now: datetime | None) -> datetime:
 
 
 def _new(tx: Tx, vendor: str, now: datetime | None, tokens: float, **more: Any) -> Any:
-    make = {"sqlite": sqlite_insert, "postgresql": pg_insert}[tx.dialect.name]
-    return make(allowances).values(vendor=vendor, tokens=tokens, refilled_at=_clock(tx, now), **more)
+    return insert_into(tx, allowances).values(vendor=vendor, tokens=tokens, refilled_at=_clock(tx, now), **more)

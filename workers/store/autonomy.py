@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.action_rows import record_of
 from workers.store.autonomy_tables import autonomy_decisions, autonomy_proposals
@@ -21,6 +19,7 @@ from workers.store.records import ActionState
 from workers.store.revision_rows import WRITTEN, revisions
 from workers.store.rows import columns, many, one
 from workers.store.tables import actions, people
+from workers.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Proposed:
 
 _DECIDED = columns(autonomy_decisions, Decided)
 _PROPOSED = columns(autonomy_proposals, Proposed)
-FRESH: tuple[ColumnElement[Any], ...] = (
+_FRESH: tuple[ColumnElement[Any], ...] = (
     *(
         examples.c[name]
         for name in ("id", "case_id", "customer", "domain", "kind", "person_id", "verdict", "decided_at")
@@ -96,27 +95,26 @@ FATES = {
 def fresh(tx: Tx, domain: str, since: datetime | None, limit: int) -> list[Fresh]:
     """What people decided in a domain since then and is not kept yet, oldest first."""
     kept = select(autonomy_decisions.c.id).where(autonomy_decisions.c.id == examples.c.id).exists()
+    return decided_since(tx, domain, since, limit, ~kept)
+
+
+def decided_since(tx: Tx, domain: str, since: datetime | None, limit: int, *only: ColumnElement[bool]) -> list[Fresh]:
+    """What people decided in a domain from then on, with the record of the proposal, oldest first."""
     query = (
-        select(*FRESH)
+        select(*_FRESH)
         .join(revisions, and_(revisions.c.action_id == examples.c.id, revisions.c.revision == 1))
-        .where(examples.c.domain == domain, examples.c.verdict != ERASED, ~kept, WRITTEN)
+        .where(examples.c.domain == domain, examples.c.verdict != ERASED, *only, WRITTEN)
         .order_by(examples.c.decided_at, examples.c.id)
         .limit(limit)
     )
     if since is not None:
         query = query.where(examples.c.decided_at >= since)
-    return fresh_of(tx.execute(query).all())
-
-
-def fresh_of(rows: Iterable[Any]) -> list[Fresh]:
-    """Rows of the columns `FRESH`."""
-    return [Fresh(*(*values, record_of(record, packed))) for *values, record, packed in rows]
+    return [Fresh(*(*values, record_of(record, packed))) for *values, record, packed in tx.execute(query)]
 
 
 def keep(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> int:
     """Keep decisions. One that is there stays as it is. How many were new."""
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    once = insert(autonomy_decisions).on_conflict_do_nothing().returning(autonomy_decisions.c.id)
+    once = insert_into(tx, autonomy_decisions).on_conflict_do_nothing().returning(autonomy_decisions.c.id)
     return sum(1 for row in rows if tx.execute(once, dict(row)).first() is not None)
 
 
@@ -200,9 +198,8 @@ def names(tx: Tx, person_ids: Sequence[str]) -> dict[str, str]:
 
 def add_proposal(tx: Tx, row: Mapping[str, Any]) -> str | None:
     """Write a proposal down; None where the same policy was proposed before."""
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     made = new_id("aut")
-    once = insert(autonomy_proposals).values(id=made, **row).on_conflict_do_nothing()
+    once = insert_into(tx, autonomy_proposals).values(id=made, **row).on_conflict_do_nothing()
     found = tx.execute(once.returning(autonomy_proposals.c.id)).first()
     return None if found is None else str(found[0])
 

@@ -10,20 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 
 from workers.store.action_rows import record_of
-from workers.store.autonomy import FRESH, Fresh, fresh_of
 from workers.store.autonomy_tables import autonomy_outcomes, autonomy_watches
 from workers.store.database import Tx
-from workers.store.examples import ERASED
-from workers.store.learning_tables import examples
 from workers.store.records import ActionState
-from workers.store.revision_rows import WRITTEN, along, revisions
+from workers.store.revision_rows import along
 from workers.store.rows import columns, many, one
 from workers.store.tables import actions
+from workers.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +113,6 @@ def passed(tx: Tx, after: str, limit: int) -> list[Passed]:
     return [Passed(*(*values, record_of(record, packed))) for *values, record, packed in rows]
 
 
-def decided_since(tx: Tx, domain: str, since: datetime | None, limit: int) -> list[Fresh]:
-    """What people decided in a domain from then on, with the record of the proposal, oldest first."""
-    query = (
-        select(*FRESH)
-        .join(revisions, and_(revisions.c.action_id == examples.c.id, revisions.c.revision == 1))
-        .where(examples.c.domain == domain, examples.c.verdict != ERASED, WRITTEN)
-        .order_by(examples.c.decided_at, examples.c.id)
-        .limit(limit)
-    )
-    if since is not None:
-        query = query.where(examples.c.decided_at >= since)
-    return fresh_of(tx.execute(query).all())
-
-
 def known(tx: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
     """(action, rule) of these actions that are counted already."""
     query = select(autonomy_outcomes.c.action_id, autonomy_outcomes.c.rule).where(
@@ -211,9 +193,8 @@ def listing(tx: Tx) -> list[Watch]:
 
 def begin(tx: Tx, rule: str, *, tolerated: float, alpha: float, now: datetime) -> None:
     """Put a rule under test, unless it is."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     row = {**_new(tolerated, alpha, now), "rule": rule, "epoch": 1}
-    tx.execute(make(autonomy_watches).values(row).on_conflict_do_nothing())
+    tx.execute(insert_into(tx, autonomy_watches).values(row).on_conflict_do_nothing())
 
 
 def begin_anew(tx: Tx, was: Watch, *, tolerated: float, alpha: float, now: datetime) -> None:

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import findings, step_rows
 from workers.store.action_rows import column_of
@@ -22,6 +20,7 @@ from workers.store.memory_tables import remembered
 from workers.store.parcels import DATA
 from workers.store.records import ActionState
 from workers.store.tables import actions, cases, decisions, events, facts, steps
+from workers.store.upsert import insert_into
 
 #: a case's closing may be committed this much after the moment that it bears
 OVERLAP = timedelta(minutes=15)
@@ -93,10 +92,11 @@ def take(tx: Tx, found: Mapping[str, datetime], *, erased: bool = False) -> set[
     """Write down that these cases (with the time of their closing) are looked at. Which of them nobody had before."""
     if not found:
         return set()
-    make = pg_insert if tx.dialect.name == "postgresql" else sqlite_insert
     rows = [{"case_id": i, "closed_at": at, "erased": erased} for i, at in sorted(found.items())]
     return set(
-        tx.execute(make(remembered).values(rows).on_conflict_do_nothing().returning(remembered.c.case_id)).scalars()
+        tx.execute(
+            insert_into(tx, remembered).values(rows).on_conflict_do_nothing().returning(remembered.c.case_id)
+        ).scalars()
     )
 
 

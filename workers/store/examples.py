@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, null, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import step_rows
 from workers.store.database import Tx
@@ -18,6 +16,7 @@ from workers.store.parcels import DATA
 from workers.store.records import ActionState
 from workers.store.rows import columns, many
 from workers.store.tables import actions, cases, decisions, events, steps
+from workers.store.upsert import insert_into
 
 #: triage fields that a person has seen and acted upon when approving a draft
 _FIELDS = ("intent", "typology", "request_type")
@@ -135,8 +134,7 @@ def known(tx: Tx, action_ids: Sequence[str]) -> set[str]:
 
 def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> int:
     """Keep examples. One that is there stays as it is, unless it was let through and is rejected now. How many were kept."""
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    put = insert(examples)
+    put = insert_into(tx, examples)
     told = {column.name: put.excluded[column.name] for column in examples.c if column.name != "id"}
     once = put.on_conflict_do_update(
         index_elements=["id"],
@@ -197,6 +195,5 @@ def mark(tx: Tx, name: str) -> str:
 
 
 def set_mark(tx: Tx, name: str, value: str, now: datetime) -> None:
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    row = insert(learning_marks).values(name=name, value=value, at=now)
+    row = insert_into(tx, learning_marks).values(name=name, value=value, at=now)
     tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": value, "at": now}))

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, func, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.action_rows import column_of
 from workers.store.database import Tx
@@ -17,6 +15,7 @@ from workers.store.ids import new_id
 from workers.store.notice_tables import notice_marks, notice_reads, notices
 from workers.store.records import Person
 from workers.store.tables import actions, cases
+from workers.store.upsert import insert_into
 
 EVERYBODY = ""
 #: what is older counts as read
@@ -195,6 +194,5 @@ def _read(tx: Tx, who: Reader, ids: Iterable[str], now: datetime) -> None:
 
 def _put(tx: Tx, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows, but for those that are there already."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     if rows:
-        tx.execute(make(table).on_conflict_do_nothing(), list(rows))
+        tx.execute(insert_into(tx, table).on_conflict_do_nothing(), list(rows))

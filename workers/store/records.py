@@ -253,6 +253,11 @@ class Person:
     active: bool
     created_at: datetime
 
+    @property
+    def actor(self) -> str:
+        """Who they are in the audit log, and wherever it is kept who did something."""
+        return f"person:{self.email}"
+
 
 @dataclass(frozen=True, slots=True)
 class Delegation:

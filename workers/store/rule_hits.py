@@ -12,14 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import examples
 from workers.store.database import Tx
 from workers.store.learning_tables import learning_marks
 from workers.store.rehearsal_tables import rule_days
 from workers.store.rows import columns, many
+from workers.store.upsert import insert_into
 
 MARK = "rule hits"
 #: actions that are named for each rule and day
@@ -60,9 +59,8 @@ def mark(tx: Tx) -> str:
 
 def add(tx: Tx, counted: Counted, *, was: str, now_at: str, now: datetime) -> bool:
     """Add to what is counted and move the mark on. False, and nothing written, where somebody else has moved it."""
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     if not was:
-        tx.execute(insert(learning_marks).values(name=MARK, value="", at=now).on_conflict_do_nothing())
+        tx.execute(insert_into(tx, learning_marks).values(name=MARK, value="", at=now).on_conflict_do_nothing())
     moved = (
         update(learning_marks)
         .where(learning_marks.c.name == MARK, learning_marks.c.value == was)
@@ -73,7 +71,7 @@ def add(tx: Tx, counted: Counted, *, was: str, now_at: str, now: datetime) -> bo
     held = _held(tx, counted)
     rows = [_together(key, hits, held.get(key)) for key, hits in sorted(counted.items())]
     if rows:
-        adding = insert(rule_days)
+        adding = insert_into(tx, rule_days)
         made = {name: adding.excluded[name] for name in ("matched", "decided", "actions", "last_at")}
         tx.execute(adding.on_conflict_do_update(index_elements=["rule", "day"], set_=made), rows)
     return True

@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, delete, func, literal, select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import examples
 from workers.store.action_rows import record_text
@@ -24,6 +22,7 @@ from workers.store.revision_rows import FIRST, along
 from workers.store.rows import columns, many
 from workers.store.tables import actions, cases, decisions
 from workers.store.tables import revisions as rows
+from workers.store.upsert import insert_into
 
 #: how far before its mark a look begins: commits of several machines come in so late, at most
 OVERLAP = timedelta(minutes=5)
@@ -122,8 +121,7 @@ def set_mark(tx: Tx, shadow: str, what: str, value: str, now: datetime) -> None:
 def add(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Keep verdicts. One that is there stays as it is."""
     if rows:
-        insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-        tx.execute(insert(policy_shadows).on_conflict_do_nothing(), list(map(dict, rows)))
+        tx.execute(insert_into(tx, policy_shadows).on_conflict_do_nothing(), list(map(dict, rows)))
 
 
 def known(tx: Tx) -> list[Known]:

@@ -9,14 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import func, or_, select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store.database import Tx
 from workers.store.ids import new_id
 from workers.store.learning_tables import shadow_answers
 from workers.store.rows import columns, many
 from workers.store.tables import cases, decisions
+from workers.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,7 @@ def waiting(tx: Tx, candidate: str, *, after: tuple[datetime, str], limit: int) 
 
 def add(tx: Tx, row: Mapping[str, Any]) -> None:
     """Keep one answer. A second to the same case changes nothing."""
-    insert = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    tx.execute(insert(shadow_answers).values(id=new_id("sha"), **row).on_conflict_do_nothing())
+    tx.execute(insert_into(tx, shadow_answers).values(id=new_id("sha"), **row).on_conflict_do_nothing())
 
 
 def listing(

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, union_all, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from workers.store import unsettled
 from workers.store.audit import SYSTEM
@@ -22,6 +20,7 @@ from workers.store.database import Database, Tx
 from workers.store.records import ActionState, AuditEntry, Switch
 from workers.store.rows import columns, many, one
 from workers.store.tables import actions, cases, switches
+from workers.store.upsert import insert_into
 
 _COLUMNS = columns(switches, Switch)
 _NOW = "SELECT scope, reason, actor, thrown_at FROM switches ORDER BY scope"
@@ -50,10 +49,9 @@ def listing(tx: Tx) -> list[Switch]:
 
 
 def throw(tx: Tx, scope: str, *, reason: str, actor: str, now: datetime) -> None:
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     changes = {"reason": reason, "actor": actor, "thrown_at": now}
     tx.execute(
-        make(switches)
+        insert_into(tx, switches)
         .values(scope=scope, **changes)
         .on_conflict_do_update(index_elements=[switches.c.scope], set_=changes)
     )

@@ -36,7 +36,7 @@ def agree(world):
         if action.state == "pending":
             world.engine.decide(action, by=world.engine.person(name, groups))
     world.engine.drain()
-    world.engine.system.rulebook.look_again()
+    world.engine.clock.on(seconds=1)
 
 
 def run(world, word="approve"):

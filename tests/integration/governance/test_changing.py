@@ -88,7 +88,7 @@ def test_two_leads_put_it_in_force(house, leads):
     assert activation.by == "person:ben@firm.example, person:cleo@firm.example"
     closed = settled(house, case)
     assert (closed.state, closed.outcome) == (CaseState.CLOSED, "done")
-    house.system.rulebook.look_again()
+    house.clock.on(seconds=1)
     assert house.system.policy.hash == activation.hash
 
 
@@ -156,7 +156,7 @@ def test_of_two_proposals_the_second_is_over_once_the_first_is_in_force(house, l
             house.decide(second, by=person)
     house.drain()
     assert in_force(house).hash == first.arguments["hash"]
-    house.system.rulebook.look_again()
+    house.clock.on(seconds=1)
 
     with pytest.raises(AlreadyDecided):
         house.decide(second, by=rita)
@@ -191,7 +191,7 @@ def test_the_earlier_policy_comes_back_by_being_proposed(house, leads):
             if now(house, action).state == ActionState.PENDING:
                 house.decide(action, by=person)
         house.drain()
-        house.system.rulebook.look_again()
+        house.clock.on(seconds=1)
 
     assert in_force(house).hash == first
     with house.system.db.read() as tx:

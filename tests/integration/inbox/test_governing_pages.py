@@ -120,7 +120,7 @@ def test_a_policy_that_was_in_force_is_shown_and_proposed_again(house):
     for name in ("ben", "cleo"):
         house.signed_in(name).post(f"/actions/{action.id}/decision", data=form)
     house.engine.drain()
-    house.engine.system.rulebook.look_again()
+    house.engine.clock.on(seconds=1)
     first = action.arguments["from_hash"]
     browser = house.signed_in()
 

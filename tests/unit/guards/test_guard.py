@@ -125,7 +125,7 @@ def test_after_the_pause_one_probe_brings_it_back():
     time.now += 5
 
     assert desk.ticket("probe again") == RECORD
-    assert guards.states()[0].breaker == "closed"
+    assert guards.of("desk").breaker.state == "closed"
     assert inner.asked == ["1"] * 5 + ["probe", "probe again"]
 
 
@@ -137,7 +137,7 @@ def test_a_refusal_is_an_answer():
         with pytest.raises(Permanent):
             desk.ticket("1")
 
-    assert guards.states()[0].breaker == "closed"
+    assert guards.of("desk").breaker.state == "closed"
 
 
 def test_retry_after_closes_the_vendor_until_then():
@@ -148,11 +148,11 @@ def test_retry_after_closes_the_vendor_until_then():
     with pytest.raises(Postponed, match="Desk asked us to wait") as raised:
         desk.ticket("1")
     assert 30 <= raised.value.retry_after <= 33.5
-    assert guards.states()[0].quiet_seconds == 30
+    assert guards.of("desk").quiet_until == time.now + 30
 
     time.now += 30
     assert desk.ticket("1") == RECORD
-    assert guards.states()[0].failures == 0
+    assert guards.of("desk").breaker.failures == 0
 
 
 class Word:
@@ -266,7 +266,7 @@ def test_one_vendors_trouble_is_not_anothers():
     fails(lambda: desk.ticket("1"), 6)
 
     assert other.ticket("1") == RECORD
-    assert [(state.vendor, state.breaker) for state in guards.states()] == [("desk", "open"), ("other_desk", "closed")]
+    assert [guards.of(vendor).breaker.state for vendor in ("desk", "other_desk")] == ["open", "closed"]
 
 
 def test_readers_and_writers_of_a_vendor_share_its_guard():
