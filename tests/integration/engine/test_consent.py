@@ -97,18 +97,21 @@ def test_the_second_of_two_is_told_who_was_first(waiting):
 
 
 def test_one_that_another_action_rests_on_leaves_that_one_waiting(engine):
-    engine.model.drafts = [[refund(1200), reply()]]
+    engine.model.drafts = [[refund(), reply()]]
     engine.event()
     engine.drain()
     resting, paying = engine.action("reply_to_customer"), engine.action("refund_payment")
+    assert (resting.state, paying.state) == ("pending", "pending")
+    assert list(resting.rests_on) == [paying.id]
 
     engine.decide(resting)
+    engine.drain()
 
     with engine.system.db.read() as tx:
         now = actions.get(tx, resting.id)
-    if paying.state == "pending":
-        assert (now.state, now.wake_at) == ("approved", None)
-        assert now.waiting_for == "Waits for what it rests on."
+    assert (now.state, now.wake_at) == ("approved", None)
+    assert now.waiting_for == "Waits for what it rests on."
+    assert engine.house.effects == []
 
 
 def test_after_its_deadline_it_comes_too_late(waiting):
