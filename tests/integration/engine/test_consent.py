@@ -8,6 +8,7 @@ import pytest
 
 from tests.kit.engine import refund, reply
 from tests.kit.rules import asking
+from workers import execute
 from workers.inbox import service
 from workers.inbox.words import AlreadyDecided, Choice, NotAllowed, Word
 from workers.renewal import JUDGED_ANEW
@@ -106,6 +107,8 @@ def test_one_that_another_action_rests_on_leaves_that_one_waiting(engine):
 
     engine.decide(resting)
     engine.drain()
+    # Whoever is told of it once more finds that it is not due.
+    execute.carry_out(engine.system, engine.writers, resting.id)
 
     with engine.system.db.read() as tx:
         now = actions.get(tx, resting.id)
