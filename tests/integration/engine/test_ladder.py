@@ -11,6 +11,7 @@ from tests.kit.rules import asking
 from workers.inbox import lists
 from workers.inbox.lists import Tab
 from workers.inbox.words import AlreadyDecided, Invalid
+from workers.renewal import judge_again
 from workers.store import audit
 from workers.store.records import ActionState
 
@@ -78,6 +79,20 @@ def test_each_rung_lets_in_one_more_group_and_is_told_once(engine, drafted):
     engine.decide(waiting, by=lea)
     engine.drain()
     assert engine.house.done("refund") == [4000]
+
+
+def test_what_is_judged_anew_is_asked_for_from_then_on(engine, drafted):
+    """Who would have been let in by now had nothing changed waits as long once more."""
+    action = drafted(approvers=[{"role": "support", "ladder": LADDER}])
+    engine.clock.on(minutes=60)
+    assert judge_again(engine.system, action)
+
+    anew = engine.action("refund_payment")
+    assert anew.revision == 2
+    with pytest.raises(Invalid, match="You may decide this from 2026-11-20 14:00 UTC on"):
+        engine.decide(anew, by=engine.person("lea", ("lead",)))
+    engine.clock.on(minutes=60)
+    assert engine.decide(anew, by=engine.person("lea", ("lead",))).state == ActionState.APPROVED
 
 
 def test_rungs_that_passed_while_nothing_ran_are_all_told(engine, drafted):

@@ -276,6 +276,26 @@ def test_a_thrown_switch_holds_actions_and_released_lets_them_go_on(engine, appr
     assert attempts(engine, action) == ["done"]
 
 
+def test_what_may_have_been_done_is_ended_though_the_rule_that_allowed_it_is_suspended(engine):
+    """Whether it was done is found out under its own key; what it would begin anew is another matter."""
+    engine.model.drafts = [[refund(1200)]]
+    engine.event()
+    engine.house.after = [Temporary("The answer was lost.", maybe_done=True)]
+    engine.drain()
+    action = engine.action("refund_payment")
+    assert action.state == ActionState.EXECUTING
+    with engine.system.db.write() as tx:
+        for rule in action.verdict["rules"]:
+            switches.throw(tx, f"rule:{rule}", reason="Taken back", actor="person:ana", now=engine.clock())
+
+    engine.clock.on(minutes=10)
+    engine.sweep()
+
+    assert engine.house.done("refund") == [1200]
+    assert {key for _, key, _ in engine.house.effects} == {action.id}
+    assert engine.action("refund_payment").state == ActionState.DONE
+
+
 def test_no_writer_for_the_system_is_said_plainly(engine, approved):
     action = approved(refund(), "refund_payment")
     engine.writers._by_system.clear()
