@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from tests.integration.engine.test_withdrawn import die_in
 from tests.kit.engine import refund, reply
-from workers.store import cases, flow, processes
+from workers.store import actions, cases, flow, processes
 from workers.store.records import ActionState
+from workers.store.tables import actions as all_actions
 from workers.store.tables import cases as table
 
 MANY = 1200
@@ -36,10 +37,23 @@ def test_more_leases_than_fit_into_one_condition_are_renewed(engine):
     assert until == {held[0].id: later, held[1].id: later, held[2].id: now + 2 * minute}
 
 
+def renewed(engine):
+    """Whether what is under way is held for a lease from now on once this process has renewed what it holds."""
+    engine.clock.on(seconds=1)
+    engine.system.leases._renew()
+    with engine.system.db.read() as tx:
+        until = (
+            tx.execute(select(all_actions.c.wake_at).where(all_actions.c.state == ActionState.EXECUTING))
+            .scalars()
+            .all()
+        )
+    return until == [engine.clock() + engine.system.leases._lease]
+
+
 def holds_it_meanwhile(engine):
-    """How much this process holds while it writes to somebody else's system, which is what it renews; nothing afterwards."""
+    """Whether what this process has under way is renewed while it writes to somebody else's system; nothing is held afterwards."""
     seen = []
-    engine.house.during_write = lambda: seen.append(engine.system.leases.held())
+    engine.house.during_write = lambda: seen.append(renewed(engine))
     engine.sweep()
     assert engine.system.leases.held() == 0
     return seen
@@ -55,7 +69,7 @@ def approved(engine, proposal):
 def test_an_action_is_held_for_as_long_as_its_call_takes(engine):
     approved(engine, refund())
 
-    assert holds_it_meanwhile(engine) == [1]
+    assert holds_it_meanwhile(engine) == [True]
     assert engine.action("refund_payment").state == ActionState.DONE
 
 
@@ -64,8 +78,21 @@ def test_so_is_one_that_is_asked_again_after_a_crash(engine):
     die_in(engine, "refund_payment")
     engine.clock.on(hours=2)
 
-    assert holds_it_meanwhile(engine) == [1]
+    assert holds_it_meanwhile(engine) == [True]
     assert engine.action("refund_payment").state == ActionState.DONE
+
+
+def test_one_that_another_has_taken_since_is_not_renewed(engine):
+    approved(engine, refund())
+    db, now, lease = engine.system.db, engine.clock(), engine.system.settings.lease
+    begun, _ = flow.begin(db, engine.action("refund_payment"), worker="one", now=now, lease=lease, unless=())
+    with db.write() as tx:
+        actions.change(tx, begun, now=now, claimed_by="another", wake_at=now + lease)
+
+    with db.write() as tx:
+        actions.renew(tx, {begun.id: begun.version}, until=now + 10 * lease)
+
+    assert engine.action("refund_payment").wake_at == now + lease
 
 
 def test_and_while_it_is_looked_what_became_of_it(engine):
@@ -74,11 +101,11 @@ def test_and_while_it_is_looked_what_became_of_it(engine):
     engine.clock.on(hours=2)
     looks = []
     find = engine.house.find_reply
-    engine.house.find_reply = lambda *asked: (looks.append(engine.system.leases.held()), find(*asked))[1]
+    engine.house.find_reply = lambda *asked: (looks.append(renewed(engine)), find(*asked))[1]
 
     engine.sweep()
 
-    assert looks == [1]
+    assert looks == [True]
     assert engine.action("reply_to_customer").state == ActionState.DONE
     assert engine.system.leases.held() == 0
 
