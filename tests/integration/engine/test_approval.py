@@ -302,6 +302,22 @@ def test_an_uncertain_action_is_settled_by_a_person_who_looked(engine):
     assert len(engine.house.done("mail")) == 1
 
 
+def test_what_may_have_been_done_cannot_be_edited(engine):
+    """A yes to it is one to a second try of what was approved, and to no other draft."""
+    engine.model.drafts = [[documents()]]
+    engine.alert()
+    engine.drain()
+    engine.decide(engine.action("request_documents"))
+    engine.house.after.append(timed_out(maybe_done=True))
+    engine.drain()
+    uncertain = engine.action("request_documents")
+
+    with pytest.raises(Invalid, match="Arguments can be changed only"):
+        engine.decide(uncertain, arguments={**uncertain.arguments, "subject": "More papers"})
+
+    assert engine.action("request_documents") == uncertain
+
+
 def _at_once(count, call):
     """Run `call(n)` in `count` threads that start together; results or exceptions, in order."""
     barrier = threading.Barrier(count)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from integrations.errors import Permanent, Temporary
-from tests.kit.engine import refund
+from tests.kit.engine import refund, reply
 from workers.renewal import judge_again
 from workers.store.records import ActionState
 
@@ -113,3 +113,15 @@ def test_what_is_judged_anew_is_no_repetition_of_itself(engine):
     anew = engine.action("refund_payment")
     assert (anew.state, anew.revision) == (ActionState.APPROVED, 2)
     assert AGAIN not in anew.verdict["rules"]
+
+
+def test_what_may_have_been_paid_waits_for_a_person_whatever_is_drafted_since(engine):
+    proposed(engine, "7")
+    answered_late_and_refused(engine)
+
+    engine.model.drafts = [[reply()]]
+    engine.event("d8", ticket="7")
+    engine.drain()
+
+    assert engine.case().round == 2
+    assert engine.action("refund_payment").state == ActionState.UNCERTAIN
