@@ -224,6 +224,17 @@ def test_a_vendor_that_never_comes_back_ends_with_a_person(engine, approved):
     assert engine.house.effects == []
 
 
+def test_a_vendor_that_always_answers_late_ends_with_a_person_who_has_to_look(engine):
+    answered_late(engine)
+    engine.house.before = [Temporary("The answer was lost.", maybe_done=True) for _ in range(MOST_TRIES)]
+    for _ in range(MOST_TRIES):
+        engine.clock.on(hours=1)
+        engine.sweep()
+
+    ended = engine.action("refund_payment")
+    assert (ended.state, ended.tries) == (ActionState.UNCERTAIN, MOST_TRIES)
+
+
 def test_a_refusal_is_final_and_told(engine, approved):
     approved(refund(), "refund_payment")
     engine.house.before.append(Permanent("The charge is too old to refund."))
