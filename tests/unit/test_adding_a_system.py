@@ -51,8 +51,9 @@ from workers.actions.base import Effect
 from workers.actions.catalogue import CATALOGUE
 
 env = {"DEPOT_BASE_URL": sys.argv[1], "DEPOT_API_KEY": sys.argv[2]}
-crm = registry.readers(env, data=Path(), sample_company=False).find("depot", CrmReader)
-writers = registry.writers(env, data=Path(), sample_company=False)
+alone = {"data": Path(), "sample_company": False, "wrap": lambda _vendor, found: found}
+crm = registry.readers(env, **alone).find("depot", CrmReader)
+writers = registry.writers(env, own={}, **alone)
 
 def perform(name, key, parcel="17", **arguments):
     kind = CATALOGUE[name]
