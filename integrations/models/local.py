@@ -7,12 +7,14 @@ follow free instructions, and abstains where it is not sure, so that a person lo
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
@@ -155,27 +157,21 @@ class LocalModel:
         self, domain: str, field: str, labelled: list[tuple[str, str, str]], described: dict[str, list[str]]
     ) -> Classifier:
         """`described` keeps the concepts of texts from one field of the domain to the next."""
-        cached = None if self._cache is None else self._cache / f"{domain}.{field}.{_digest(labelled)}.npz"
-        if cached is not None:
-            try:
-                return Classifier.load(cached)
-            except FileNotFoundError:
-                logger.info("classifier_trains domain=%s field=%s examples=%d", domain, field, len(labelled))
-            except ValueError:
-                logger.warning("saved_classifier_unreadable domain=%s field=%s", domain, field)
-        texts = [text for text, _, _ in labelled]
-        described |= {text: concepts(domain, text) for text in texts if text not in described}
-        trained = Classifier.train(
-            texts,
-            [label for _, label, _ in labelled],
-            tags=[described[text] for text in texts],
-            groups=[group for _, _, group in labelled],
-        )
-        if cached is not None:
+        if self._cache is None:
+            return _trained(domain, labelled, described)
+        cached = self._cache / f"{domain}.{field}.{_digest(labelled)}.npz"
+        if (known := _saved(cached)) is not None:
+            return known
+        with _one_at_a_time(self._cache):
+            # Whoever was first has saved it meanwhile.
+            if (known := _saved(cached)) is not None:
+                return known
+            logger.info("classifier_trains domain=%s field=%s examples=%d", domain, field, len(labelled))
+            trained = _trained(domain, labelled, described)
             trained.save(cached)
-            for older in cached.parent.glob(f"{domain}.{field}.*.npz"):
-                if older != cached:
-                    older.unlink(missing_ok=True)
+        for older in cached.parent.glob(f"{domain}.{field}.*.npz"):
+            if older != cached:
+                older.unlink(missing_ok=True)
         return trained
 
     def _usage(self, began: float) -> Usage:
@@ -191,6 +187,38 @@ class LocalModel:
             request_id=None,
             stop_reason="end_turn",
         )
+
+
+def _saved(cached: Path) -> Classifier | None:
+    try:
+        return Classifier.load(cached)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        logger.warning("saved_classifier_unreadable file=%s", cached.name)
+        return None
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Processes that begin together share the machine: one learns, which takes all of a processor, and the others wait for that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".learning").open("w") as lock:
+        # A file system that knows no locks keeps nobody from learning.
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _trained(domain: str, labelled: list[tuple[str, str, str]], described: dict[str, list[str]]) -> Classifier:
+    texts = [text for text, _, _ in labelled]
+    described |= {text: concepts(domain, text) for text in texts if text not in described}
+    return Classifier.train(
+        texts,
+        [label for _, label, _ in labelled],
+        tags=[described[text] for text in texts],
+        groups=[group for _, _, group in labelled],
+    )
 
 
 def _draft(request: ModelRequest[T]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
 from typing import Literal
@@ -10,8 +11,10 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from integrations.models.base import InvalidOutput, Macro, Material, ModelRequest
+from integrations.models.classifier import Classifier
 from integrations.models.entities import AmountMention, Entities
 from integrations.models.local import LocalModel
+from tests.kit.patience import until
 
 WORDS = {
     "late": "where is my parcel, it has not arrived",
@@ -182,12 +185,12 @@ def test_what_people_decided_is_learned(examples):
 def test_what_was_learned_is_kept_and_made_anew_when_examples_change(examples, tmp_path):
     cache, decided = tmp_path / "cache", []
     LocalModel(examples, cache_dir=cache, extra_examples=lambda: decided).prepare(["shop"])
-    first = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    first = {path.name: path.stat().st_mtime_ns for path in cache.glob("*.npz")}
     LocalModel(examples, cache_dir=cache, extra_examples=lambda: decided).prepare(["shop"])
-    again = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    again = {path.name: path.stat().st_mtime_ns for path in cache.glob("*.npz")}
     decided.append(("shop", "topic", "one more", "late"))
     LocalModel(examples, cache_dir=cache, extra_examples=lambda: decided).prepare(["shop"])
-    changed = {path.name for path in cache.iterdir()}
+    changed = {path.name for path in cache.glob("*.npz")}
 
     assert sorted(name.rsplit(".", 2)[0] for name in first) == ["shop.mood", "shop.topic"]
     assert again == first
@@ -197,11 +200,44 @@ def test_what_was_learned_is_kept_and_made_anew_when_examples_change(examples, t
 
 def test_a_spoilt_file_is_replaced(examples, tmp_path):
     LocalModel(examples, cache_dir=tmp_path / "cache").prepare(["shop"])
-    for path in (tmp_path / "cache").iterdir():
+    for path in (tmp_path / "cache").glob("*.npz"):
         path.write_bytes(b"spoilt")
 
     assert ask(LocalModel(examples, cache_dir=tmp_path / "cache"), WORDS["late"]).topic == "late"
-    assert all(path.stat().st_size > 1_000 for path in (tmp_path / "cache").iterdir())
+    assert all(path.stat().st_size > 1_000 for path in (tmp_path / "cache").glob("*.npz"))
+
+
+@pytest.mark.parametrize("locks", [True, False], ids=["", "on a file system without locks"])
+def test_of_those_who_share_a_cache_and_begin_together_one_learns(examples, tmp_path, monkeypatch, locks):
+    """As the processes of a pool do at their first case: each took a processor for what one of them saves for all."""
+    came, learned, found = [], [], []
+    flock, train = fcntl.flock, Classifier.train
+
+    def locked(*given):
+        came.append(given)
+        if not locks:
+            raise OSError("No locks available")
+        flock(*given)
+
+    def learn(*given, **more):
+        until(lambda: len(came) > 1)
+        learned.append(given)
+        return train(*given, **more)
+
+    def ask_one():
+        found.append(ask(LocalModel(examples, cache_dir=tmp_path), WORDS["late"]).topic)
+
+    monkeypatch.setattr(fcntl, "flock", locked)
+    monkeypatch.setattr(Classifier, "train", learn)
+    threads = [threading.Thread(target=ask_one) for _ in "12"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == ["late", "late"]
+    if locks:
+        assert len(learned) == len(list(tmp_path.glob("*.npz"))) == 2
 
 
 def test_many_threads_at_first_use_train_once(examples, tmp_path):
