@@ -35,6 +35,29 @@ def test_processes_that_start_together_make_one_company(tmp_path: Path) -> None:
     assert answers == [(b"cu_1001\n", b"")] * 4
 
 
+def test_those_who_open_a_new_file_at_one_moment_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite waits for nobody there: ten of six hundred were refused within a millisecond."""
+    program = (
+        "import os, sys, time; from pathlib import Path; from integrations.sample_company.database import Database\n"
+        "for number in range(150):\n"
+        "    path, at = Path(sys.argv[1]) / f'{number}.db', time.monotonic() + 0.02\n"
+        "    children = []\n"
+        "    for _ in range(4):\n"
+        "        children.append(os.fork())\n"
+        "        if children[-1] == 0:\n"
+        "            while time.monotonic() < at: pass\n"
+        "            try:\n"
+        "                with Database(path, patience=60).reading(): os._exit(0)\n"
+        "            except BaseException as error: print(error, flush=True)\n"
+        "            os._exit(1)\n"
+        "    for child in children: os.waitpid(child, 0)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, cwd=ROOT, capture_output=True)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_a_fork_goes_on_with_connections_of_its_own(file: Path) -> None:
     """Prefork workers inherit the parent's objects; a connection used on both sides would spoil the file."""
     program = (
