@@ -24,6 +24,7 @@ import amqp
 from tests.servers.ports import free_port
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+KEPT_SECONDS = 3.0
 
 
 class RabbitServer:
@@ -83,7 +84,7 @@ class RabbitServer:
     def kill(self) -> None:
         """`kill -9`, once it has written down which quorum queues there are.
 
-        It does so half a second after one was made (3.10). Killed before that, it starts such a queue with nobody who leads it: whoever
+        It does so about a second after one was made (3.10). Killed before that, it starts such a queue with nobody who leads it: whoever
         publishes or listens there waits for ever, and only deleting the queue helps (docs/queue.md).
         """
         deadline = time.monotonic() + 30
@@ -95,7 +96,8 @@ class RabbitServer:
     def _queues_are_kept(self) -> bool:
         made = [path.stat().st_mtime for path in self.folder.glob("*/quorum/*/*/config")]
         kept = [path.stat().st_mtime for path in self.folder.glob("*/quorum/*/names.dets")]
-        return not made or max(kept, default=0.0) > max(made)
+        # That file is touched at once, and whole only when nobody has asked for it for a while.
+        return not made or (max(kept, default=0.0) > max(made) and time.time() > max(made) + KEPT_SECONDS)
 
     def _end(self) -> None:
         if self._process is not None:
