@@ -13,6 +13,7 @@ from integrations.base import VersionReader
 from integrations.errors import Permanent, Postponed, Stale, Temporary
 from policies.loader import loads
 from tests.integration.limits.house import under, within
+from tests.kit.died import Died
 from tests.kit.engine import documents, escalate, refund, reply, tags
 from tests.kit.rules import KINDS
 from workers import faults
@@ -23,10 +24,6 @@ from workers.store.records import ActionState, CaseState
 from workers.store.tables import attempts, steps
 
 MONEY = {"charge": "ch_1b"}
-
-
-class Died(BaseException):
-    """Stands for the end of the process: nothing in the engine catches it."""
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from integrations.errors import Permanent, Temporary
+from tests.kit.died import Died
 from tests.kit.engine import tags
 from tests.kit.old_rows import as_versions_before_wrote_them
 from workers.memory.erasing import erase
@@ -19,10 +20,6 @@ from workers.store.rows import shallow
 from workers.store.tables import events as event_rows
 from workers.store.tables import facts as fact_rows
 from workers.store.tables import steps as step_rows
-
-
-class Killed(BaseException):
-    """As a process ends: nothing of ours catches it."""
 
 
 def looked_up(engine):
@@ -78,11 +75,11 @@ def test_what_took_long_to_look_up_is_written_down_at_once(engine):
 
 def test_who_takes_over_from_one_that_died_while_drafting_looks_again_and_all_is_on_record_once(engine):
     def dies():
-        raise Killed
+        raise Died
 
     engine.event()
     while_drafting(engine, dies)
-    with pytest.raises(Killed):
+    with pytest.raises(Died):
         engine.drain()
     engine.model.during = lambda: None
     engine.clock.on(hours=1)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import pytest
 
 from integrations.errors import Permanent, Stale, Temporary
+from tests.kit.died import Died
 from tests.kit.engine import documents, escalate, refund, reply, tags
 from tests.kit.house import timed_out
 from workers.execute import carry_out
 from workers.ledger import MOST_TRIES
 from workers.store import actions, switches
 from workers.store.records import ActionState, CaseState
-
-
-class Died(BaseException):
-    """Stands for the end of the process: nothing in the engine catches it."""
 
 
 @pytest.fixture

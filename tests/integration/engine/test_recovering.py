@@ -9,16 +9,13 @@ import pytest
 
 from integrations.errors import LeftAlone, Temporary
 from tests.integration.limits.house import within
+from tests.kit.died import Died
 from tests.kit.engine import reply
 from workers.actions.digest import row_digest
 from workers.execute import carry_out
 from workers.ledger import MOST_TRIES
 from workers.store import actions
 from workers.store.records import ActionState, CaseState
-
-
-class Died(BaseException):
-    """Stands for the end of the process: nothing in the engine catches it."""
 
 
 @pytest.fixture

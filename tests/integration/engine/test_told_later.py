@@ -6,16 +6,13 @@ import pytest
 from sqlalchemy import func, select
 
 from integrations.errors import Permanent, Temporary
+from tests.kit.died import Died
 from tests.kit.engine import reply
 from workers.store import audit, flow, proof, schema
 from workers.store.audit import Note
 from workers.store.audit_tables import audit as log
 from workers.store.flow import Caps, Progress
 from workers.store.tables import cases
-
-
-class Killed(BaseException):
-    """The process is gone at this point."""
 
 
 def while_drafting(engine, act):
@@ -68,8 +65,8 @@ def test_a_case_that_nothing_disturbs_has_three_entries(engine):
 
 
 def test_it_says_what_it_would_have_said_at_once(engine):
-    stopped(engine, Killed())
-    with pytest.raises(Killed):
+    stopped(engine, Died())
+    with pytest.raises(Died):
         engine.drain()
     with engine.system.db.read() as tx:
         (waiting,) = audit.end_of(tx, engine.case().id).waiting
@@ -82,8 +79,8 @@ def test_it_says_what_it_would_have_said_at_once(engine):
 
 
 def test_who_takes_over_from_one_that_died_tells_of_what_that_one_found(engine):
-    stopped(engine, Killed())
-    with pytest.raises(Killed):
+    stopped(engine, Died())
+    with pytest.raises(Died):
         engine.drain()
     assert (told(engine), waits(engine)) == ([(1, "opened")], ["triage"])
 
@@ -167,8 +164,8 @@ def test_a_case_that_one_person_decided_has_four_entries(engine):
 
 
 def test_going_back_a_version_tells_what_waits(engine):
-    stopped(engine, Killed())
-    with pytest.raises(Killed):
+    stopped(engine, Died())
+    with pytest.raises(Died):
         engine.drain()
 
     schema.downgrade(engine.system.db, "0014")

@@ -7,16 +7,13 @@ from datetime import timedelta
 import pytest
 
 from integrations.errors import Stale, Temporary
+from tests.kit.died import Died
 from tests.kit.engine import make_engine, refund, reply
 from workers import pipeline
 from workers.inbox import case_service
 from workers.inbox.words import Invalid
 from workers.store import flow
 from workers.store.records import ActionState, CaseState
-
-
-class Died(BaseException):
-    """The process is gone, in the middle of a call."""
 
 
 class Meanwhile(list):

@@ -8,6 +8,7 @@ import pytest
 
 from integrations.errors import LeftAlone
 from integrations.registry import Readers, Writers
+from tests.kit.died import Died
 from tests.kit.engine import refund, reply
 from workers.guards import Guards, parse
 from workers.guards.shared import TableBucket
@@ -15,10 +16,6 @@ from workers.ledger import MOST_TRIES
 from workers.store import flow, switches
 from workers.store.database import StoreUnavailable
 from workers.store.records import ActionState
-
-
-class Died(BaseException):
-    """Stands for the end of the process: nothing in the engine catches it."""
 
 
 def test_to_look_what_became_of_a_try_uses_up_none_while_the_vendor_is_not_even_asked(engine):

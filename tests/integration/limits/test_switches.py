@@ -9,13 +9,10 @@ import pytest
 from integrations.errors import Permanent, Temporary
 from policies.loader import loads
 from tests.integration.limits.house import a_day, asked, bundle, fresh, under, within
+from tests.kit.died import Died
 from workers import switchboard
 from workers.store import switches
 from workers.store.records import ActionState
-
-
-class Died(BaseException):
-    """Stands for the end of the process: nothing in the engine catches it."""
 
 
 def throw(engine, scope, reason="Something is odd"):

@@ -22,6 +22,7 @@ from tests.integration.walks.checks import may_happen
 from tests.integration.walks.decides import STAFF, Decides
 from tests.integration.walks.rules import House as Rules
 from tests.integration.walks.rules import houses
+from tests.kit.died import Died
 from tests.kit.engine import Engine, documents, escalate, refund, reply, tags
 from tests.kit.house import House, timed_out
 from workers import execute, faults, pipeline
@@ -37,10 +38,6 @@ SCOPES = ("all", "domain:support", "action:refund_payment", "vendor:house", "rul
 TIMES = (1, 5, 40, 70, 320, 900, 3_700, 20_000, 90_000)
 #: how deep one thing happens within another
 DEEPEST = 3
-
-
-class Died(BaseException):
-    """The process is gone: whatever it was in the middle of stays as it is."""
 
 
 class Garbage(ValueError):
