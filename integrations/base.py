@@ -37,6 +37,8 @@ class InboundEvent:
     - charge.flagged, dispute.opened: ``charge_id, customer_email, amount_minor, currency, rules`` (list of str)
     - brief.requested: ``request_id, keyword, audience, requester_email``
     - stock.short: ``item_id, on_hand, reorder_level``
+
+    `occurred_at` names its time zone: `ValueError` otherwise, as one database would refuse the event and another guess.
     """
 
     source: str
@@ -46,6 +48,10 @@ class InboundEvent:
     subject: str
     occurred_at: datetime
     data: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.occurred_at.tzinfo is None:
+            raise ValueError(f"occurred_at {self.occurred_at} without a time zone, from source {self.source!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -124,6 +125,20 @@ def test_what_a_source_itself_breaks_over_is_kept_and_let_in_when_it_is_mended(d
     assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
     assert (still[0], "KeyError" in still[1]) == (False, True)
     assert (mended[0], door.opened()) == (True, 1)
+
+
+def test_an_event_whose_time_names_no_zone_is_kept_and_not_guessed_at(door, monkeypatch):
+    read = SampleWebhook.parse
+
+    def careless(source, delivery):
+        return [replace(event, occurred_at=event.occurred_at.replace(tzinfo=None)) for event in read(source, delivery)]
+
+    monkeypatch.setattr(SampleWebhook, "parse", careless)
+    answer = door.post(door.body())
+
+    [kept] = door.kept()
+    assert (answer.status_code, door.opened()) == (503, 0)
+    assert kept.reason == "exception"
 
 
 def test_an_unknown_source_is_404_and_one_without_a_secret_is_our_fault(door):
