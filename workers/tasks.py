@@ -18,6 +18,7 @@ from celery.exceptions import Reject
 from integrations.registry import Writers
 from workers import event_messages, execute, hint_delivery, pipeline, redis_consumer
 from workers.actions.catalogue import CATALOGUE
+from workers.agents import library
 from workers.consumer import event_message_of, listen, with_arguments
 from workers.event_messages import EventMessage, PutBack
 from workers.hint_delivery import Job, do_next, stopping
@@ -98,10 +99,10 @@ class _Work:
 
 
 def register(app: Celery, system: System, writers: Writers | None) -> Post:
-    """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to. Raise what
-    `Agent.check_files` does."""
-    for agent in system.agents.values():
-        agent.check_files()
+    """Give the app its tasks. Without Writers, this process cannot carry actions out and does not offer to. Raise
+    `UnusableFiles`."""
+    for domain in system.agents:
+        library.check(domain)
     post = Post(system, writers)
     work = _Work(app, post)
     hint_delivery.install(app)

@@ -136,12 +136,6 @@ class Agent:
                 f"agent {self.domain!r} has two sources or look-ups of one name, or one called {MORE!r} or {ASK!r}"
             )
 
-    def check_files(self) -> None:
-        """Read the prompt and the macros. Raise ValueError or OSError for what cannot be right, before a case meets it."""
-        for task in ("triage", "draft"):
-            prompt(self.domain, task)
-        macros(self.domain)
-
     def ask_triage(self, events: Sequence[EventView]) -> ModelRequest[Triage]:
         return ModelRequest(
             domain=self.domain,

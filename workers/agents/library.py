@@ -25,6 +25,22 @@ REVIEWER = (
 )
 
 
+class UnusableFiles(Exception):
+    """An agent's prompt or macros cannot be right. The message names the file and what is wrong."""
+
+
+def check(domain: str) -> None:
+    """Read the prompt and the macros of a domain, before a case meets them. Raise `UnusableFiles`."""
+    try:
+        for task in ("triage", "draft"):
+            prompt(domain, task)
+        macros(domain)
+    except (ValueError, TypeError, AttributeError, OSError, yaml.YAMLError) as error:
+        raise UnusableFiles(f"The agent of {domain} cannot start: {error}") from error
+    except LookupError as error:
+        raise UnusableFiles(f"The agent of {domain} cannot start: macros/{domain}.yaml lacks {error}") from error
+
+
 @cache
 def house() -> Mapping[str, Any]:
     """The firm's own facts that texts need: its name, its teams, its terms."""

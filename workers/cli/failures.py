@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from integrations.errors import IntegrationError
 from policies.errors import PolicyError
+from workers.agents.library import UnusableFiles
 from workers.inbox.words import DecisionError
 from workers.store.database import StoreUnavailable
 
@@ -16,7 +17,7 @@ class Failure(Exception):
 
 
 #: errors whose message is meant for people
-NAMED = (Failure, StoreUnavailable, PolicyError, DecisionError, IntegrationError)
+NAMED = (Failure, StoreUnavailable, PolicyError, DecisionError, IntegrationError, UnusableFiles)
 #: what the system says no to with a file or folder: a matter of its owner, its place or its disk, and of no code
 _REFUSED = (
     errno.EACCES,

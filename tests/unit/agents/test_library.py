@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -10,9 +12,11 @@ import yaml
 from pydantic import TypeAdapter
 
 from workers.actions.catalogue import CATALOGUE
+from workers.agents import library
 from workers.agents.base import Agent, draft_type
 from workers.agents.library import HERE, house, macros, prompt, read_macros
 from workers.agents.roster import AGENTS
+from workers.cli import failures
 
 ALL = list(AGENTS.values())
 LETTER = {"opening": {"en": "Hello,", "de": "Hallo,"}, "closing": {"en": "Bye", "de": "Tschüss"}}
@@ -101,6 +105,34 @@ def test_a_missing_section_of_a_prompt_is_refused() -> None:
     """A prompt without instructions for a task would ask a model nothing."""
     with pytest.raises(ValueError, match="no section '# dance'"):
         prompt("support", "dance")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("prompts/support.md", "# triage\nRead it.", "prompts/support.md has no section '# draft'"),
+        ("macros/support.yaml", "macros: [", "while parsing"),
+        ("macros/support.yaml", "letter: {}", "macros/support.yaml lacks 'macros'"),
+        ("macros/support.yaml", "", "'NoneType' object"),
+        ("macros/support.yaml", None, "No such file"),
+    ],
+)
+def test_files_that_cannot_be_right_end_a_start_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str | None, said: str
+) -> None:
+    """Whoever writes a prompt need not read a traceback."""
+    shutil.copytree(HERE, tmp_path / "agents")
+    monkeypatch.setattr(library, "HERE", tmp_path / "agents")
+    wrong = tmp_path / "agents" / file
+    wrong.unlink() if text is None else wrong.write_text(text)
+    for name in ("prompt", "macros"):
+        monkeypatch.setattr(library, name, getattr(library, name).__wrapped__)
+
+    with pytest.raises(library.UnusableFiles, match="The agent of support cannot start") as failed:
+        library.check("support")
+
+    assert failures.is_named(failed.value)
+    assert said in failures.sentence(failed.value)
 
 
 def test_house_facts_are_those_that_macros_name() -> None:
