@@ -66,6 +66,7 @@ def listen(app: Celery, system: Callable[[], System]) -> None:
                 return
             c.put_aside = lambda message, wrong: _give(c, system, message, _read(message, door=TASK, wrong=wrong))
             if driver != "memory":
+                c.heard_beside = (PLAIN_EVENTS, DEAD_EVENTS) if driver == "amqp" else ()
                 self._channel = c.connection.channel()
                 _subscribe(self._channel, driver, partial(_hand_over, c, system))
             if driver == "redis":

@@ -29,7 +29,7 @@ from celery.worker.strategy import default
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-from workers import full_redis
+from workers import full_redis, leaderless
 from workers.log import logger
 
 #: hints fetched ahead of the threads: enough that none waits for the broker, too few to keep them from other workers
@@ -287,6 +287,8 @@ class Reader(Consumer):  # type: ignore[misc] # Celery has no types
 
     #: takes a message of the queue `events` with what is wrong with it; only where somebody does (see `workers.consumer`)
     put_aside: Callable[[Any, str], object] | None = None
+    #: queues that somebody listens to beside Celery's
+    heard_beside: tuple[str, ...] = ()
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc] # Celery has no types
         default_steps = tuple(s for s in Consumer.Blueprint.default_steps if not s.endswith(":DelayedDelivery"))
@@ -306,6 +308,9 @@ class Reader(Consumer):  # type: ignore[misc] # Celery has no types
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         super().on_connection_error_after_connected(exc)
+        if getattr(exc, "reply_code", None) == leaderless.INTERNAL_ERROR:
+            heard = (*self.app.amqp.queues.consume_from, *self.heard_beside)
+            leaderless.mend(self.app.connection_for_read(heartbeat=0), heard)
         if isinstance(exc, self.channel_errors):
             # The broker is there and said no: it would say so again at once, as often as it is asked. RabbitMQ says to what, such
             # as a queue that is there in another form; nothing of a message is in that.

@@ -22,7 +22,8 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 
-from workers import certificates, redis_hints
+from workers import certificates, leaderless, redis_hints
+from workers.dialling import dial
 from workers.log import logger
 from workers.redis_hints import Wire
 from workers.request_priority import RequestPriority
@@ -264,6 +265,7 @@ class Hints:
             except self._line.errors as error:
                 metrics.hints("failed", len(lot))
                 logger.warning("hints_not_published", hints=len(lot), error=type(error).__name__)
+                self._line.mend(error, lot)
         with self._speaking:
             self._line.hang_up()
 
@@ -325,6 +327,11 @@ class Line:
             return 0
         return self._diallings if sent else 0
 
+    def mend(self, error: Exception, lot: Iterable[Hint]) -> None:
+        """After a lot that RabbitMQ took and never confirmed: one of its queues may be one that nobody leads."""
+        if self._on_rabbitmq and isinstance(error, TimeoutError):
+            leaderless.mend(self._app.connection_for_write(heartbeat=0), {target for _, target, _ in lot})
+
     def hang_up(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None
         wire, self._wire = self._wire, None
@@ -376,13 +383,6 @@ class Line:
         if self.on_redis:
             self._wire = Wire(self._producer.channel)
         return self._producer
-
-
-def dial(known: Connection, **options: Any) -> Connection:
-    """A connection of one's own to a broker that the app knows. Raise what its transport raises when it is away."""
-    connection: Connection = known.clone(transport_options={**(known.transport_options or {}), **options})
-    connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
-    return connection
 
 
 def _publish(producer: Producer, task: str, target: str, row_id: str) -> None:

@@ -22,9 +22,9 @@ from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 from workers.consumer import enveloped
+from workers.dialling import dial
 from workers.hint_delivery import GLANCE_SECONDS, RECONNECT_SECONDS, Job, Threads, hint_strategy
 from workers.log import logger
-from workers.queue import dial
 from workers.redis_hints import Wire, read
 
 #: the queue whose messages are the only copy of what they say

@@ -91,6 +91,9 @@ class RabbitServer:
         while not self._queues_are_kept():
             assert time.monotonic() < deadline, "RabbitMQ does not write its queues down"
             time.sleep(0.05)
+        self.kill_at_once()
+
+    def kill_at_once(self) -> None:
         self._end()
 
     def _queues_are_kept(self) -> bool:
