@@ -81,6 +81,15 @@ def test_a_count_is_a_limit_too(engine):
     assert states == [ActionState.APPROVED, ActionState.APPROVED, ActionState.PENDING]
 
 
+def test_the_very_last_cent_fits_and_no_other_does(engine):
+    under(engine, within(a_day(10_000)))
+
+    states = [asked(engine, minor, ticket).state for minor, ticket in ((6_000, "1"), (4_000, "2"), (1, "3"))]
+
+    assert states == [ActionState.APPROVED, ActionState.APPROVED, ActionState.PENDING]
+    assert spent(engine) == 10_000
+
+
 def test_the_window_rolls_and_is_no_calendar_day(engine):
     under(engine, within(a_day(10_000)))
     engine.clock.on(hours=11)  # an hour before midnight
