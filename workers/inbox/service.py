@@ -63,7 +63,10 @@ def decide(system: System, person: Person, action_id: str, choice: Choice) -> Ac
         _is_what_was_seen(tx, action, choice)
         if _over(action, now):
             raise AlreadyDecided(_NOBODY_IN_TIME, state=action.state, decided_by=None, decision=None)
-        stands = position(inbox.standing_of(tx, action, case), Staff.at(tx, now), now)
+        staff = Staff.at(tx, now)
+        # So is whoever decides: they may have been put out of a group, or their account been closed.
+        person = staff.everyone.get(person.id, person)
+        stands = position(inbox.standing_of(tx, action, case), staff, now)
         _may_decide(stands, person, choice)
         deciding = Deciding(system, tx, case, action, person, choice, now, stands)
         taken = TAKE[choice.word](deciding)

@@ -200,6 +200,35 @@ def test_who_was_put_out_of_the_group_no_longer_counts(engine, drafted):
     assert engine.action("refund_payment").state == ActionState.PENDING
 
 
+def test_the_yes_of_somebody_whose_account_was_closed_since_no_longer_counts(engine, drafted):
+    action = drafted(approvers=[{"role": "finance", "n": 2}])
+    fin, flo, fay = (engine.person(name, ("finance",)) for name in ("fin", "flo", "fay"))
+    engine.decide(action, by=fin)
+    with engine.system.db.write() as tx:
+        people.change(tx, fin.id, {"active": False})
+
+    engine.decide(engine.action("refund_payment"), by=flo)
+
+    assert engine.action("refund_payment").state == ActionState.PENDING
+    assert engine.decide(engine.action("refund_payment"), by=fay).state == ActionState.APPROVED
+
+
+@pytest.mark.parametrize("since", [{"groups": ["support"]}, {"active": False}])
+def test_who_may_decide_is_asked_as_it_is_now_not_as_they_came_in(engine, drafted, since):
+    """Whoever decides may have waited for the case, and a lead have put them out of the group meanwhile."""
+    action = drafted(approvers=[{"role": "finance", "n": 2}])
+    fin, flo, fay = (engine.person(name, ("finance",)) for name in ("fin", "flo", "fay"))
+    engine.decide(action, by=fin)
+    with engine.system.db.write() as tx:
+        people.change(tx, flo.id, since)
+
+    with pytest.raises(NotAllowed):
+        engine.decide(engine.action("refund_payment"), by=flo)
+
+    assert engine.action("refund_payment").state == ActionState.PENDING
+    assert engine.decide(engine.action("refund_payment"), by=fay).state == ActionState.APPROVED
+
+
 def test_escalating_to_a_group_where_nobody_is_is_refused(engine, drafted):
     action = drafted(approvers=[{"role": "support"}])
     ana = engine.person("ana", ("support",))
