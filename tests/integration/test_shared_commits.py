@@ -144,6 +144,32 @@ def test_an_interrupted_leader_leaves_nobody_behind(db):
     assert kept(db) == [5]
 
 
+class Disturbed:
+    """Whoever waits for others at it is interrupted."""
+
+    def acquire(self, *, blocking=True, timeout=-1):
+        if timeout > 0:
+            raise KeyboardInterrupt
+        return blocking
+
+    def release(self):
+        pass
+
+
+def test_who_is_interrupted_while_others_are_waited_for_writes_nothing_and_is_in_nobodys_way(db):
+    db._group = GroupCommit(db._common, gathering=3600, recently=3600, busy=0)
+    db.ask("case", ADD, {"id": 1, "by": "x"})
+    db._group._full = Disturbed()
+    crowd = Crowd(db)
+    crowd.ask(ADD, {"id": 2, "by": "x"})
+
+    assert [type(one) for one in crowd.done()] == [KeyboardInterrupt]
+    assert (db._group._led, db._group._waiting) == (False, [])
+    db._group._gathering = 0
+    assert db.ask("case", ADD, {"id": 3, "by": "x"}).fetchone()[0] == 3
+    assert kept(db) == [1, 3]
+
+
 def test_more_than_go_together_go_one_group_after_the_other(db):
     crowd = Crowd(db)
     with gathered(db, crowd):

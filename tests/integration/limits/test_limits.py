@@ -97,10 +97,12 @@ def test_the_window_rolls_and_is_no_calendar_day(engine):
     engine.drain()
     engine.clock.on(hours=2)
     assert asked(engine, 6_000, "2").state == ActionState.PENDING
+    engine.clock.on(hours=21, minutes=59)
+    assert asked(engine, 6_000, "3").state == ActionState.PENDING
 
-    engine.clock.on(hours=22, minutes=1)
+    engine.clock.on(minutes=2)
 
-    assert asked(engine, 6_000, "3").state == ActionState.APPROVED
+    assert asked(engine, 6_000, "4").state == ActionState.APPROVED
 
 
 def test_what_is_not_done_yet_counts_however_old_it_is(engine):
