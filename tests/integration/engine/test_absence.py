@@ -12,7 +12,7 @@ from workers.inbox import lists
 from workers.inbox.absence import Absence, arrange, call_off
 from workers.inbox.lists import Tab
 from workers.inbox.words import Invalid, NotAllowed
-from workers.store import actions, audit
+from workers.store import actions, audit, people
 from workers.store.audit import SYSTEM
 from workers.store.records import ActionState
 
@@ -125,6 +125,25 @@ def test_who_was_spoken_for_cannot_speak_again(engine, drafted, away, ada, bo):
     with pytest.raises(Invalid, match="Bo has approved this already for you"):
         engine.decide(engine.action("refund_payment"), by=ada)
     assert engine.decide(engine.action("refund_payment"), by=fin).state == ActionState.APPROVED
+
+
+def test_nobody_speaks_for_somebody_whose_account_was_closed(engine, drafted, away, ada, bo):
+    action = drafted(approvers=[{"role": "finance", "n": 2}])
+    fin, flo = engine.person("fin", ("finance",)), engine.person("flo", ("finance",))
+    away(ada, bo)
+    away(flo, bo)
+    engine.decide(action, by=bo)
+    with engine.system.db.write() as tx:
+        (said,) = actions.decisions_of(tx, action.id)
+        for gone in (ada, flo):
+            people.change(tx, gone.id, {"active": False})
+
+    engine.decide(engine.action("refund_payment"), by=fin)
+
+    assert said.on_behalf_of in (ada.id, flo.id)
+    assert engine.action("refund_payment").state == ActionState.PENDING
+    with pytest.raises(NotAllowed, match="This needs somebody of: finance"):
+        engine.decide(engine.action("refund_payment"), by=bo)
 
 
 def test_a_stand_in_cannot_pass_it_on(engine, drafted, away, ada, bo):

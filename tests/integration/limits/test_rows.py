@@ -15,7 +15,9 @@ from tests.integration.limits.spending import ALL, EUROS, START, decision
 from tests.kit.engine import make_engine
 from workers import conclusion
 from workers.limits.reserving import reserve
-from workers.store import actions, limit_cleanup, limits
+from workers.renewal import judge_again
+from workers.store import actions, limit_cleanup, limit_rows, limits
+from workers.store.limit_shares import STANDING, shares_of
 from workers.store.limit_tables import limit_counters, limit_holds
 from workers.store.records import ActionState
 
@@ -174,6 +176,23 @@ def test_rows_as_they_were_before_are_given_back_and_leave(house):
     assert {one.limit_ref for one in shares(house, done)} == {"house/of-a-customer", "house/a-day"}
     tidy(house, hours=25)
     assert (shares(house, done), shares(house, failed)) == ([], [])
+
+
+def test_what_is_held_anew_since_it_was_read_stays(house):
+    """The sweeper reads what is over before it takes the turns."""
+    action = asked(house, 3_000, "1")
+    with house.system.db.read() as tx:
+        before = [share for row in tx.execute(STANDING).all() for share in shares_of(row)]
+    house.clock.on(minutes=1)
+    assert judge_again(house.system, action)
+    held = shares(house, action)
+
+    with house.system.db.write() as tx:
+        limit_rows.take_known(tx, (share.counter for share in before))
+        assert not limit_rows.remove(tx, before, waiting=False)
+
+    assert len(before) == len(held) == 3
+    assert shares(house, action) == held
 
 
 def test_all_that_an_action_holds_counts_from_when_it_was_done_once_its_case_leaves(house):
