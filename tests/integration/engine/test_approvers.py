@@ -229,6 +229,19 @@ def test_who_may_decide_is_asked_as_it_is_now_not_as_they_came_in(engine, drafte
     assert engine.decide(engine.action("refund_payment"), by=fay).state == ActionState.APPROVED
 
 
+def test_a_closed_account_decides_nothing_whatever_its_groups_are(engine, drafted):
+    action = drafted(approvers=[{"role": "support"}])
+    ana = engine.person("ana")
+    with engine.system.db.write() as tx:
+        people.change(tx, ana.id, {"active": False})
+    closed = engine.person("ana")
+
+    with pytest.raises(NotAllowed, match="not active"):
+        engine.decide(action, by=closed)
+
+    assert engine.action("refund_payment").state == ActionState.PENDING
+
+
 def test_escalating_to_a_group_where_nobody_is_is_refused(engine, drafted):
     action = drafted(approvers=[{"role": "support"}])
     ana = engine.person("ana", ("support",))

@@ -13,7 +13,7 @@ from integrations import cloudevents
 from integrations.base import EventType, InboundEvent
 from tests.kit.engine import START
 from workers.intake.receive import NotStored, Provenance, prepare, receive, store, summary_of
-from workers.store import actions, audit, cases, events, parcels, proof
+from workers.store import actions, arrivals, audit, cases, events, parcels, proof
 from workers.store.database import StoreUnavailable
 from workers.store.records import ActionState, CaseState
 from workers.store.tables import events as all_events
@@ -188,6 +188,28 @@ def test_a_database_that_is_away_is_everybodys_answer_and_nothing_is_kept(engine
 
     assert all(isinstance(result, StoreUnavailable) for result in results)
     assert look(engine, events.find, "house", "d1") is None
+
+
+def test_a_request_is_confirmed_with_all_of_its_events_or_not_at_all(engine, monkeypatch):
+    """What is new is committed before what joins a case: the database may go away between the two."""
+    stored(engine, request(engine, event(1, ticket=7)))
+
+    def away(*_):
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(arrivals, "take", away)
+        new, both, joins = stored(
+            engine,
+            request(engine, event(2)),
+            request(engine, event(3), event(4, ticket=7)),
+            request(engine, event(5, ticket=7)),
+        )
+
+    assert len(new.accepted) == 1
+    assert [type(one) for one in (both, joins)] == [StoreUnavailable] * 2
+    (again,) = stored(engine, request(engine, event(3), event(4, ticket=7)))
+    assert (len(again.accepted), len(again.duplicates)) == (1, 1)
 
 
 @pytest.mark.parametrize(
