@@ -7,6 +7,7 @@ import json
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from integrations.base import Delivery
+from integrations.github.webhook import GithubWebhook
 from integrations.sample_company.webhook import SampleWebhook
 from integrations.webhooks import load_secrets, sign
-from integrations.webhooks.schemes import STANDARD_V1
+from integrations.webhooks.schemes import GITHUB, STANDARD_V1
 from tests.kit.engine import make_engine
 from workers.access import make_token
 from workers.intake import quarantining
@@ -28,6 +31,7 @@ from workers.store import audit, cases, people, quarantine
 from workers.store.audit import SYSTEM
 from workers.store.database import StoreUnavailable
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 SECRET = "whsec_" + base64.b64encode(b"the present secret, 32 bytes lo.").decode()
 OTHER = "whsec_" + base64.b64encode(b"the secret after the rotation ..").decode()
 
@@ -255,8 +259,27 @@ def test_after_a_botched_rotation_what_was_refused_is_let_in_once(engine):
     assert [entry.data.get("secret") for entry in noted] == [None, new.secret[0].id, new.secret[0].id]
 
 
-def test_what_is_kept_is_encrypted_and_bounded(door, monkeypatch):
-    monkeypatch.setattr(quarantining, "MOST_ROWS", 3)
+def test_what_was_refused_under_two_ids_is_let_in_once_where_only_bodies_are_signed(engine):
+    """Nothing that is signed tells one from the other: anybody who saw it go by can send it again."""
+    secrets = load_secrets(GITHUB, "the secret of the repository as it is now")
+    raw = (FIXTURES / "github" / "issues.opened.json").read_bytes()
+    signed = {**sign(GITHUB, secrets[0], raw, at=engine.clock()), "x-github-event": "issues"}
+    for delivery in ("d-1", "d-2"):
+        headers = [(name.encode(), value.encode()) for name, value in {**signed, "x-github-delivery": delivery}.items()]
+        quarantining.keep(engine.system, Delivery("github", tuple(headers), raw, engine.clock()), "mismatch")
+    with engine.system.db.read() as tx:
+        items = quarantine.ids(tx)
+
+    webhooks = {"github": GithubWebhook(secrets)}
+    said = [quarantining.replay(engine.system, webhooks, item, operator="person:ana")[1] for item in items]
+
+    assert [one.partition(":")[0] for one in said] == ["accepted", "it had come in meanwhile"]
+
+
+@pytest.mark.parametrize(("most", "much"), [("MOST_ROWS", 1), ("MOST_BYTES", None)])
+def test_what_is_kept_is_encrypted_and_bounded(door, monkeypatch, most, much):
+    size = len(json.dumps(door.body()).encode())
+    monkeypatch.setattr(quarantining, most, 3 * (much or size))
     for _ in range(5):
         door.post(door.body(), headers={"webhook-signature": "v1,x"})
 
