@@ -15,7 +15,7 @@ from tests.kit.engine import make_engine, refund
 from tests.kit.patience import until
 from workers.lease import Leases
 from workers.store import cases, processes
-from workers.store.database import Database
+from workers.store.database import Database, StoreUnavailable
 from workers.store.records import ActionState, CaseState
 from workers.sweeper import Pulse, Sweeper
 
@@ -164,6 +164,27 @@ def test_silence_while_nobody_could_hear_kills_nobody(shared, ticks):
     assert passes(shared, sweeper, ticks, 3) == 0
     assert passes(shared, sweeper, ticks, 10, beating=[LIVING]) == 0
     assert held_by(shared, case) == LIVING
+
+
+def test_nor_does_silence_around_an_outage_however_short_it_was(shared, ticks, monkeypatch):
+    sweeper = Sweeper(shared.system, monotonic=ticks)
+    case = open_case(shared, "1")
+    claimed(shared, case, LIVING)
+    beats(shared, LIVING)
+    passes(shared, sweeper, ticks, 3)
+
+    def away(*_):
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(shared.system.db), "write", away)
+        with pytest.raises(StoreUnavailable):
+            sweeper.sweep()
+    ticks.on(1)
+
+    assert passes(shared, sweeper, ticks, 3) == 0
+    assert held_by(shared, case) == LIVING
+    assert passes(shared, sweeper, ticks, 3) == 1
 
 
 def test_a_number_that_moves_is_life_whatever_it_is():
