@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 from integrations.errors import Temporary
 from tests.kit.engine import refund, reply
@@ -81,6 +82,23 @@ def test_a_message_that_comes_while_the_agent_drafts_is_never_answered_with_the_
     assert engine.house.effects == []
     assert [a.arguments["body"] for a in engine.actions() if a.state == ActionState.PENDING] == ["Second"]
     assert engine.case().events_worked == 2
+
+
+def test_a_message_that_joins_a_case_in_hand_leaves_it_in_that_hand(engine):
+    engine.event()
+
+    def claim(worker):
+        with engine.system.db.write() as tx:
+            return cases.claim(tx, engine.case().id, worker=worker, now=engine.clock(), lease=timedelta(seconds=60))
+
+    assert claim("machine:1:aaaa") is not None
+    engine.event("d2")
+    engine.clock.on(seconds=59)
+
+    assert claim("machine:2:bbbb") is None
+    assert (engine.case().claimed_by, engine.case().events_total) == ("machine:1:aaaa", 2)
+    engine.clock.on(seconds=1)
+    assert claim("machine:2:bbbb") is not None
 
 
 def test_an_approved_action_is_withdrawn_by_a_new_message_before_it_is_carried_out(engine):

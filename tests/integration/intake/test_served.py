@@ -23,8 +23,10 @@ from tests.kit.engine import make_engine
 from tests.servers.inbox import serving
 from workers.access import make_token
 from workers.intake import web
+from workers.intake.receive import NotStored
 from workers.request_priority import LONGEST_SECONDS
 from workers.store import cases, people
+from workers.store.database import StoreUnavailable
 from workers.telemetry import metrics
 
 SECRET = "whsec_" + base64.b64encode(b"the present secret, 32 bytes lo.").decode()
@@ -155,6 +157,18 @@ def test_a_bug_of_ours_is_answered_as_one_and_the_sender_keeps_the_event(sender,
     assert "boom" not in answer.text
     assert sender.hook(words).status_code == 200
     assert sender.opened() == 1
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("gone"), NotStored("refused")], ids=["away", "refused"])
+@pytest.mark.parametrize("words", ["short", LARGE], ids=["small", "large"])
+def test_what_could_not_be_stored_is_confirmed_on_no_way(sender, monkeypatch, words, error):
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.intake.batching.store", lambda _, requests: [error for _ in requests])
+        answer = sender.hook(words)
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    assert sender.opened() == 0
+    assert sender.hook(words).status_code == 200
 
 
 def test_what_cannot_be_handed_over_is_answered_as_our_fault_too(sender, monkeypatch):
