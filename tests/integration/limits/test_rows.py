@@ -211,6 +211,17 @@ def test_all_that_an_action_holds_counts_from_when_it_was_done_once_its_case_lea
     }
 
 
+def test_what_came_to_nothing_does_not_count_again_once_its_case_leaves(house):
+    """Without the action's row nobody could tell it from what was done."""
+    action = asked(house, 3_000, "1")
+    become(house, action, ActionState.FAILED)
+
+    with house.system.db.write() as tx:
+        limit_cleanup.wind_up(tx, [action.case_id])
+
+    assert shares(house, action) == []
+
+
 def test_all_that_goes_on_counting_of_an_erased_customer_does_so_under_another_name(house):
     action = asked(house, 3_000, "1")
     become(house, action, ActionState.DONE)
