@@ -146,6 +146,21 @@ def test_nobody_speaks_for_somebody_whose_account_was_closed(engine, drafted, aw
         engine.decide(engine.action("refund_payment"), by=bo)
 
 
+def test_what_a_stand_in_said_whose_account_was_closed_counts_for_nobody(engine, drafted, away, ada, bo):
+    action = drafted(approvers=[{"role": "finance", "n": 2}])
+    fin = engine.person("fin", ("finance",))
+    away(ada, bo)
+    engine.decide(action, by=bo)
+    with engine.system.db.write() as tx:
+        people.change(tx, bo.id, {"active": False})
+
+    engine.decide(engine.action("refund_payment"), by=fin)
+
+    assert engine.action("refund_payment").state == ActionState.PENDING
+    # Nobody has spoken for her then.
+    assert engine.decide(engine.action("refund_payment"), by=ada).state == ActionState.APPROVED
+
+
 def test_a_stand_in_cannot_pass_it_on(engine, drafted, away, ada, bo):
     cy = engine.person("cy", ("support",))
     action = drafted(**FINANCE)
