@@ -1,7 +1,7 @@
 """Hints in Redis: how one is kept in a list there, and a bare connection to write and read them by.
 
 Celery's protocol 2 in kombu's envelope, written and read as text: whoever goes Celery's own way understands it, and it is told
-apart from all else by its first characters. `queue.Line` writes hints, `workers.redis_consumer` reads them; what is not written so,
+apart from all else by its first characters. `hint_line` writes hints, `workers.redis_consumer` reads them; what is not written so,
 is read by kombu and nobody else.
 """
 

@@ -32,7 +32,8 @@ from tests.servers.postgres import binaries
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisServer
 from workers.access import make_token
-from workers.queue import QUEUES, Line, make_app
+from workers.hint_line import Line
+from workers.queue import QUEUES, make_app
 from workers.store import people
 from workers.store.database import Database
 from workers.store.schema import upgrade

@@ -13,8 +13,10 @@ import pytest
 from celery.worker import state
 
 from tests.kit.engine import make_engine, tags
+from tests.kit.patience import until
 from workers import tasks
 from workers.hint_delivery import Job, Threads
+from workers.hint_line import Line
 from workers.queue import ADVANCE, EXECUTE, IN_PROCESS, QUEUES, Hints, make_app
 from workers.store import cases
 from workers.store.records import CaseState
@@ -166,3 +168,30 @@ def test_tasks_use_no_timers_of_celery_and_are_no_coroutines():
     assert not names & {"retry", "apply_async"}
     assert not keywords & {"eta", "countdown"}
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
+
+
+def test_what_nobody_foresaw_in_a_broker_s_client_costs_a_lot_of_hints_and_not_the_publisher(far_broker, monkeypatch):
+    app = make_app(far_broker.url)
+    hints = Hints(app)
+    send, failed = Line._send, SimpleQueue()
+
+    def breaks_once(line, told):
+        if failed.empty():
+            failed.put(told)
+            raise RuntimeError("a client's own mistake")
+        send(line, told)
+
+    monkeypatch.setattr(Line, "_send", breaks_once)
+    hints.case("case_1", "support")
+    until(lambda: not failed.empty(), "it was not tried")
+    until(lambda: hints.backlog() == 0, "it waits")
+    hints.case("case_2", "support")
+
+    assert until(lambda: hints.depth("support"), "nothing is published any more") == 1
+    monkeypatch.setattr(Line, "depth", breaks)
+    assert hints.depth("support") == 0
+    hints.close()
+
+
+def breaks(*_):
+    raise RuntimeError("a client's own mistake")

@@ -11,7 +11,8 @@ from tests.servers import rabbitmq
 from tests.servers.rabbitmq import RabbitServer
 from workers import leaderless
 from workers.hint_delivery import Reader
-from workers.queue import DEAD_EVENTS, PLAIN_EVENTS, QUEUES, QUORUM, Hints, Line, make_app
+from workers.hint_line import Line
+from workers.queue import DEAD_EVENTS, PLAIN_EVENTS, QUEUES, QUORUM, Hints, make_app
 
 pytestmark = pytest.mark.timeout(300)
 
