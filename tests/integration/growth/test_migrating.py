@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.integration.growth import before
 from tests.kit.engine import make_engine
@@ -22,6 +23,10 @@ BEFORE_FLEETS = "0003"
 AFTER = [
     step for step in list(ScriptDirectory(str(schema.MIGRATIONS)).walk_revisions())[::-1] if step.revision > BEFORE
 ]
+
+
+class CutOff(Exception):
+    """Stands for the end of what migrates: its connection is gone, and nothing more is said to the database."""
 
 
 @pytest.fixture
@@ -128,6 +133,34 @@ def test_an_index_whose_building_was_cut_off_is_built_again(engine, other):
     schema.upgrade(other)
 
     assert invalid(other) == []
+
+
+def test_wherever_a_migration_is_cut_off_the_next_one_finishes(postgres):
+    """Between any two statements that are committed one by one; cut off anywhere else, a migration leaves what there was before it."""
+    db = Database(postgres.database("cut_off"), connections=4)
+    met: set[tuple[str, str]] = set()
+    last = ""
+
+    def cut_off_once(connection, cursor, statement, *_: object) -> None:
+        nonlocal last
+        if cursor.connection.autocommit and not statement.lstrip().startswith("SELECT"):
+            place, last = (last, statement), statement
+            if place not in met:
+                met.add(place)
+                raise CutOff
+
+    event.listen(db.engine, "before_cursor_execute", cut_off_once)
+    while True:
+        with contextlib.suppress(CutOff):
+            schema.upgrade(db)
+            break
+        last = ""
+
+    assert met, "no statement was committed by itself"
+    assert schema.standing(db) is Standing.CURRENT
+    assert schema.differences(db) == []
+    assert invalid(db) == []
+    db.dispose()
 
 
 def test_two_processes_that_migrate_at_once_both_find_it_done(engine, other):

@@ -29,15 +29,18 @@ BACK = {
 
 
 def upgrade() -> None:
-    op.add_column("limit_holds", sa.Column("more", NUMBERS, nullable=True))
-    op.add_column("limit_counters", sa.Column("wide", sa.Boolean(), nullable=True))
     if op.get_bind().dialect.name == "postgresql":
         with op.get_context().autocommit_block():
             # Waiting for its turn, it stops nobody; only its own patience is bounded.
             op.execute("SET lock_timeout = '60s'")
             op.drop_index("ix_limit_counters_look_at", "limit_counters", if_exists=True, postgresql_concurrently=True)
             op.execute("SET lock_timeout = '3s'")
+        # After the block, which commits what came before it; and a database on which that was cut off has them already.
+        op.execute("ALTER TABLE limit_holds ADD COLUMN IF NOT EXISTS more BIGINT[]")
+        op.execute("ALTER TABLE limit_counters ADD COLUMN IF NOT EXISTS wide BOOLEAN")
     else:
+        op.add_column("limit_holds", sa.Column("more", NUMBERS, nullable=True))
+        op.add_column("limit_counters", sa.Column("wide", sa.Boolean(), nullable=True))
         op.drop_index("ix_limit_counters_look_at", "limit_counters")
     op.execute("UPDATE schema_floor SET revision = '0020'")
 
