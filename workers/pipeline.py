@@ -28,7 +28,7 @@ from typing import Any
 
 from structlog.contextvars import bound_contextvars
 
-from integrations.errors import IntegrationError, Permanent, Temporary
+from integrations.errors import IntegrationError, Permanent, Postponed, Temporary
 from integrations.models.base import Usage
 from integrations.models.failures import paid
 from workers import faults
@@ -345,7 +345,8 @@ def _wait(system: System, case: Case, error: Temporary) -> None:
                 wake_at=until,
                 now=now,
                 waiting_for=str(error),
-                waits=case.waits + 1,
+                # What was not even asked did not fail, as with actions.
+                waits=case.waits + (not isinstance(error, Postponed)),
             )
         except LostClaim:
             logger.info("claim_lost", case_id=case.id, step=case.step)

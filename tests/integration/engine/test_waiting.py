@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from sqlalchemy import event
 
-from integrations.errors import Permanent, Temporary
+from integrations.errors import Permanent, Postponed, Temporary
 from integrations.models.base import InvalidOutput, Usage
 from tests.kit.engine import make_engine, reply
 from workers import pipeline
@@ -46,6 +46,18 @@ def test_a_model_that_stays_down_is_asked_ever_more_seldom(engine):
     assert pauses == sorted(pauses)
     assert pauses[0] <= 1
     assert pauses[-1] >= 16
+
+
+def test_what_was_not_even_asked_makes_no_later_failure_a_longer_one(engine):
+    engine.model.faults = [*[Postponed("It asked us to wait.", retry_after=1)] * 8, Temporary("Overloaded")]
+    engine.event()
+    for _ in range(9):
+        engine.sweep()
+        pause_after = (engine.case().wake_at - engine.clock()).total_seconds()
+        engine.clock.on(seconds=pause_after)
+
+    assert engine.case().waiting_for == "Overloaded"
+    assert pause_after <= 1
 
 
 def test_retry_after_is_honoured(engine):
