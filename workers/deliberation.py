@@ -272,14 +272,14 @@ class _Desk:
 
 
 def _earlier(system: System, case: Case) -> list[dict[str, Any]]:
-    """What was done or refused in earlier rounds, for the agent to know."""
+    """What was done or refused in earlier rounds, or may have been done, for the agent to know."""
     if case.round == 1:
         return []
     with system.db.read() as tx:
         return [
             {"kind": action.kind, "state": action.state, "sentence": action.sentence, "reason": action.reason}
             for action in actions.of_case(tx, case.id)
-            if action.settled_at is not None or action.state == ActionState.EXECUTING
+            if action.settled_at is not None or action.state in (ActionState.EXECUTING, ActionState.UNCERTAIN)
         ]
 
 

@@ -125,3 +125,24 @@ def test_what_may_have_been_paid_waits_for_a_person_whatever_is_drafted_since(en
 
     assert engine.case().round == 2
     assert engine.action("refund_payment").state == ActionState.UNCERTAIN
+
+
+@pytest.mark.parametrize(
+    ("goes", "told"),
+    [
+        (answered_late, "executing"),
+        (answered_late_and_refused, "uncertain"),
+        (refused, "failed"),
+    ],
+    ids=["executing", "uncertain", "failed"],
+)
+def test_the_agent_is_told_of_what_may_have_been_paid_or_was_not(engine, goes, told):
+    proposed(engine, "7")
+    goes(engine)
+
+    engine.model.drafts = [[reply()]]
+    engine.event("d8", ticket="7")
+    engine.drain()
+
+    (history,) = [piece for piece in engine.model.asked[-1].material if piece.name == "history"]
+    assert [(item["kind"], item["state"]) for item in history.data] == [("refund_payment", told)]
