@@ -159,21 +159,34 @@ class Live:
             self._listeners.discard(listener)
 
     def _follow(self, follower: Follower) -> None:
-        while True:
-            try:
-                ready = follower.take(self._since(follower.last_id), self._monotonic())
-            except StoreUnavailable as error:
-                logger.warning("live_waits", error=str(error))
-                ready = []
+        try:
+            while self._is_heard(follower):
+                time.sleep(POLL_SECONDS)
+        finally:
+            # Whatever ended it: who still listens comes back in a moment, and another one is begun.
             with self._lock:
-                if not self._listeners:
-                    self._follower = None
-                    return
-                listeners = list(self._listeners)
-            for entry in ready:
-                for listener in listeners:
-                    listener.tell(entry)
-            time.sleep(POLL_SECONDS)
+                left: set[Listener] = set()
+                if self._follower is follower:
+                    self._follower, self._listeners, left = None, left, self._listeners
+            for listener in left:
+                listener.tell(None)
+
+    def _is_heard(self, follower: Follower) -> bool:
+        """Tell everybody what is new. False, and it follows no more, where nobody listens."""
+        try:
+            ready = follower.take(self._since(follower.last_id), self._monotonic())
+        except StoreUnavailable as error:
+            logger.warning("live_waits", error=str(error))
+            ready = []
+        with self._lock:
+            if not self._listeners:
+                self._follower = None
+                return False
+            listeners = list(self._listeners)
+        for entry in ready:
+            for listener in listeners:
+                listener.tell(entry)
+        return True
 
     def _last_id(self) -> int:
         with self._db.read() as tx:

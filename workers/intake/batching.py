@@ -114,12 +114,15 @@ class RequestBatcher:
 
     def _write(self) -> None:
         while batch := self._take():
-            stored = store(self._system, [one.request for one in batch])
-            for one, results in zip(batch, stored, strict=True):
-                if not isinstance(results, Exception):
-                    observe(one.request, results)
-                    hint(self._system, results)
-            self._let_go(batch)
+            try:
+                stored = store(self._system, [one.request for one in batch])
+                for one, results in zip(batch, stored, strict=True):
+                    if not isinstance(results, Exception):
+                        observe(one.request, results)
+                        hint(self._system, results)
+            finally:
+                # Whatever breaks ends this thread, and the next request begins another: the room is for that one.
+                self._let_go(batch)
             answers: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Received | Exception]]] = {}
             for one, results in zip(batch, stored, strict=True):
                 answer = results if isinstance(results, Exception) else summary_of(results)

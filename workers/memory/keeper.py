@@ -42,7 +42,7 @@ class Keeper:
 
     def wake(self) -> None:
         """Learn from what closed meanwhile, soon and elsewhere."""
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             thread = threading.Thread(target=self._run, name="memory", daemon=True)
             thread.start()
             self._thread = thread

@@ -167,7 +167,7 @@ def test_the_log_is_read_only_while_somebody_listens(site, address):
         return [thread for thread in threading.enumerate() if thread.name == "live"]
 
     token, _ = site.token("read")
-    assert followers() == []
+    until(lambda: followers() == [], "that of an earlier test goes on reading")
     with listening(address, token), listening(address, token):
         assert len(followers()) == 1
 

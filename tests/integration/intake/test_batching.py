@@ -193,6 +193,29 @@ def test_a_database_that_is_away_is_everybodys_answer_and_the_door_serves_when_i
     assert all(answer.accepted for answer in accepted)
 
 
+def test_a_bug_between_a_commit_and_its_answers_takes_no_room_from_those_who_come_later(engine, monkeypatch):
+    door, ended = batcher(engine, door_wait_seconds=0.2, door_waiting=2), threading.Semaphore(0)
+
+    def broken(*_):
+        raise KeyError("a bug")
+
+    async def come(number):
+        return await door.store(request(engine, number))
+
+    with monkeypatch.context() as bug:
+        bug.setattr(batching_module, "hint", broken)
+        bug.setattr(threading, "excepthook", lambda _: ended.release())
+        for number in range(3):
+            with pytest.raises(Busy):
+                asyncio.run(come(number))
+            assert ended.acquire(timeout=30)
+
+    assert door.backlog() == 0
+    assert asyncio.run(come(3)).accepted
+    assert asyncio.run(come(0)).duplicates
+    door.close()
+
+
 def test_closing_stores_what_waits_and_lets_nothing_more_in(engine):
     door = batcher(engine)
 

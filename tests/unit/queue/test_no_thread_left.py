@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 
 import pytest
 from celery import Celery
@@ -36,6 +37,18 @@ def none_left(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     return lambda number: left.extend(range(number))
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Set when a thread has ended with an error."""
+    ended = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: ended.set())
+    return ended
+
+
+def breaks(*_):
+    raise KeyError("a bug")
 
 
 @pytest.fixture
@@ -116,6 +129,36 @@ def test_what_cases_taught_is_remembered_as_soon_as_there_is_a_thread(db, none_l
     keeper.wake()
 
     assert ran.wait(SOON)
+
+
+def test_what_nobody_foresaw_in_a_case_ends_remembering_until_the_next_pass(db, broken, monkeypatch):
+    keeper = Keeper(db, Terms(), lambda: datetime.now(UTC), None, None)
+    again = threading.Event()
+    monkeypatch.setattr(keeper, "once", breaks)
+    keeper.wake()
+    assert broken.wait(SOON)
+    monkeypatch.setattr(keeper, "once", again.set)
+    keeper.wake()
+
+    assert again.wait(SOON)
+    keeper.stop()
+
+
+def test_what_nobody_foresaw_in_the_log_ends_the_streams_and_the_next_is_followed(db, broken, monkeypatch):
+    live = Live(db)
+    monkeypatch.setattr(live, "_last_id", lambda: 0)
+    told, heard = SimpleQueue(), threading.Event()
+    listener = Listener.__new__(Listener)
+    monkeypatch.setattr(Listener, "tell", lambda _, entry: told.put(entry))
+    monkeypatch.setattr(live, "_since", breaks)
+    live._join(listener)
+    assert told.get(timeout=SOON) is None
+    assert broken.wait(SOON)
+    monkeypatch.setattr(live, "_is_heard", lambda _: heard.set())
+    live._join(listener)
+
+    assert heard.wait(SOON)
+    assert told.get(timeout=SOON) is None
 
 
 class Pass(BackgroundPass):
