@@ -260,7 +260,7 @@ def seal(
 
     The anchors over its entries must be there before the entries go. Raises `Unsealed`, and `Gone`.
     """
-    audit.anchor(tx, now)
+    audit.anchor(tx, now, wait=True)
     sealed_to = tx.execute(select(func.coalesce(func.max(audit_anchors.c.last_audit_id), 0))).scalar_one()
     last = tx.execute(
         select(func.coalesce(func.max(archived_entries.c.last_id), 0)).where(

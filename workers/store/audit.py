@@ -35,6 +35,10 @@ SYSTEM = "system"
 SEVERAL = "several"
 #: entries younger than this may have older ones behind them whose transaction is still open
 SETTLING_SECONDS = 10
+#: what those who seal agree on; any number that nothing else in the database uses
+_SEALING = 5_107_418_226_730_543
+_SEAL_ALONE = text("SELECT pg_advisory_xact_lock(:number)")
+_SEAL_IF_ALONE = text("SELECT pg_try_advisory_xact_lock(:number)")
 
 _HEAD = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == bindparam("of"))
 _OF_CASE = (
@@ -265,8 +269,11 @@ def last_id(tx: Tx) -> int:
     return int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
 
 
-def anchor(tx: Tx, now: datetime) -> tuple[int, str] | None:
-    """Seal what came since the last anchor. Returns (last entry id, digest), or None when nothing came."""
+def anchor(tx: Tx, now: datetime, *, wait: bool = False) -> tuple[int, str] | None:
+    """Seal what came since the last anchor. Returns (last entry id, digest), or None when nothing came, or when somebody else
+    seals just now, unless that is waited for."""
+    if not _seals_alone(tx, wait=wait):
+        return None
     settled_to = _settled_to(tx, now)
     last = tx.execute(
         select(audit_anchors.c.last_audit_id, audit_anchors.c.digest).order_by(audit_anchors.c.id.desc()).limit(1)
@@ -279,6 +286,17 @@ def anchor(tx: Tx, now: datetime) -> tuple[int, str] | None:
     digest = _seal(previous, map(audit_rows.digest_in, hashes))
     tx.execute(insert(audit_anchors).values(at=now, last_audit_id=hashes[-1][0], entries=len(hashes), digest=digest))
     return hashes[-1][0], digest
+
+
+def _seals_alone(tx: Tx, *, wait: bool) -> bool:
+    """Until this transaction ends. Of two anchors that begin at the same one, the second would never fit again: an archive seals
+    too, and a sweeper that stood still may go on when another leads."""
+    if tx.dialect.name != "postgresql":
+        return True
+    if wait:
+        tx.execute(_SEAL_ALONE, {"number": _SEALING})
+        return True
+    return bool(tx.execute(_SEAL_IF_ALONE, {"number": _SEALING}).scalar())
 
 
 def _settled_to(tx: Tx, now: datetime) -> int:
