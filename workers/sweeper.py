@@ -40,6 +40,8 @@ UPKEEP_SECONDS = 60.0
 TIDIED, LOTS = 200, 100
 #: a sweeper whose row did not move for so long has lost the lead
 TAKE_OVER_SECONDS = 3.0
+#: how often somebody who wants to sweep once looks whether that one moves
+LOOK_SECONDS = 0.5
 #: after a pass that ended in an error that nobody foresaw
 BROKEN_OFF_SECONDS = 5.0
 #: work that waits longer than this, taken by nobody, is worth a warning
@@ -156,7 +158,7 @@ class Sweeper:
 
     def once(self) -> Sweep:
         """One pass with its upkeep, and out of the way again, for ``caseworker sweep --once``."""
-        done = self.sweep()
+        done = self._once_it_is_our_turn()
         if done.leading:
             self.upkeep()
             self._learning.run()
@@ -165,6 +167,14 @@ class Sweeper:
             if self._system.settings.memory:
                 self._memory.once()
         self._sign_off()
+        return done
+
+    def _once_it_is_our_turn(self) -> Sweep:
+        """One that was killed left a row that says that it leads. Only who looks for a while sees that it moves no more."""
+        done, looked = self.sweep(), 0.0
+        while not done.leading and looked < TAKE_OVER_SECONDS and not self._stop.wait(LOOK_SECONDS):
+            looked += LOOK_SECONDS
+            done = self.sweep()
         return done
 
     def upkeep(self) -> None:

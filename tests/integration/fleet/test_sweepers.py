@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from sqlalchemy import select
 
 from tests.kit.patience import until
 from workers.log import logger
-from workers.store import processes
+from workers.store import audit, processes, proof
+from workers.store.audit_tables import audit_anchors
 from workers.store.database import Database, StoreUnavailable
 from workers.sweeper import Sweeper
 
@@ -70,6 +72,26 @@ def test_a_leader_that_ends_in_order_hands_over_at_once(shared, another, ticks):
     first.once()
 
     assert second.sweep().leading
+
+
+def test_one_pass_is_made_though_a_leader_that_was_killed_still_has_its_row(shared, another):
+    """As a timer runs it: nobody else would ever see that the row moves no more."""
+    another().sweep()
+
+    assert Sweeper(shared.system).once().leading
+    assert len(leaders(shared)) == 1, "of the dead; who swept once is out of the way again"
+
+
+def test_one_pass_is_left_to_a_leader_that_moves(shared, monkeypatch):
+    monkeypatch.setattr("workers.sweeper.TAKE_OVER_SECONDS", 1.0)
+    leader = Sweeper(replace(shared.system, settings=quick(shared)))
+    leader.start()
+    try:
+        until(lambda: leader.latest.leading)
+        assert not Sweeper(shared.system).once().leading
+        assert leader.latest.leading
+    finally:
+        leader.stop()
 
 
 def test_a_sweeper_stopped_in_mid_pass_is_cut_off_and_its_lock_with_it(shared):
@@ -144,6 +166,46 @@ def test_two_that_begin_at_once_do_not_both_lead(shared, another, ticks):
         thread.join(60)
 
     assert leading.count(True) == 1
+
+
+def test_a_sweeper_that_stood_still_while_it_sealed_seals_nothing_twice(shared, monkeypatch):
+    """The one that took over meanwhile, and an archive, find the log being sealed: two anchors that begin at the same one would
+    never fit again."""
+    shared.event()
+    shared.drain()
+    shared.clock.on(minutes=5)
+    stands, goes_on = threading.Event(), threading.Event()
+    seal = audit._seal
+
+    def still(*asked):
+        if threading.current_thread() is stopped:
+            stands.set()
+            goes_on.wait(20)
+        return seal(*asked)
+
+    monkeypatch.setattr(audit, "_seal", still)
+    stopped = threading.Thread(target=Sweeper(shared.system).upkeep)
+    stopped.start()
+    assert stands.wait(60)
+    Sweeper(shared.system).upkeep()
+    archive = threading.Thread(target=sealed_for_an_archive, args=(shared,))
+    archive.start()
+    archive.join(0.3)
+    waits = archive.is_alive()
+    goes_on.set()
+    stopped.join(60)
+    archive.join(60)
+
+    assert waits, "an archive needs the anchor"
+    with shared.system.db.read() as tx:
+        assert len(tx.execute(select(audit_anchors)).all()) == 1
+    with shared.system.db.read() as tx:
+        assert proof.verify(tx) == []
+
+
+def sealed_for_an_archive(engine):
+    with engine.system.db.write() as tx:
+        audit.anchor(tx, engine.clock(), wait=True)
 
 
 def rename(engine, old, new):
