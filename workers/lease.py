@@ -106,10 +106,14 @@ class Leases:
             self._start()
 
     def give_up(self, key: Key, version: int, error: BaseException | None) -> None:
-        """The work on it has ended, or broke off: then it is let go of, in a while where nobody knows why."""
+        """The work on it has ended, or broke off: then it is let go of, in a while where nobody knows why.
+
+        Another thread of this process may have claimed it since; what that one holds it goes on holding.
+        """
         with self._lock:
-            self._held.pop(key, None)
-            if error is not None:
+            if self._held.get(key, (version, 0.0))[0] == version:
+                self._held.pop(key, None)
+            if error is not None and self._left.get(key, (version, 0.0))[0] <= version:
                 after = 0.0 if isinstance(error, StoreUnavailable | cases.LostClaim) else UNFORESEEN_SECONDS
                 self._left[key] = (version, time.monotonic() + after)
 

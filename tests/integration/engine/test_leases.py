@@ -125,3 +125,37 @@ def test_a_claim_that_was_let_go_of_commits_nothing_though_nobody_has_taken_it_y
         )
 
     assert engine.case().step == "triage"
+
+
+def test_what_a_thread_claimed_anew_is_held_on_though_the_one_that_had_it_before_ends_late(engine):
+    """It stood still for longer than its lease, and its row went to another thread of the same process."""
+    engine.event()
+    (case_id,) = [row for kind, row in engine.hints.waiting if kind == "case"]
+    leases, lease = engine.system.leases, timedelta(seconds=60)
+    taken = {"caps": flow.Caps(0, 0), "worker": leases._process or "one", "lease": lease}
+    before = flow.claim(engine.system.db, case_id, now=engine.clock(), **taken).case
+    late = leases.case(case_id, before.version)
+    late.__enter__()
+    engine.clock.on(minutes=2)
+    again = flow.claim(engine.system.db, case_id, now=engine.clock(), **taken).case
+
+    with leases.case(case_id, again.version):
+        late.__exit__(cases.LostClaim, cases.LostClaim("gone"), None)
+
+        assert leases.held() == 1
+        engine.clock.on(seconds=30)
+        leases._renew()
+        with engine.system.db.read() as tx:
+            until = tx.execute(select(table.c.held_until)).scalar_one()
+        assert until == engine.clock() + leases._lease
+    assert leases.held() == 0
+
+
+def test_who_ends_late_takes_nothing_from_what_is_to_be_let_go_of(engine):
+    """The later claim broke off too: it is let go of, and not the one before, which is nobody's."""
+    leases = engine.system.leases
+    leases._stop.set()
+    leases.give_up(("case", "case_a"), 2, RuntimeError())
+    leases.give_up(("case", "case_a"), 1, cases.LostClaim("gone"))
+
+    assert leases._left["case", "case_a"][0] == 2
