@@ -1,15 +1,17 @@
 """What happens to an action that waits for people when its time comes: the end of a snooze, a rung of its ladder, or the end
 of the time in which it had to be decided.
 
-`execute` asks it for each pending action that is due. Time that passes never approves anything: a rung lets further people
+`execute` asks it for each pending action that is due; a decision that moves the next look tells first what was reached before. Time that passes never approves anything: a rung lets further people
 decide, and at the end nobody having decided counts as a refusal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from policies.approvals import climbed, next_rung
+from policies.approvals import Approval, climbed, next_rung
+from policies.types import Requirement, Rung
 from workers.obligations import telling
 from workers.quorum import Position, Staff, position
 from workers.settlement import settle
@@ -19,6 +21,9 @@ from workers.store.database import Tx
 from workers.store.records import Action, ActionState, Case
 from workers.telemetry import metrics
 from workers.wiring import System
+
+#: a rung of a ladder with the place that it is for, and when it was reached
+Reached = tuple[datetime, Requirement, Rung]
 
 
 def lapse(system: System, action: Action) -> None:
@@ -55,31 +60,42 @@ def _look_again(tx: Tx, action: Action, now: datetime) -> None:
     if case is None:
         return
     stands = _position(tx, action, case, now)
-    # It is due at the next rung at the latest, so what was reached since it was due is what nobody was told of.
-    new = [found for found in climbed(stands.asked, stands.given, now) if _untold(action, found[0])]
+    new = untold(action, stands, stands.given, now)
     rung = next_rung(stands.asked, stands.given, now)
     wake_at = min((at for at in (rung, action.expires_at) if at is not None), default=None)
-    changes: dict[str, object] = {"wake_at": wake_at, "snoozed_until": None}
-    if new and stands.tally.since is not None:
-        minutes = int((now - stands.tally.since).total_seconds() // 60)
-        roles = " and ".join(dict.fromkeys(rung.role for _, _, rung in new))
-        changes["waiting_for"] = f"Asked since {minutes} minutes: {roles} may decide now."
-    if actions.change(tx, action, now=now, **changes) is None:
-        return
-    for _, place, rung_of in new:
+    changes: dict[str, object] = {"wake_at": wake_at, "snoozed_until": None, **waits_for(new, stands, now)}
+    if actions.change(tx, action, now=now, **changes) is not None:
+        pass_on(tx, action, new, now)
+
+
+def untold(action: Action, stands: Position, given: Sequence[Approval], now: datetime) -> list[Reached]:
+    """The rungs that were reached with these approvals, and that nobody was told of. It is due at the next rung at the latest, so
+    they are those since it was due."""
+    reached = climbed(stands.asked, given, now)
+    return [found for found in reached if action.wake_at is None or found[0] >= action.wake_at]
+
+
+def waits_for(new: Sequence[Reached], stands: Position, now: datetime) -> dict[str, object]:
+    """What changes of the action when these are told."""
+    if not new or stands.tally.since is None:
+        return {}
+    minutes = int((now - stands.tally.since).total_seconds() // 60)
+    roles = " and ".join(dict.fromkeys(rung.role for _, _, rung in new))
+    return {"waiting_for": f"Asked since {minutes} minutes: {roles} may decide now."}
+
+
+def pass_on(tx: Tx, action: Action, new: Sequence[Reached], now: datetime) -> None:
+    """Write down that further people may decide, and tell them."""
+    for _, place, rung in new:
         told = {
             "action": action.id,
             "asked": place.role,
-            "role": rung_of.role,
-            "after_minutes": rung_of.after_minutes,
+            "role": rung.role,
+            "after_minutes": rung.after_minutes,
         }
-        audit.append(tx, case.id, now, Note("caseworker", "passed_on", told))
-        telling.tell_of_rung(tx, action, rung_of.role, now)
+        audit.append(tx, action.case_id, now, Note("caseworker", "passed_on", told))
+        telling.tell_of_rung(tx, action, rung.role, now)
 
 
 def _position(tx: Tx, action: Action, case: Case, now: datetime) -> Position:
     return position(inbox.standing_of(tx, action, case), Staff.at(tx, now), now)
-
-
-def _untold(action: Action, reached: datetime) -> bool:
-    return action.wake_at is None or reached >= action.wake_at

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from policies.approvals import Approval, next_rung, tally
+from workers import deadlines
 from workers.actions.catalogue import CATALOGUE
 from workers.drafting import rejudge
 from workers.inbox.case_service import IN_HAND, take_case_over
@@ -91,6 +92,7 @@ def approve(d: Deciding) -> Taken | None:
     if missing:
         waits = f"Approved in part. Still needed: {in_words(missing)}."
         changes = {"waiting_for": waits, "wake_at": _next_look(action, stands, given, d.now)}
+        deadlines.pass_on(d.tx, action, deadlines.untold(action, stands, given, d.now), d.now)
     else:
         _reserve(d, action)
         changes = approved(action, actor=d.person.actor, now=d.now)
@@ -178,7 +180,10 @@ def snooze(d: Deciding) -> Taken | None:
     rung = next_rung(d.stands.asked, d.stands.given, d.now)
     if rung is not None and until > rung:
         raise Invalid(f"From {rung:%Y-%m-%d %H:%M} UTC on others may decide this too: snooze until then at most.")
-    return _taken(d, actions.change(d.tx, d.action, now=d.now, wake_at=until, snoozed_until=until))
+    new = deadlines.untold(d.action, d.stands, d.stands.given, d.now)
+    deadlines.pass_on(d.tx, d.action, new, d.now)
+    changes = {"wake_at": until, "snoozed_until": until, **deadlines.waits_for(new, d.stands, d.now)}
+    return _taken(d, actions.change(d.tx, d.action, now=d.now, **changes))
 
 
 def escalate(d: Deciding) -> Taken | None:

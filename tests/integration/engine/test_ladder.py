@@ -173,3 +173,20 @@ def test_what_the_ladder_has_passed_on_comes_first_in_the_list(engine, drafted):
 
     shown = [row.waiting.action.id for row in listed(engine, engine.person("ana")).rows]
     assert shown == [second.id, first.id]
+
+
+@pytest.mark.parametrize("meanwhile", ["snooze", "approve"])
+def test_a_rung_that_nobody_was_told_of_yet_is_told_whatever_was_said_meanwhile(engine, drafted, meanwhile):
+    """It was reached while no worker of actions ran: what was decided then moves the next look, and the rung is told all the same."""
+    action = drafted(approvers=[{"role": "support", "n": 2, "ladder": LADDER}])
+    engine.clock.on(minutes=70)
+    until = {"until": engine.clock() + timedelta(minutes=30)} if meanwhile == "snooze" else {}
+    engine.decide(action, meanwhile, by=engine.person("sue", ("support",)), **until)
+
+    engine.clock.on(minutes=30)
+    engine.sweep()
+
+    assert passed_on(engine) == ["lead"]
+    engine.clock.on(minutes=140)
+    engine.sweep()
+    assert passed_on(engine) == ["lead", "finance"]
