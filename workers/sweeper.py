@@ -38,7 +38,7 @@ UPKEEP_SECONDS = 60.0
 #: counters of limits that are looked at in one commit, which decisions wait for, and how many such lots one upkeep takes: more
 #: than a busy house comes by in that time
 TIDIED, LOTS = 200, 100
-#: a sweeper whose row did not move for so long has lost the lead
+#: a sweeper whose row did not move for so long, and for two of its rounds, has lost the lead
 TAKE_OVER_SECONDS = 3.0
 #: how often somebody who wants to sweep once looks whether that one moves
 LOOK_SECONDS = 0.5
@@ -107,6 +107,7 @@ class Sweeper:
         self._monotonic = monotonic
         self._id = processes.new_id()
         dead_after, every = system.settings.dead_after_seconds, system.settings.sweep_seconds
+        self._take_over = max(TAKE_OVER_SECONDS, 2 * every)
         self._pulse = Pulse(dead_after, longest_gap=max(dead_after / 2, 2 * every + 0.5))
         #: row and the time at which it was due -> when it was hinted, and how long it is left alone
         self._hinted: dict[tuple[str, datetime], tuple[float, float]] = {}
@@ -172,7 +173,7 @@ class Sweeper:
     def _once_it_is_our_turn(self) -> Sweep:
         """One that was killed left a row that says that it leads. Only who looks for a while sees that it moves no more."""
         done, looked = self.sweep(), 0.0
-        while not done.leading and looked < TAKE_OVER_SECONDS and not self._stop.wait(LOOK_SECONDS):
+        while not done.leading and looked < self._take_over and not self._stop.wait(LOOK_SECONDS):
             looked += LOOK_SECONDS
             done = self.sweep()
         return done
@@ -225,7 +226,7 @@ class Sweeper:
             row.kind == processes.SWEEPER
             and row.held
             and row.id != self._id
-            and self._pulse.silent(row.id) < TAKE_OVER_SECONDS
+            and self._pulse.silent(row.id) < self._take_over
             for row in rows
         )
         processes.beat(tx, self._id, kind=processes.SWEEPER, queues=(), held=int(leading), now=now)

@@ -67,6 +67,21 @@ def test_a_leader_that_was_stopped_and_goes_on_finds_that_another_leads(shared, 
     assert len(leaders(shared)) == 1
 
 
+def test_a_leader_that_looks_as_seldom_as_it_was_told_to_keeps_the_lead(shared, another, ticks):
+    shared.system = replace(shared.system, settings=shared.system.settings.model_copy(update={"sweep_seconds": 10.0}))
+    first, second = another(), another()
+    led = []
+    for _ in range(3):
+        led.append(first.sweep().leading)
+        ticks.on(4)
+        led.append(second.sweep().leading)
+        ticks.on(5.5)
+        led.append(second.sweep().leading)
+        ticks.on(0.5)
+
+    assert led == [True, False, False] * 3
+
+
 def test_a_leader_that_ends_in_order_hands_over_at_once(shared, another, ticks):
     first, second = another(), another()
     first.once()
