@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.kit.engine import refund
+from tests.kit.engine import documents, refund
+from tests.kit.house import timed_out
 from tests.kit.rules import asking
 from workers.inbox.words import AlreadyDecided, DecisionError, Invalid, NotAllowed
 from workers.store import actions, audit, people
@@ -285,3 +286,28 @@ def test_however_many_say_yes_at_once_it_takes_as_many_different_people_as_were_
     with engine.system.db.read() as tx:
         said = [d.person_id for d in actions.decisions_of(tx, action.id)]
     assert len(said) == len(set(said)) == 4
+
+
+def test_what_may_have_been_done_takes_as_many_yeses_to_try_again_as_it_took_the_first_time(engine, tmp_path):
+    """Those that led to the attempt are used up by it, though they were said in the very moment in which it began."""
+    engine.system = engine.system.under(asking(tmp_path, approvers=[{"role": "support", "n": 2}]))
+    engine.model.drafts = [[documents()]]
+    engine.alert()
+    engine.drain()
+    sue, sam = (engine.person(name, ("support",)) for name in ("sue", "sam"))
+    engine.decide(engine.action("request_documents"), by=sue)
+    engine.decide(engine.action("request_documents"), by=sam)
+    engine.house.after.append(timed_out(maybe_done=True))
+    engine.drain()
+    assert engine.action("request_documents").state == ActionState.UNCERTAIN
+    engine.clock.on(minutes=1)
+
+    again = engine.decide(engine.action("request_documents"), by=sue)
+    engine.drain()
+    assert again.state == ActionState.UNCERTAIN
+    assert again.waiting_for == "Approved in part. Still needed: 1 of support."
+    assert len(engine.house.done("mail")) == 1
+
+    assert engine.decide(engine.action("request_documents"), by=sam).state == ActionState.APPROVED
+    engine.drain()
+    assert len(engine.house.done("mail")) == 2

@@ -251,6 +251,19 @@ def test_a_row_is_hinted_again_ever_more_seldom_while_nobody_takes_it(engine, ti
     assert gaps[-1] == 30
 
 
+def test_what_is_due_no_longer_is_not_kept_in_mind(engine, ticks):
+    """Or a sweeper would grow with all that it ever hinted at, and read as many rows more each time."""
+    sweeper = Sweeper(engine.system, monotonic=ticks)
+    taken, left = open_cases(engine, "ana@example.com", 2)
+    sweeper.sweep()
+    with engine.system.db.write() as tx:
+        tx.execute(cases.update().where(cases.c.id == taken).values(wake_at=None))
+    ticks.on(6)
+
+    assert sweeper.sweep().hinted == 1
+    assert [row_id for row_id, _ in sweeper._hinted] == [left]
+
+
 def test_a_row_that_is_due_anew_is_hinted_at_once(engine, ticks):
     sweeper = Sweeper(engine.system, monotonic=ticks)
     (case,) = open_cases(engine, "ana@example.com", 1)

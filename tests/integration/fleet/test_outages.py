@@ -216,6 +216,20 @@ def test_a_claim_whose_answer_was_lost_is_found_and_let_go_of(named, postgres):
     assert named.case().state != CaseState.WORKING
 
 
+def test_a_claim_that_is_only_just_being_taken_in_hand_is_not_taken_for_one_either(named):
+    """Between its commit and the block that holds it, a look finds it in nobody's hands."""
+    named.event()
+    with named.system.db.write() as tx:
+        case = cases.claim(tx, named.case().id, worker=WORKER, now=named.clock(), lease=timedelta(minutes=1))
+    leases = named.system.leases
+    leases.answer_missed()
+    until(lambda: leases._looks == 1)
+    with leases.case(case.id, case.version):
+        time.sleep(2.5)
+
+        assert named.case().claimed_by == WORKER
+
+
 def test_what_is_being_worked_on_is_not_taken_for_a_claim_that_nobody_knows(named):
     named.event()
     case_id = named.case().id
