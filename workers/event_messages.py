@@ -161,8 +161,13 @@ def _try(system: System, message: EventMessage) -> tuple[bool, str]:
         return False, str(error)
     try:
         received = receive(system, [inbound], Provenance("replay", message.body, message.headers))
+    except StoreUnavailable:
+        raise
     except NotStored as error:
         return False, str(error)
+    except Exception as error:  # noqa: BLE001 - as when it came: whatever is wrong with it, the others are not kept waiting
+        logger.exception("replay_broke", door=message.door)
+        return False, told(error)
     if received.accepted:
         return True, f"accepted: {', '.join(received.cases)}"
     return True, "it had come in meanwhile: duplicate"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.integration.cli.test_cli_events import event
+from workers import event_messages
 from workers.store import audit, deadletters
 from workers.store.deadletters import DeadLetter
 
@@ -175,3 +176,22 @@ def test_it_is_said_which_one_is_to_be_replayed(caseworker, kept, arguments):
 
     assert ran.status == 2
     assert "Name one dead letter, or say --all." in ran.err
+
+
+def test_one_that_breaks_in_a_way_nobody_foresaw_stays_and_keeps_no_other_waiting(caseworker, kept, monkeypatch):
+    monkeypatch.setattr(event_messages, "receive", broken)
+
+    ran = caseworker("deadletter", "replay", "--all", "--json")
+
+    assert ran.status == 1
+    assert [(one["id"], one["ok"]) for one in ran.json] == [
+        ("dead_event", False),
+        ("dead_nonsense", False),
+        ("dead_bytes", False),
+    ]
+    with kept.system.db.read() as tx:
+        assert deadletters.count(tx) == 3
+
+
+def broken(*_asked):
+    raise LookupError("a mistake of ours")
