@@ -1,8 +1,8 @@
 """What happens to an action that waits for people when its time comes: the end of a snooze, a rung of its ladder, or the end
 of the time in which it had to be decided.
 
-`execute` asks it for each pending action that is due; a decision that moves the next look tells first what was reached before. Time that passes never approves anything: a rung lets further people
-decide, and at the end nobody having decided counts as a refusal.
+`execute` asks it for each pending action that is due; a decision that moves the next look tells first what was reached before. Time
+that passes never approves anything: a rung lets further people decide, and at the end nobody having decided counts as a refusal.
 """
 
 from __future__ import annotations
