@@ -119,7 +119,7 @@ def test_a_worker_with_an_agent_whose_files_cannot_be_right_does_not_start(tmp_p
     agents = {domain: replace(engine.system.agents["support"], domain=domain)}
     engine.system = replace(engine.system, agents=agents)
 
-    with pytest.raises((OSError, ValueError), match=r"nowhere\.md|proposes unknown kind"):
+    with pytest.raises(library.UnusableFiles, match=r"nowhere\.md|proposes unknown kind"):
         tasks.register(make_app(IN_PROCESS), engine.system, engine.writers)
 
     engine.system.close()

@@ -85,15 +85,17 @@ def test_what_waits_in_a_queue_that_answers_is_left_there(server):
     until(lambda: "case_1" in str(waiting(server, "content")), "it is gone")
 
 
-def test_a_queue_of_events_is_for_a_person_to_delete(server, capsys):
+def test_a_queue_of_events_is_for_a_person_to_delete(server, monkeypatch):
     for name in (PLAIN_EVENTS, DEAD_EVENTS, "events"):
         assert name.partition(".")[0] == leaderless.OF_EVENTS
     forget_the_leader(server, "events")
+    said = []
+    monkeypatch.setattr(leaderless.logger, "error", lambda event, **more: said.append((event, more["remedy"])))
 
     leaderless.mend(make_app(server.url()).connection_for_write(), ["events"])
 
     assert waiting(server, "events") is None
-    assert "rabbitmqctl delete_queue events" in capsys.readouterr().out
+    assert said == [("queue_without_leader", "rabbitmqctl delete_queue events, see docs/queue.md")]
 
 
 def test_a_worker_that_is_told_of_an_internal_error_looks_at_each_queue_that_it_hears(monkeypatch):
