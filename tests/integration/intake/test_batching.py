@@ -209,6 +209,8 @@ def test_a_bug_between_a_commit_and_its_answers_takes_no_room_from_those_who_com
             with pytest.raises(Busy):
                 asyncio.run(come(number))
             assert ended.acquire(timeout=30)
+            # Its last words are said, and it is gone a moment later.
+            door._writer.join(30)
 
     assert door.backlog() == 0
     assert asyncio.run(come(3)).accepted

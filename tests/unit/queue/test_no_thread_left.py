@@ -137,6 +137,7 @@ def test_what_nobody_foresaw_in_a_case_ends_remembering_until_the_next_pass(db, 
     monkeypatch.setattr(keeper, "once", breaks)
     keeper.wake()
     assert broken.wait(SOON)
+    keeper._thread.join(SOON)
     monkeypatch.setattr(keeper, "once", again.set)
     keeper.wake()
 
